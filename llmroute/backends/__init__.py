@@ -1,0 +1,1 @@
+"""Chat models that answer for pool members given by name."""

@@ -1,0 +1,467 @@
+"""A thin LangChain chat model over LiteLLM, for pool members given as `"provider/model"`.
+
+Thin on purpose: LangChain's own converters make the request and read the answer. What is added is
+what a router needs to be able to trust: the model name the provider returned, usage and cost of
+every call, no hidden retries, a timeout always, a cut stream told from a finished one, and errors
+in the project's tree. For replay of thinking blocks and provider-native formats, make the
+provider's own LangChain chat model the pool member instead.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from threading import Lock
+from typing import Any, Literal, NoReturn
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
+from langchain_core.language_models.model_profile import ModelProfile
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+from langchain_core.messages.tool import ToolCallChunk
+from langchain_core.messages.utils import convert_to_openai_messages
+from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser, PydanticOutputParser
+from langchain_core.output_parsers.openai_tools import make_invalid_tool_call, parse_tool_call
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_function, convert_to_openai_tool
+from langchain_core.utils.pydantic import is_basemodel_subclass
+from pydantic import ConfigDict, Field, SecretStr
+
+from llmroute.errors import MalformedAnswer, StreamInterrupted
+from llmroute.failures import translate
+from llmroute.prices import lookup
+
+Schema = dict[str, Any] | type
+_import_lock = Lock()
+
+
+def import_litellm() -> Any:
+    """LiteLLM, imported at the first call that needs it (it takes seconds), and kept quiet.
+
+    Its price table is read from the package and not fetched, unless the user has set
+    LITELLM_LOCAL_MODEL_COST_MAP otherwise.
+    """
+    with _import_lock:
+        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+        import litellm
+
+        litellm.suppress_debug_info = True
+        return litellm
+
+
+class LiteLLMChat(BaseChatModel):
+    """A chat model that calls any provider LiteLLM knows.
+
+    Args:
+        model: LiteLLM's name of the model, such as `"openai/gpt-4.1-nano"`.
+        api_base: The provider's URL.
+        api_key: The provider's key; otherwise LiteLLM reads its usual environment variable.
+        timeout: Seconds one call may take.
+        temperature: Sampling temperature.
+        max_tokens: The most output tokens.
+        stop: Sequences that end the answer.
+        params: Further arguments of every call.
+        litellm_router: A `litellm.Router` to call instead, with `model` as its model group. Its
+            own fallbacks to other groups are turned off, so that the answer is this member's.
+
+    Raises:
+        ProviderError: From every call that fails; see `llmroute.errors`.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    model: str
+    api_base: str | None = None
+    api_key: SecretStr | None = None
+    timeout: float = 120.0
+    temperature: float | None = None
+    max_tokens: int | None = None
+    stop: list[str] | None = None
+    streaming: bool = False
+    params: dict[str, Any] = Field(default_factory=dict)
+    litellm_router: Any = Field(default=None, exclude=True, repr=False)
+
+    @property
+    def _llm_type(self) -> str:
+        return "llmroute-litellm"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        # Part of the key of LangChain's cache: everything that changes an answer, and no secret.
+        return {
+            "model": self.model,
+            "api_base": self.api_base,
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "stop": self.stop,
+            **self.params,
+        }
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop, **kwargs)
+        provider, _, name = self.model.rpartition("/")
+        params["ls_provider"] = provider or "litellm"
+        params["ls_model_name"] = kwargs.get("model", name)
+        if stop := (stop or self.stop):
+            params["ls_stop"] = stop
+        return params
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        known = lookup(self.model)
+        can = known.get("capabilities", {})
+        facts = {
+            "max_input_tokens": known.get("context_window"),
+            "max_output_tokens": known.get("max_output_tokens"),
+            "tool_calling": can.get("tools"),
+            "structured_output": can.get("json_schema"),
+            "image_inputs": can.get("vision"),
+            "audio_inputs": can.get("audio"),
+            "pdf_inputs": can.get("pdf"),
+            "reasoning_output": can.get("reasoning"),
+        }
+        profile: Any = {name: value for name, value in facts.items() if value is not None}
+        return profile or None
+
+    # ---- tools and structured output
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | dict[str, Any] | bool | None = None,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Bind tools in OpenAI's format, which LiteLLM translates for the provider.
+
+        Args:
+            tools: Anything `convert_to_openai_tool` takes.
+            tool_choice: `"auto"`, `"none"`, `"any"` (or True: some tool must be called), a tool's
+                name, or OpenAI's dict.
+            strict: Whether the provider must keep to the schema.
+            kwargs: Further arguments of the call.
+        """
+        converted = [convert_to_openai_tool(tool, strict=strict) for tool in tools]
+        if tool_choice is not None and tool_choice is not False:
+            kwargs["tool_choice"] = _tool_choice(tool_choice)
+        return self.bind(tools=converted, **kwargs)
+
+    def with_structured_output(
+        self,
+        schema: Schema,
+        *,
+        include_raw: bool = False,
+        method: Literal["function_calling", "json_schema", "json_mode"] | None = None,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Answers parsed to a schema.
+
+        Args:
+            schema: A pydantic class, TypedDict, JSON schema or tool schema.
+            include_raw: Return `{"raw", "parsed", "parsing_error"}` instead of the parsed value.
+            method: `"json_schema"` where LiteLLM's table says the model has it, otherwise
+                `"function_calling"`; or `"json_mode"`, where the prompt must ask for JSON itself.
+            strict: Whether the provider must keep to the schema.
+            kwargs: None are known; any is an error.
+        """
+        if method is None:
+            has_schema = lookup(self.model).get("capabilities", {}).get("json_schema")
+            method = "json_schema" if has_schema else "function_calling"
+        if method == "function_calling":
+            return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
+        if kwargs:
+            raise ValueError(f"with_structured_output does not know {', '.join(kwargs)}.")
+        parser: BaseOutputParser[Any]
+        if isinstance(schema, type) and is_basemodel_subclass(schema):
+            parser = PydanticOutputParser(pydantic_object=schema)
+        else:
+            parser = JsonOutputParser()
+        llm = self.bind(
+            response_format=(
+                {"type": "json_object"} if method == "json_mode" else _json_schema(schema, strict)
+            ),
+            ls_structured_output_format={"kwargs": {"method": method}, "schema": schema},
+        )
+        if not include_raw:
+            return llm | parser
+        parsed = RunnablePassthrough.assign(
+            parsed=itemgetter("raw") | parser, parsing_error=lambda _: None
+        ).with_fallbacks(
+            [RunnablePassthrough.assign(parsed=lambda _: None)], exception_key="parsing_error"
+        )
+        return RunnableMap(raw=llm) | parsed
+
+    # ---- calls
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        try:
+            call, arguments = self._call("completion", messages, stop, kwargs)
+            response = call(**arguments)
+        except Exception as error:
+            self._raise(error)
+        return self._result(response)
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        try:
+            call, arguments = self._call("acompletion", messages, stop, kwargs)
+            response = await call(**arguments)
+        except Exception as error:
+            self._raise(error)
+        return self._result(response)
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        reader = _StreamReader()
+        try:
+            call, arguments = self._call("completion", messages, stop, kwargs, stream=True)
+            response = call(**arguments)
+            for event in response:
+                for chunk in reader.read(event, response):
+                    if run_manager:
+                        run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                    yield chunk
+        except Exception as error:
+            self._raise(error, partial=reader.text)
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        reader = _StreamReader()
+        try:
+            call, arguments = self._call("acompletion", messages, stop, kwargs, stream=True)
+            response = await call(**arguments)
+            async for event in response:
+                for chunk in reader.read(event, response):
+                    if run_manager:
+                        await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                    yield chunk
+        except Exception as error:
+            self._raise(error, partial=reader.text)
+
+    def _call(
+        self,
+        function: Literal["completion", "acompletion"],
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        kwargs: dict[str, Any],
+        stream: bool = False,
+    ) -> tuple[Callable[..., Any], dict[str, Any]]:
+        litellm = import_litellm()
+        own = {"temperature": self.temperature, "max_tokens": self.max_tokens, "stop": self.stop}
+        arguments: dict[str, Any] = {
+            "model": self.model,
+            "api_base": self.api_base,
+            "api_key": self.api_key.get_secret_value() if self.api_key else None,
+            "timeout": self.timeout,
+            **{name: value for name, value in own.items() if value not in (None, [])},
+            **self.params,
+            **{name: value for name, value in kwargs.items() if name != "stream"},
+        }
+        if stop:
+            arguments["stop"] = stop
+        if isinstance(arguments["api_key"], SecretStr):
+            arguments["api_key"] = arguments["api_key"].get_secret_value()
+        arguments = {name: value for name, value in arguments.items() if value is not None}
+        arguments["messages"] = convert_to_openai_messages(messages)
+        # LiteLLM's hidden default is two retries. Retries are the router's, so that the record
+        # of attempts, waits and costs is the true one.
+        arguments["max_retries"] = arguments["num_retries"] = 0
+        # Without this, LiteLLM imports its MCP gateway for every call with tools, and that needs
+        # packages that only its proxy extra installs.
+        arguments["_skip_mcp_handler"] = True
+        if stream:
+            arguments |= {"stream": True, "stream_options": {"include_usage": True}}
+        if self.litellm_router is None:
+            return getattr(litellm, function), arguments
+        arguments["disable_fallbacks"] = True
+        return getattr(self.litellm_router, function), arguments
+
+    def _raise(self, error: Exception, partial: str = "") -> NoReturn:
+        secrets = [self.api_key.get_secret_value()] if self.api_key else []
+        translated = translate(error, self.model, *secrets, *_environment_keys())
+        if translated is None:
+            raise error
+        if isinstance(translated, StreamInterrupted):
+            translated.partial = translated.partial or partial
+        elif partial:
+            translated = StreamInterrupted(
+                translated.message, partial=partial, model=self.model, status=translated.status
+            )
+        # `from None`: the original's text may hold the key, and a traceback would print it.
+        raise translated from None
+
+    def _result(self, response: Any) -> ChatResult:
+        if not getattr(response, "choices", None):
+            raise MalformedAnswer("the answer holds no choices", model=self.model, status=200)
+        usage = _usage(getattr(response, "usage", None))
+        generations = []
+        for choice in response.choices:
+            message = _message(choice.message, usage)
+            message.response_metadata = _metadata(response, choice)
+            generations.append(ChatGeneration(message=message))
+            # Usage is of the whole call: on the first generation only, or sums count it n times.
+            usage = None
+        return ChatResult(generations=generations)
+
+
+class _StreamReader:
+    """Reads one stream's events into chunks, and notices when it was cut."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._named = False
+
+    def read(self, event: Any, stream: Any) -> Iterator[ChatGenerationChunk]:
+        for choice in event.choices[:1]:
+            if choice.finish_reason and _was_cut(stream):
+                raise StreamInterrupted("the stream ended before the answer did", partial=self.text)
+            message = _delta(choice.delta)
+            self.text += message.text
+            # Strings concatenate when chunks are added up, so each stands on one chunk only.
+            if not self._named:
+                message.response_metadata = {"model_provider": "litellm", "model_name": event.model}
+                self._named = True
+            if choice.finish_reason:
+                message.response_metadata["finish_reason"] = choice.finish_reason
+            if getattr(choice, "logprobs", None):
+                message.response_metadata["logprobs"] = _plain(choice.logprobs)
+            yield ChatGenerationChunk(message=message)
+        if usage := _usage(getattr(event, "usage", None)):
+            yield ChatGenerationChunk(message=AIMessageChunk(content="", usage_metadata=usage))
+
+
+def _was_cut(stream: Any) -> bool:
+    # At the end of any stream LiteLLM makes up a "stop". What the provider sent stands beside it.
+    if not hasattr(stream, "received_finish_reason"):  # a litellm.Router's wrapper
+        return False
+    return not (
+        stream.received_finish_reason or getattr(stream, "intermittent_finish_reason", None)
+    )
+
+
+def _message(raw: Any, usage: UsageMetadata | None) -> AIMessage:
+    calls, invalid = [], []
+    for call in raw.tool_calls or []:
+        dumped = _plain(call)
+        try:
+            calls.append(parse_tool_call(dumped, return_id=True))
+        except Exception as error:  # the model wrote broken JSON: LangChain has a place for that
+            invalid.append(make_invalid_tool_call(dumped, str(error)))
+    return AIMessage(
+        content=raw.content or "",
+        additional_kwargs=_extras(raw),
+        tool_calls=[c for c in calls if c],
+        invalid_tool_calls=invalid,
+        usage_metadata=usage,
+    )
+
+
+def _delta(raw: Any) -> AIMessageChunk:
+    return AIMessageChunk(
+        content=raw.content or "",
+        additional_kwargs=_extras(raw),
+        tool_call_chunks=[
+            ToolCallChunk(
+                name=call.function.name,
+                args=call.function.arguments,
+                id=call.id,
+                index=call.index,
+                type="tool_call_chunk",
+            )
+            for call in raw.tool_calls or []
+        ],
+    )
+
+
+def _extras(raw: Any) -> dict[str, Any]:
+    names = ("reasoning_content", "refusal")
+    return {n: value for n in names if isinstance(value := getattr(raw, n, None), str) and value}
+
+
+def _metadata(response: Any, choice: Any) -> dict[str, Any]:
+    metadata = {
+        "model_provider": "litellm",
+        "model_name": response.model,
+        "id": response.id,
+        "finish_reason": choice.finish_reason,
+        "system_fingerprint": getattr(response, "system_fingerprint", None),
+        "logprobs": _plain(getattr(choice, "logprobs", None)),
+    }
+    return {name: value for name, value in metadata.items() if value is not None}
+
+
+def _usage(raw: Any) -> UsageMetadata | None:
+    if raw is None:
+        return None
+    prompt, completion = raw.prompt_tokens or 0, raw.completion_tokens or 0
+    usage = UsageMetadata(
+        input_tokens=prompt, output_tokens=completion, total_tokens=raw.total_tokens or 0
+    )
+    read = _details(raw, "prompt_tokens_details", cached_tokens="cache_read", audio_tokens="audio")
+    made = _details(
+        raw, "completion_tokens_details", reasoning_tokens="reasoning", audio_tokens="audio"
+    )
+    if read:
+        usage["input_token_details"] = InputTokenDetails(**read)  # type: ignore[typeddict-item]
+    if made:
+        usage["output_token_details"] = OutputTokenDetails(**made)  # type: ignore[typeddict-item]
+    return usage
+
+
+def _details(raw: Any, of: str, **names: str) -> dict[str, int]:
+    details = getattr(raw, of, None)
+    found = {ours: getattr(details, theirs, None) for theirs, ours in names.items()}
+    return {name: value for name, value in found.items() if isinstance(value, int)}
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump() if hasattr(value, "model_dump") else value
+
+
+def _tool_choice(choice: str | dict[str, Any] | bool) -> str | dict[str, Any]:
+    if isinstance(choice, dict) or choice in ("auto", "none", "required"):
+        return choice
+    if choice in ("any", True):
+        return "required"
+    return {"type": "function", "function": {"name": choice}}
+
+
+def _json_schema(schema: Schema, strict: bool | None) -> dict[str, Any]:
+    function = dict(convert_to_openai_function(schema, strict=strict))
+    function["schema"] = function.pop("parameters", {"type": "object", "properties": {}})
+    return {"type": "json_schema", "json_schema": function}
+
+
+def _environment_keys(environment: Mapping[str, str] = os.environ) -> list[str]:
+    return [
+        value
+        for name, value in environment.items()
+        if len(value) >= 8 and re.search(r"(_KEY|_TOKEN|_SECRET)$", name)
+    ]

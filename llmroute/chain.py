@@ -1,0 +1,622 @@
+"""RouterChain: the LangChain chat model that routes.
+
+It is a transparent proxy. Its public methods decide first and then call the chosen member's own
+public method with the caller's config, so that every provider call is one LLM run under the name of
+the model that answered, usage is counted once, and nothing a member can do is lost. Which model to
+ask next is `flow.py`'s; here are only the ways to ask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from os import PathLike
+from typing import Any, TypeAlias
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.callbacks.base import Callbacks
+from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
+from langchain_core.language_models.model_profile import ModelProfile
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatResult, LLMResult
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import ensure_config, merge_configs
+from langchain_core.tools import BaseTool
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
+from typing_extensions import Self
+
+from llmroute import flow
+from llmroute.deciding import decide
+from llmroute.decision import Decision
+from llmroute.drivers import (
+    StreamRecord,
+    adrive,
+    aopen_stream,
+    drive,
+    failed,
+    open_stream,
+    succeeded,
+    with_record,
+)
+from llmroute.errors import ConfigurationError
+from llmroute.flow import Answered, Ask, Reply, Retry
+from llmroute.members import Inherited, is_warm, prepare, warm_up
+from llmroute.policies import CheapestAbove, Policy
+from llmroute.pool import ModelPool
+from llmroute.request import TOOLS_ARGUMENT, BoundSchema, BoundTools, Request, Tool, read_request
+from llmroute.scoring import load_scorer
+from llmroute.scoring.base import Scorer
+
+#: One way to call a chosen model: (model, config, arguments) → what its method returns.
+#: or, on an event loop, an awaitable of it.
+Method: TypeAlias = Callable[[Any, RunnableConfig, dict[str, Any]], Any]
+
+
+class RouterChain(BaseChatModel):
+    """A chat model that sends each request to the cheapest model that will answer it well enough.
+
+        router = RouterChain(pool=["openai/gpt-4.1-nano", "openai/gpt-4.1"])
+        chain = prompt | router | StrOutputParser()
+
+    It goes wherever a chat model goes: chains, agents, `bind_tools`, `with_structured_output`,
+    streams, batches, sync and async. Every answer carries the whole record in
+    `response_metadata["llmroute"]`; see `llmroute.decision.Decision`. In a stream the decision
+    stands on the first chunk and the bill (calls, cost, saving) on the last; added up, the chunks
+    have both.
+
+    Args:
+        pool: A `ModelPool`, or a list of models or of their names.
+        policy: How to choose; by default `CheapestAbove(quality=0.95)`.
+        scorer: `"static"` (bundled), the folder of a router made by `llmroute train`, or a
+            `Scorer`.
+        timeout: Seconds one attempt may take, for members that set none. A member that is a chat
+            model of your own keeps its own timeout.
+        max_retries: Further tries on the same model after 429, 5xx or a lost connection, before
+            the next model is asked.
+        max_retry_wait: Seconds; when a provider asks to wait longer, the next model is asked.
+        temperature: Passed on to the chosen model, when set.
+        max_tokens: Likewise.
+        stop: Likewise.
+        streaming: Let members stream internally even when the whole answer is asked for.
+        api_key: The key for members given by name that have none of their own.
+
+    Raises:
+        ConfigurationError: At construction, when pool and policy cannot work together.
+        NoEligibleModel: No model can take the request.
+        ProviderError: The request itself failed, in a way another model would not cure.
+        AllModelsFailed: Every eligible model was asked in vain.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    pool: ModelPool
+    policy: Policy = Field(default_factory=CheapestAbove)
+    scorer: Any = "static"
+    timeout: float = Field(default=120.0, gt=0)
+    max_retries: int = Field(default=1, ge=0)
+    max_retry_wait: float = Field(default=8.0, ge=0)
+    temperature: float | None = None
+    max_tokens: int | None = None
+    stop: list[str] | None = None
+    streaming: bool = False
+    api_key: SecretStr | None = None
+
+    _loaded: Scorer | None = PrivateAttr(default=None)
+
+    @field_validator("pool", mode="before")
+    @classmethod
+    def _pool_of_names(cls, pool: Any) -> Any:
+        return ModelPool(pool) if isinstance(pool, (list, tuple, str)) else pool
+
+    @field_validator("scorer")
+    @classmethod
+    def _is_a_scorer(cls, scorer: Any) -> Any:
+        if isinstance(scorer, (str, PathLike, Scorer)):
+            return scorer
+        raise ConfigurationError(
+            "scorer is a name, the folder of a trained router, or an object with `name`, "
+            f"`version` and `estimate(prompts, pool)`; a {type(scorer).__name__} was given."
+        )
+
+    @model_validator(mode="after")
+    def _policy_fits_pool(self) -> Self:
+        self.policy.check(self.pool.names)
+        return self
+
+    # ---- deciding
+
+    def decide(
+        self,
+        input: LanguageModelInput,
+        *,
+        tools: Sequence[Tool] = (),
+        schema: dict[str, Any] | type | None = None,
+        **kwargs: Any,
+    ) -> Decision:
+        """Which model would be asked, and why. No model is called.
+
+        Args:
+            input: A string, messages, or a prompt value.
+            tools: Tools that would be bound.
+            schema: A schema that would be asked for.
+            kwargs: Further arguments of the call, such as `n` or `logprobs`.
+        """
+        return self.decide_batch([input], tools=tools, schema=schema, **kwargs)[0]
+
+    def decide_batch(
+        self,
+        inputs: Sequence[LanguageModelInput],
+        *,
+        tools: Sequence[Tool] = (),
+        schema: dict[str, Any] | type | None = None,
+        **kwargs: Any,
+    ) -> list[Decision]:
+        """`decide` for many inputs, which are scored together."""
+        if tools:
+            kwargs[TOOLS_ARGUMENT] = BoundTools.of(tools)
+        bound = BoundSchema(schema) if schema is not None else None
+        return self._decide([self._request(i, kwargs, schema=bound) for i in inputs])
+
+    async def adecide(self, input: LanguageModelInput, **kwargs: Any) -> Decision:
+        """`decide` without blocking the event loop while the scorer loads; arguments likewise."""
+        await self._aload()
+        return self.decide(input, **kwargs)
+
+    def _decide(self, requests: Sequence[Request]) -> list[Decision]:
+        return decide(requests, self.pool, self._load(), self.policy)
+
+    def _load(self) -> Scorer:
+        if self._loaded is None:
+            given = self.scorer
+            self._loaded = load_scorer(given) if isinstance(given, (str, PathLike)) else given
+        return self._loaded
+
+    async def _aload(self) -> None:
+        if self._loaded is None:
+            await asyncio.to_thread(self._load)
+
+    def _request(
+        self,
+        input: LanguageModelInput,
+        kwargs: dict[str, Any],
+        stop: list[str] | None = None,
+        schema: BoundSchema | None = None,
+    ) -> Request:
+        own = {
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "stop": stop or self.stop,
+        }
+        arguments = {name: value for name, value in own.items() if value not in (None, [])}
+        if self.streaming:
+            arguments["stream"] = True
+        messages = self._convert_input(input).to_messages()
+        return read_request(messages, {**arguments, **kwargs}, schema)
+
+    # ---- asking: the two drivers of the flow
+
+    def _ask(
+        self,
+        request: Request,
+        config: RunnableConfig | None,
+        method: Method,
+    ) -> tuple[Answered, Decision]:
+        (decision,) = self._decide([request])
+
+        def perform(ask: Ask) -> Reply:
+            warm_up(self.pool[ask.model])
+            model, settings, arguments = self._prepare(ask, request, decision, config)
+            start = time.perf_counter()
+            try:
+                value = method(model, settings, arguments)
+            except Exception as error:
+                return failed(error, ask, start)
+            return succeeded(value, ask, start, request.in_tool_loop)
+
+        return drive(flow.answer(decision, self.pool, self._retry), perform), decision
+
+    async def _aask(
+        self,
+        request: Request,
+        config: RunnableConfig | None,
+        method: Method,
+    ) -> tuple[Answered, Decision]:
+        await self._aload()
+        (decision,) = self._decide([request])
+
+        async def perform(ask: Ask) -> Reply:
+            if not is_warm(self.pool[ask.model]):
+                await asyncio.to_thread(warm_up, self.pool[ask.model])
+            model, settings, arguments = self._prepare(ask, request, decision, config)
+            start = time.perf_counter()
+            try:
+                value = await method(model, settings, arguments)
+            except Exception as error:
+                return failed(error, ask, start)
+            return succeeded(value, ask, start, request.in_tool_loop)
+
+        return await adrive(flow.answer(decision, self.pool, self._retry), perform), decision
+
+    @property
+    def _retry(self) -> Retry:
+        return Retry(times=self.max_retries, max_wait_s=self.max_retry_wait)
+
+    def _prepare(
+        self, ask: Ask, request: Request, decision: Decision, config: RunnableConfig | None
+    ) -> tuple[Any, RunnableConfig, dict[str, Any]]:
+        inherited = Inherited(
+            self.timeout, self.api_key, self.cache, self.rate_limiter, self.output_version
+        )
+        settings = self._config(ask, decision, config)
+        return prepare(self.pool[ask.model], request, settings, inherited)
+
+    def _config(
+        self, ask: Ask, decision: Decision, config: RunnableConfig | None
+    ) -> RunnableConfig:
+        own = RunnableConfig(
+            tags=self.tags or [], metadata=self.metadata or {}, callbacks=self.callbacks
+        )
+        mark = RunnableConfig(
+            tags=[f"route:{ask.model}"],
+            metadata={
+                "llmroute_model": ask.model,
+                "llmroute_purpose": ask.purpose,
+                "llmroute_attempt": ask.attempt,
+                "llmroute_chosen": decision.chosen,
+                "llmroute_policy": decision.policy["name"],
+                "llmroute_router": decision.router,
+            },
+        )
+        merged = merge_configs(own, ensure_config(config), mark)
+        if ask.purpose != "answer" or ask.attempt:
+            merged.pop("run_id", None)  # the caller's run id is the first attempt's
+        return merged
+
+    def _call(self, request: Request, config: RunnableConfig | None, method: Method) -> Any:
+        """Ask until a model answers, and return what its method returned, with the record."""
+        return self._recorded(*self._ask(request, config, method))
+
+    async def _acall(self, request: Request, config: RunnableConfig | None, method: Method) -> Any:
+        return self._recorded(*await self._aask(request, config, method))
+
+    def _recorded(self, answered: Answered, decision: Decision) -> Any:
+        call = flow.call_record(answered.ask, answered.reply, decision, self.pool)
+        completed = flow.complete(decision, [*answered.calls, call], self.pool)
+        return with_record(answered.reply.value, completed.to_json())
+
+    # ---- a chat model's public methods
+
+    def invoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """Route, and return the answer with its record."""
+        request = self._request(input, kwargs, stop)
+        answer: AIMessage = self._call(
+            request, config, lambda model, c, kw: model.invoke(request.messages, c, **kw)
+        )
+        return answer
+
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """`invoke` on an event loop."""
+        request = self._request(input, kwargs, stop)
+        answer: AIMessage = await self._acall(
+            request, config, lambda model, c, kw: model.ainvoke(request.messages, c, **kw)
+        )
+        return answer
+
+    def stream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        """Route, and stream the answer: decision on the first chunk, bill on the last."""
+        request = self._request(input, kwargs, stop)
+        if self._whole_only(request):
+            yield self.invoke(input, config, stop=stop, **kwargs)  # type: ignore[misc]
+            return
+        yield from self._streamed(request, config)
+
+    async def astream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        """`stream` on an event loop."""
+        request = self._request(input, kwargs, stop)
+        if self._whole_only(request):
+            yield await self.ainvoke(input, config, stop=stop, **kwargs)  # type: ignore[misc]
+            return
+        async for chunk in self._astreamed(request, config):
+            yield chunk
+
+    def _streamed(self, request: Request, config: RunnableConfig | None) -> Iterator[Any]:
+        answered, decision = self._ask(
+            request,
+            config,
+            lambda model, c, kw: open_stream(
+                model.stream(request.messages, c, **kw), request.in_tool_loop
+            ),
+        )
+        record = StreamRecord(answered, decision, self.pool)
+        try:
+            for chunk in answered.reply.value:
+                yield record.mark(chunk)
+        except Exception as error:
+            raise record.interrupted(error) from None
+        if (closing := record.closing()) is not None:
+            yield closing
+
+    async def _astreamed(
+        self, request: Request, config: RunnableConfig | None
+    ) -> AsyncIterator[Any]:
+        answered, decision = await self._aask(
+            request,
+            config,
+            lambda model, c, kw: aopen_stream(
+                model.astream(request.messages, c, **kw), request.in_tool_loop
+            ),
+        )
+        record = StreamRecord(answered, decision, self.pool)
+        try:
+            async for chunk in answered.reply.value:
+                yield record.mark(chunk)
+        except Exception as error:
+            raise record.interrupted(error) from None
+        if (closing := record.closing()) is not None:
+            yield closing
+
+    def _whole_only(self, request: Request) -> bool:
+        return self.disable_streaming is True or (
+            self.disable_streaming == "tool_calling" and request.needs.tools
+        )
+
+    def generate(
+        self,
+        messages: list[list[BaseMessage]],
+        stop: list[str] | None = None,
+        callbacks: Callbacks = None,
+        *,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        run_name: str | None = None,
+        run_id: uuid.UUID | None = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        """Route each list of messages by itself, and return all generations."""
+        config = RunnableConfig(
+            callbacks=callbacks,
+            tags=tags or [],
+            metadata=metadata or {},
+            run_name=run_name,  # type: ignore[typeddict-item]  # None is what LangChain uses too
+            run_id=run_id,
+        )
+        return _merged([self._generated(one, stop, config, kwargs) for one in messages])
+
+    def _generated(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        config: RunnableConfig,
+        kwargs: dict[str, Any],
+    ) -> LLMResult:
+        request = self._request(messages, kwargs, stop)
+        result: LLMResult = self._call(
+            request, config, lambda model, c, kw: model.generate([messages], **_loose(c), **kw)
+        )
+        return result
+
+    async def agenerate(
+        self,
+        messages: list[list[BaseMessage]],
+        stop: list[str] | None = None,
+        callbacks: Callbacks = None,
+        *,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        run_name: str | None = None,
+        run_id: uuid.UUID | None = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        """`generate` on an event loop, all lists at once."""
+        config = RunnableConfig(
+            callbacks=callbacks,
+            tags=tags or [],
+            metadata=metadata or {},
+            run_name=run_name,  # type: ignore[typeddict-item]  # None is what LangChain uses too
+            run_id=run_id,
+        )
+        results = [self._agenerated(one, stop, config, kwargs) for one in messages]
+        return _merged(await asyncio.gather(*results))
+
+    async def _agenerated(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        config: RunnableConfig,
+        kwargs: dict[str, Any],
+    ) -> LLMResult:
+        request = self._request(messages, kwargs, stop)
+        result: LLMResult = await self._acall(
+            request, config, lambda model, c, kw: model.agenerate([messages], **_loose(c), **kw)
+        )
+        return result
+
+    # `stream_events(version="v3")` and `astream_events(version="v3")` of a chat model end in these.
+    # Another model can be asked until the first content; the stream's own record is the run's
+    # metadata, because v3 assembles its message by itself.
+
+    def _chat_model_stream_v3(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        request = self._request(input, kwargs, stop)
+
+        def opened(model: Any, c: RunnableConfig, kw: dict[str, Any]) -> Any:
+            stream = model._chat_model_stream_v3(request.messages, c, **kw)
+            for event in stream:  # every iteration starts from the beginning, so nothing is lost
+                if event["event"] != "message-start":
+                    break
+            return stream
+
+        answered, _ = self._ask(request, config, opened)
+        return answered.reply.value
+
+    async def _achat_model_stream_v3(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        request = self._request(input, kwargs, stop)
+
+        async def opened(model: Any, c: RunnableConfig, kw: dict[str, Any]) -> Any:
+            stream = await model._achat_model_stream_v3(request.messages, c, **kw)
+            async for event in stream:
+                if event["event"] != "message-start":
+                    break
+            return stream
+
+        answered, _ = await self._aask(request, config, opened)
+        return answered.reply.value
+
+    # ---- what is bound is kept, and bound again on the model that is chosen
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | dict[str, Any] | bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Bind tools; each request's model binds them in its own provider's format.
+
+        Args:
+            tools: Anything the members' `bind_tools` take.
+            tool_choice: As the members' `bind_tools` take it.
+            kwargs: Further arguments for the members' `bind_tools`.
+        """
+        if tool_choice is not None:
+            kwargs["tool_choice"] = tool_choice
+        return self.bind(**{TOOLS_ARGUMENT: BoundTools.of(tools, **kwargs)})
+
+    def with_structured_output(
+        self, schema: dict[str, Any] | type, *, include_raw: bool = False, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Answers parsed to a schema, by the chosen model's own means.
+
+        Args:
+            schema: A pydantic class, TypedDict, JSON schema or tool schema.
+            include_raw: Return `{"raw", "parsed", "parsing_error"}`; the record is then in the
+                raw message's metadata. A parsed value alone has no place for it.
+            kwargs: `method`, `strict` and what else the members' own method takes.
+        """
+        from llmroute.structured import StructuredRouter
+
+        options = {**kwargs, "include_raw": include_raw}
+        return StructuredRouter(router=self, bound=BoundSchema(schema, options))
+
+    # ---- a chat model's private methods, for callers that use those
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        request = self._request(messages, kwargs, stop)
+        result: ChatResult = self._call(
+            request,
+            None,
+            lambda model, _, kw: model._generate(messages, run_manager=run_manager, **kw),
+        )
+        return result
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        request = self._request(messages, kwargs, stop)
+        result: ChatResult = await self._acall(
+            request,
+            None,
+            lambda model, _, kw: model._agenerate(messages, run_manager=run_manager, **kw),
+        )
+        return result
+
+    @property
+    def _llm_type(self) -> str:
+        return "llmroute"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {
+            "pool": self.pool.names,
+            "policy": self.policy.to_record(),
+            "scorer": (
+                str(self.scorer)
+                if isinstance(self.scorer, (str, PathLike))
+                else f"{self.scorer.name} {self.scorer.version}"
+            ),
+        }
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop, **kwargs)
+        params["ls_provider"] = "llmroute"
+        params.setdefault("ls_model_name", "router")
+        if stop := (stop or self.stop):
+            params["ls_stop"] = stop
+        return params
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        """What every member can do: callers such as `create_agent` plan by it."""
+        profiles: list[dict[str, Any]] = [dict(m.runnable.profile or {}) for m in self.pool]
+        shared = set(profiles[0]).intersection(*profiles[1:])
+        profile: Any = {
+            name: min(p[name] for p in profiles)
+            for name in shared
+            if all(isinstance(p[name], int) for p in profiles)  # limits, and capabilities as bools
+        }
+        return profile or None
+
+
+def _loose(config: RunnableConfig) -> dict[str, Any]:
+    """A config as `generate`'s separate arguments."""
+    names = ("callbacks", "tags", "metadata", "run_name", "run_id")
+    return {name: config.get(name) for name in names}
+
+
+def _merged(results: Sequence[LLMResult]) -> LLMResult:
+    return LLMResult(
+        generations=[row for r in results for row in r.generations],
+        run=[run for r in results for run in r.run or []] or None,
+    )

@@ -1,0 +1,178 @@
+"""The records that travel: estimates, calls and decisions. They are the product's memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """What each model of a pool is expected to do with each of P prompts.
+
+    Unknown numbers (a model without a price, a model whose speed nobody measured) are NaN.
+
+    Attributes:
+        models: The M names, in the pool's order.
+        quality: (P, M) probability that the model's answer is good, 0..1.
+        cost: (P, M) expected cost of one call, USD.
+        tokens: (P, M) expected output tokens.
+        latency: (P, M) expected seconds to the complete answer.
+        prompt_tokens: (P,) estimated tokens of the whole request.
+        unfamiliar: (P,) True where the prompt is unlike what the scorer was trained on; quality is
+            then the prior for every model.
+        prior: (M,) quality expected on an average prompt: the model's standing in the pool.
+        scorer: Name and version of the scorer that made them.
+    """
+
+    models: tuple[str, ...]
+    quality: Floats
+    cost: Floats
+    tokens: Floats
+    latency: Floats
+    prompt_tokens: Floats
+    unfamiliar: Bools
+    prior: Floats
+    scorer: str
+
+    def __len__(self) -> int:
+        return len(self.unfamiliar)
+
+    @property
+    def strongest(self) -> int:
+        """Index of the model with the best prior; of equals, the later one in the pool."""
+        return int(len(self.prior) - 1 - np.argmax(self.prior[::-1]))
+
+    def row(self, index: int) -> Estimates:
+        """The estimates of one prompt, as a table of one row."""
+        one = slice(index, index + 1)
+        return Estimates(
+            models=self.models,
+            quality=self.quality[one],
+            cost=self.cost[one],
+            tokens=self.tokens[one],
+            latency=self.latency[one],
+            prompt_tokens=self.prompt_tokens[one],
+            unfamiliar=self.unfamiliar[one],
+            prior=self.prior,
+            scorer=self.scorer,
+        )
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelEstimate(_Record):
+    """What one model was expected to do with one prompt. `None` means unknown."""
+
+    quality: float = Field(description="Probability of a good answer, 0..1.")
+    cost: float | None = Field(description="Expected cost of one call, USD.")
+    tokens: float | None = Field(description="Expected output tokens.")
+    latency: float | None = Field(default=None, description="Expected seconds to the full answer.")
+
+
+Purpose = Literal["answer", "fallback"]
+Status = Literal[
+    "ok",
+    "rate_limited",
+    "unavailable",
+    "timeout",
+    "malformed",
+    "empty",
+    "interrupted",
+    "authentication",
+    "not_found",
+    "invalid_request",
+    "context_window",
+    "content_refused",
+    "abandoned",
+]
+
+
+class CallRecord(_Record):
+    """One attempt on one model, whether it answered or not."""
+
+    model: str = Field(description="The pool member that was asked.")
+    purpose: Purpose = Field(description="Why it was asked.")
+    status: Status = Field(description="How it ended.")
+    answered_by: str | None = Field(
+        default=None, description="The model name the provider returned, when it returned one."
+    )
+    prompt_tokens: int | None = Field(default=None, description="As the provider counted them.")
+    completion_tokens: int | None = Field(default=None, description="Likewise.")
+    cost_usd: float | None = Field(
+        default=None, description="USD at the pool's prices; None when the price is unknown."
+    )
+    cost_is_estimated: bool = Field(
+        default=False,
+        description="True when the provider reported no usage and the cost is the scorer's guess.",
+    )
+    latency_s: float = Field(description="Seconds from the request to its end.")
+    error: str | None = Field(default=None, description="The provider's message, without keys.")
+
+
+class Decision(_Record):
+    """Which model was chosen for a request, on what grounds, and what came of it.
+
+    `router.decide()` returns it before any call is made: `calls` is then empty and `cost_usd` None.
+    After a call the completed record stands in `message.response_metadata["llmroute"]`.
+    """
+
+    chosen: str = Field(description="The model the policy chose.")
+    answered_by: str | None = Field(
+        default=None, description="The pool member whose answer was returned."
+    )
+    policy: dict[str, Any] = Field(description="The policy's name and numbers.")
+    reason: str = Field(description="Why, in one sentence.")
+    estimates: dict[str, ModelEstimate] = Field(description="By model, whole pool.")
+    excluded: dict[str, str] = Field(description="Models ruled out, each with why.")
+    unfamiliar: bool = Field(description="The prompt is unlike the scorer's training data.")
+    strongest: str = Field(description="The model `saved_usd` is measured against.")
+    ranking: tuple[str, ...] = Field(
+        description="Eligible models in the order they are asked: the chosen one first."
+    )
+    prompt_tokens: int = Field(description="Estimated tokens of the request.")
+    decision_us: float = Field(description="Microseconds spent deciding.")
+    router: str = Field(description="Scorer and version.")
+    version: str = Field(description="llmroute's version.")
+    calls: tuple[CallRecord, ...] = Field(default=(), description="Every attempt, in order.")
+    escalated: bool = Field(
+        default=False, description="An answer was rejected and a stronger model asked."
+    )
+    cost_usd: float | None = Field(default=None, description="USD of all calls; None if unknown.")
+    saved_usd: float | None = Field(
+        default=None,
+        description="USD the strongest model would have cost on the same tokens, less cost_usd.",
+    )
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as plain JSON types, as it stands in `response_metadata["llmroute"]`."""
+        return self.model_dump(mode="json")
+
+
+def known(value: float) -> float | None:
+    """A float for a record: NaN, which JSON has not, becomes None."""
+    return None if math.isnan(value) else float(value)
+
+
+def model_estimates(estimates: Estimates, row: int) -> Mapping[str, ModelEstimate]:
+    """One prompt's estimates, by model, as they stand in a Decision."""
+    return {
+        name: ModelEstimate(
+            quality=round(float(estimates.quality[row, m]), 6),
+            cost=known(estimates.cost[row, m]),
+            tokens=known(estimates.tokens[row, m]),
+            latency=known(estimates.latency[row, m]),
+        )
+        for m, name in enumerate(estimates.models)
+    }

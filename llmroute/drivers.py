@@ -1,0 +1,298 @@
+"""The doing: two thin drivers of the flow, and how one call becomes a reply."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata, add_usage
+from langchain_core.outputs import ChatGeneration, ChatResult, LLMResult
+
+from llmroute.decision import CallRecord, Decision
+from llmroute.errors import EmptyAnswer, ProviderError, StreamInterrupted
+from llmroute.failures import translate
+from llmroute.flow import Answered, Ask, Flow, Reply, Usage, Wait, call_record, complete
+from llmroute.pool import ModelPool
+
+#: What a completed decision adds to one that has just been made. A stream's last chunk carries it.
+BILL = frozenset({"answered_by", "calls", "escalated", "cost_usd", "saved_usd"})
+
+
+def drive(steps: Flow, perform: Callable[[Ask], Reply]) -> Answered:
+    """Run a flow, blocking."""
+    try:
+        step = next(steps)
+        while True:
+            if isinstance(step, Wait):
+                time.sleep(step.seconds)
+                step = steps.send(None)
+            else:
+                step = steps.send(perform(step))
+    except StopIteration as end:
+        answered: Answered = end.value
+        return answered
+
+
+async def adrive(steps: Flow, perform: Callable[[Ask], Awaitable[Reply]]) -> Answered:
+    """Run a flow on an event loop."""
+    try:
+        step = next(steps)
+        while True:
+            if isinstance(step, Wait):
+                await asyncio.sleep(step.seconds)
+                step = steps.send(None)
+            else:
+                step = steps.send(await perform(step))
+    except StopIteration as end:
+        answered: Answered = end.value
+        return answered
+
+
+def failed(error: Exception, ask: Ask, start: float) -> Reply:
+    """A call that raised. An error that is no provider's failure is a bug, and is raised on."""
+    translated = translate(error, ask.model)
+    if translated is None:
+        raise error
+    return Reply(time.perf_counter() - start, error=translated)
+
+
+def succeeded(value: Any, ask: Ask, start: float, may_be_empty: bool) -> Reply:
+    """A call that returned. An answer with nothing in it counts as failed.
+
+    Args:
+        value: What the chat model returned.
+        ask: What was asked.
+        start: `time.perf_counter()` at the start of the call.
+        may_be_empty: A model may end a tool loop without a word.
+    """
+    latency = time.perf_counter() - start
+    message = _message_in(value)
+    if message is None:  # a stream that has been opened: its usage comes at its end
+        return Reply(latency, value)
+    usage = _read_usage(message.usage_metadata)
+    answered_by = message.response_metadata.get("model_name")
+    error = None
+    if not may_be_empty and is_empty(message):
+        error = EmptyAnswer("the answer holds neither text nor a tool call", model=ask.model)
+    return Reply(latency, value, usage, answered_by, error)
+
+
+def is_empty(message: BaseMessage) -> bool:
+    """Whether a message, or a chunk of one, holds nothing a user could use."""
+    return not (
+        message.content
+        or getattr(message, "tool_calls", None)
+        or getattr(message, "invalid_tool_calls", None)
+        or getattr(message, "tool_call_chunks", None)
+        or any(message.additional_kwargs.values())
+    )
+
+
+def _message_in(value: Any) -> AIMessage | None:
+    """The answer inside whatever the called method returns: message, result, raw and parsed."""
+    if isinstance(value, dict):
+        value = value.get("raw")
+    elif isinstance(value, (ChatResult, LLMResult)):
+        first: Any = value.generations[0]
+        value = (first[0] if isinstance(first, list) else first).message
+    return value if isinstance(value, AIMessage) else None
+
+
+def _read_usage(usage: UsageMetadata | None) -> Usage | None:
+    if usage is None:
+        return None
+    return Usage(
+        prompt_tokens=usage["input_tokens"],
+        completion_tokens=usage["output_tokens"],
+        cached_tokens=usage.get("input_token_details", {}).get("cache_read", 0) or 0,
+        # LangChain's own mark on an answer from its cache.
+        from_cache=dict(usage).get("total_cost") == 0,
+    )
+
+
+# ---- streams
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A stream that has begun: what was pulled to see that it has, and the rest."""
+
+    leading: list[Any]
+    rest: Any
+
+    def __iter__(self) -> Iterator[Any]:
+        return chain(self.leading, self.rest)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for chunk in self.leading:
+            yield chunk
+        async for chunk in self.rest:
+            yield chunk
+
+
+def open_stream(chunks: Iterator[Any], may_be_empty: bool) -> Opened:
+    """Pull a stream up to its first content, while another model can still be asked.
+
+    Raises:
+        EmptyAnswer: It ended without any.
+    """
+    leading = []
+    for chunk in chunks:
+        leading.append(chunk)
+        if _has_content(chunk):
+            return Opened(leading, chunks)
+    return _ended_early(leading, iter(()), may_be_empty)
+
+
+async def aopen_stream(chunks: AsyncIterator[Any], may_be_empty: bool) -> Opened:
+    """`open_stream` on an event loop."""
+    leading = []
+    async for chunk in chunks:
+        leading.append(chunk)
+        if _has_content(chunk):
+            return Opened(leading, chunks)
+    return _ended_early(leading, chunks, may_be_empty)
+
+
+def _ended_early(leading: list[Any], rest: Any, may_be_empty: bool) -> Opened:
+    if may_be_empty:
+        return Opened(leading, rest)
+    raise EmptyAnswer("the stream ended with neither text nor a tool call")
+
+
+def _has_content(chunk: Any) -> bool:
+    if isinstance(chunk, dict) and set(chunk) == {"raw"}:  # structured output with its raw message
+        chunk = chunk["raw"]
+    return not (isinstance(chunk, BaseMessage) and is_empty(chunk))
+
+
+#: Where OpenAI's two protocols say why an answer ended.
+_FINISH = ("finish_reason", "status")
+
+
+class StreamRecord:
+    """Puts the record on a stream's chunks: the decision on the first, the bill on the last.
+
+    The two add up to the whole record when the chunks are added up.
+
+    Args:
+        answered: The flow's end; its reply is the opened stream.
+        decision: The decision.
+        pool: For prices.
+    """
+
+    def __init__(self, answered: Answered, decision: Decision, pool: ModelPool) -> None:
+        self._answered = answered
+        self._decision = decision
+        self._pool = pool
+        self._start = time.perf_counter() - answered.reply.latency_s
+        self._usage: UsageMetadata | None = None
+        self._answered_by: str | None = None
+        self._text = ""
+        self._first = True
+        self._billed = False
+        self._finished = False
+        self._provider: str | None = None
+        self._id: str | None = None
+
+    def mark(self, chunk: Any) -> Any:
+        """The chunk, with what of the record belongs on it."""
+        if isinstance(chunk, dict) and isinstance(chunk.get("raw"), AIMessage):
+            return {**chunk, "raw": self.mark(chunk["raw"])}
+        if not isinstance(chunk, AIMessage):  # a parsed value, which has no place for a record
+            return chunk
+        self._id = chunk.id or self._id
+        self._text += chunk.text
+        self._usage = (
+            add_usage(self._usage, chunk.usage_metadata)
+            if (self._usage or chunk.usage_metadata)
+            else None
+        )
+        self._provider = chunk.response_metadata.get("model_provider") or self._provider
+        self._answered_by = chunk.response_metadata.get("model_name") or self._answered_by
+        marks: dict[str, Any] = {}
+        if self._first:
+            self._first = False
+            marks |= self._decision.model_dump(mode="json", exclude=set(BILL))
+        self._finished = self._finished or any(k in chunk.response_metadata for k in _FINISH)
+        whole = not isinstance(chunk, AIMessageChunk)
+        if whole or getattr(chunk, "chunk_position", None) == "last":
+            self._check_finished()
+            marks |= self._bill()
+        return with_record(chunk, marks) if marks else chunk
+
+    def closing(self) -> AIMessageChunk | None:
+        """A last chunk with the bill, for a stream that did not mark its own last chunk."""
+        if self._billed or self._first:
+            return None
+        return AIMessageChunk(
+            content="",
+            id=self._id,
+            chunk_position="last",
+            response_metadata={"llmroute": self._bill()},
+        )
+
+    def interrupted(self, error: Exception) -> Exception:
+        """What to raise when the stream breaks after its first content."""
+        ask = self._answered.ask
+        translated = translate(error, ask.model)
+        if translated is None:
+            return error
+        if not isinstance(translated, StreamInterrupted):
+            translated = StreamInterrupted(
+                translated.message, model=ask.model, status=translated.status
+            )
+        translated.partial = translated.partial or self._text
+        translated.calls = (*self._answered.calls, self._call(translated))
+        return translated
+
+    def _check_finished(self) -> None:
+        # OpenAI's protocol ends every answer with a reason; an end without one is a cut, even when
+        # the connection closes cleanly. (Our own backend sees to it itself; of other chat models
+        # it is not known whether they pass a reason on.)
+        if self._provider == "openai" and not self._finished:
+            raise StreamInterrupted("the stream ended without a finish reason")
+
+    def _call(self, error: ProviderError | None = None) -> CallRecord:
+        reply = Reply(
+            time.perf_counter() - self._start,
+            usage=_read_usage(self._usage),
+            answered_by=self._answered_by,
+            error=error,
+        )
+        return call_record(self._answered.ask, reply, self._decision, self._pool)
+
+    def _bill(self) -> dict[str, Any]:
+        self._billed = True
+        completed = complete(self._decision, [*self._answered.calls, self._call()], self._pool)
+        return completed.model_dump(mode="json", include=set(BILL))
+
+
+def with_record(value: Any, record: dict[str, Any]) -> Any:
+    """A copy of an answer with the record in its message's metadata.
+
+    A copy, because the original may stand in LangChain's cache. A parsed value alone has no place
+    for a record and is returned as it is.
+
+    Args:
+        value: A message; raw and parsed; a `ChatResult` or `LLMResult`; or a parsed value.
+        record: The record, or the part of it that belongs on this chunk of a stream.
+    """
+    if isinstance(value, BaseMessage):
+        metadata = {**value.response_metadata, "llmroute": record}
+        return value.model_copy(update={"response_metadata": metadata})
+    if isinstance(value, dict) and isinstance(value.get("raw"), BaseMessage):
+        return {**value, "raw": with_record(value["raw"], record)}
+    if isinstance(value, ChatGeneration):
+        return value.model_copy(update={"message": with_record(value.message, record)})
+    if isinstance(value, list):
+        return [with_record(v, record) for v in value]
+    if isinstance(value, (ChatResult, LLMResult)):
+        generations = with_record(value.generations, record)
+        return value.model_copy(update={"generations": generations})
+    return value

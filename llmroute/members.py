@@ -1,0 +1,109 @@
+"""A pool member made ready for one call: what the router passes on, and what is bound, on it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.caches import BaseCache
+from langchain_core.language_models import BaseChatModel
+from langchain_core.rate_limiters import BaseRateLimiter
+from langchain_core.runnables import (
+    Runnable,
+    RunnableBinding,
+    RunnableConfig,
+    RunnableParallel,
+    RunnableSequence,
+)
+from langchain_core.runnables.config import merge_configs
+from pydantic import SecretStr
+
+from llmroute.backends.litellm import LiteLLMChat, import_litellm
+from llmroute.pool import Model
+from llmroute.request import Request
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """What is set on the router, and applies to members that set nothing themselves."""
+
+    timeout: float
+    api_key: SecretStr | None = None
+    cache: BaseCache | bool | None = None
+    rate_limiter: BaseRateLimiter | None = None
+    output_version: str | None = None
+
+
+def warm_up(member: Model) -> None:
+    """Import what the member's call needs, so that it is not counted as the call's latency."""
+    if isinstance(member.runnable, LiteLLMChat):
+        import_litellm()
+
+
+def is_warm(member: Model) -> bool:
+    """Whether `warm_up` has nothing left to do."""
+    return not isinstance(member.runnable, LiteLLMChat) or "litellm" in sys.modules
+
+
+def prepare(
+    member: Model, request: Request, config: RunnableConfig, inherited: Inherited
+) -> tuple[Any, RunnableConfig, dict[str, Any]]:
+    """The member with everything bound on it, and the config and arguments of the call.
+
+    Args:
+        member: The model that is asked.
+        request: What is asked of it.
+        config: The call's config.
+        inherited: The router's settings.
+
+    Returns:
+        A chat model, or its structured output; to be called with the config and the arguments.
+    """
+    model = _chat_model(member, inherited)
+    arguments = {**_own_arguments(member, model, inherited), **request.arguments}
+    if request.schema is not None:
+        structured = model.with_structured_output(request.schema.schema, **request.schema.options)
+        return _structured(structured, config, arguments)
+    if request.tools is None:
+        return model, config, arguments
+    bound: Any = model.bind_tools(request.tools.tools, **request.tools.options)
+    # Unwrapped, because `generate` and v3 streaming are a chat model's own methods.
+    while isinstance(bound, RunnableBinding):
+        arguments = {**bound.kwargs, **arguments}
+        config = merge_configs(bound.config, config)
+        bound = bound.bound
+    return bound, config, arguments
+
+
+def _chat_model(member: Model, inherited: Inherited) -> BaseChatModel:
+    model = member.runnable
+    names = ("cache", "rate_limiter", "output_version")
+    update = {
+        name: value
+        for name in names
+        if (value := getattr(inherited, name)) is not None and getattr(model, name, None) is None
+    }
+    return model.model_copy(update=update) if update else model
+
+
+def _own_arguments(member: Model, model: BaseChatModel, inherited: Inherited) -> dict[str, Any]:
+    # Only our own backend is sure to take these as arguments of a call.
+    if not isinstance(model, LiteLLMChat):
+        return {}
+    arguments: dict[str, Any] = {"timeout": member.timeout or inherited.timeout}
+    if member.api_key is None and inherited.api_key is not None:
+        arguments["api_key"] = inherited.api_key
+    return arguments
+
+
+def _structured(
+    structured: Runnable[Any, Any], config: RunnableConfig, arguments: dict[str, Any]
+) -> tuple[Runnable[Any, Any], RunnableConfig, dict[str, Any]]:
+    # A sequence hands arguments to its first step. With `include_raw` that step is a map, which
+    # drops them, so there they are bound on the model inside it.
+    if isinstance(structured, RunnableSequence) and isinstance(structured.first, RunnableParallel):
+        raw = structured.first.steps__["raw"].bind(**arguments)
+        structured = RunnableSequence(RunnableParallel(raw=raw), *structured.steps[1:])
+        return structured, config, {}
+    return structured, config, arguments

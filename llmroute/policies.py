@@ -1,0 +1,329 @@
+"""Policies: from estimates to a choice. Each is a frozen value that can be written to a file.
+
+A policy answers two questions for a whole table of prompts at once: which models it admits, and
+which of those that are left it takes. The same code serves one prompt at run time and a replay of
+recorded outcomes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from llmroute.decision import Bools, Estimates, Floats
+from llmroute.errors import ConfigurationError
+
+Choice = npt.NDArray[np.intp]
+
+
+def comparable_cost(estimates: Estimates) -> Floats:
+    """Costs that can be ordered: an unknown cost counts as the dearest known one of its row.
+
+    Where no cost is known at all, the models' standing serves instead: the weaker, the cheaper.
+
+    Args:
+        estimates: P prompts, M models.
+
+    Returns:
+        (P, M), USD where known.
+    """
+    cost = estimates.cost
+    unknown = np.isnan(cost)
+    if not unknown.any():
+        return cost
+    none_known = unknown.all(axis=1)
+    dearest = np.max(np.where(unknown, -np.inf, cost), axis=1, keepdims=True)
+    filled: Floats = np.where(unknown, dearest, cost)
+    filled[none_known] = estimates.prior
+    return filled
+
+
+def win_probability(estimates: Estimates, weak: int, strong: int) -> Floats:
+    """Probability that the strong model's answer is good and the weak model's is not.
+
+    The score a threshold is set on, after RouteLLM (arXiv 2406.18665), read off two success
+    probabilities: q_strong × (1 − q_weak).
+
+    Returns:
+        (P,), 0..1.
+    """
+    score: Floats = estimates.quality[:, strong] * (1.0 - estimates.quality[:, weak])
+    return score
+
+
+def _cheapest(cost: Floats, quality: Floats, allowed: Bools) -> Choice:
+    """Per row the cheapest allowed model; of equals, the better one."""
+    cost = np.where(allowed, cost, np.inf)
+    lowest = cost.min(axis=1, keepdims=True)
+    best: Choice = np.argmax(np.where(allowed & (cost <= lowest), quality, -np.inf), axis=1)
+    return best
+
+
+class Policy(BaseModel, ABC):
+    """How a model is chosen from estimates. Subclass it for a rule of your own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def admits(self, estimates: Estimates) -> Bools:
+        """Which models the policy allows at all, (P, M). By default, all."""
+        return np.ones(estimates.quality.shape, dtype=np.bool_)
+
+    def why_not(self, estimates: Estimates, row: int, model: int) -> str:
+        """Why a model that `admits` turned down was turned down, for the record."""
+        return "not admitted by the policy"
+
+    @abstractmethod
+    def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
+        """The index of the chosen model for each prompt.
+
+        Args:
+            estimates: P prompts, M models.
+            allowed: (P, M); each row allows at least one model.
+
+        Returns:
+            (P,) indices into `estimates.models`.
+        """
+
+    @abstractmethod
+    def why(self, estimates: Estimates, row: int, allowed: Bools, chosen: int) -> str:
+        """Why the chosen model was chosen, in one sentence."""
+
+    def check(self, models: tuple[str, ...]) -> None:
+        """Raise ConfigurationError when the policy cannot work with these models."""
+
+    def to_record(self) -> dict[str, Any]:
+        """The policy's name and numbers, as they stand in a Decision."""
+        return {"name": type(self).__name__, **self.model_dump(mode="json", exclude_none=True)}
+
+
+class Threshold(Policy):
+    """Two models: the strong one where it is likely enough to win (RouteLLM, arXiv 2406.18665).
+
+    Args:
+        threshold: The win probability from which the strong model is asked, 0..1. Lower means
+            more strong calls. `llmroute.calibrate` finds it for a share of strong calls.
+        strong: The strong model's name; by default the one with the better standing.
+        weak: The weak model's name; by default the other one of a pool of two.
+    """
+
+    threshold: float = Field(ge=0, le=1)
+    strong: str | None = None
+    weak: str | None = None
+
+    @model_validator(mode="after")
+    def _two_different_models(self) -> Threshold:
+        if self.strong is not None and self.strong == self.weak:
+            raise ConfigurationError(f"strong and weak are both {self.strong!r}.")
+        return self
+
+    def check(self, models: tuple[str, ...]) -> None:
+        """Raise ConfigurationError unless the two models are known."""
+        for name in (self.strong, self.weak):
+            if name is not None and name not in models:
+                raise ConfigurationError(f"Threshold names {name!r}, which is not in the pool.")
+        if len(models) != 2 and (self.strong is None or self.weak is None):
+            raise ConfigurationError(
+                f"Threshold chooses between two models and the pool has {len(models)}. Name them: "
+                "Threshold(0.3, strong=..., weak=...), or use CheapestAbove for a larger pool."
+            )
+
+    def _pair(self, estimates: Estimates) -> tuple[int, int]:
+        names = estimates.models
+        if self.strong is not None:
+            strong = names.index(self.strong)
+        elif self.weak is not None:
+            strong = 1 - names.index(self.weak)
+        else:
+            strong = estimates.strongest
+        weak = names.index(self.weak) if self.weak is not None else 1 - strong
+        return weak, strong
+
+    def admits(self, estimates: Estimates) -> Bools:
+        """Only the two models."""
+        admitted = np.zeros(estimates.quality.shape, dtype=np.bool_)
+        admitted[:, list(self._pair(estimates))] = True
+        return admitted
+
+    def why_not(self, estimates: Estimates, row: int, model: int) -> str:
+        """The model is not of the pair."""
+        return "neither the strong nor the weak model of the threshold"
+
+    def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
+        """The strong model from the threshold on; the other one where one is ruled out."""
+        weak, strong = self._pair(estimates)
+        wants_strong = win_probability(estimates, weak, strong) >= self.threshold
+        take_strong = (wants_strong & allowed[:, strong]) | ~allowed[:, weak]
+        return np.where(take_strong, strong, weak)
+
+    def why(self, estimates: Estimates, row: int, allowed: Bools, chosen: int) -> str:
+        """The score against the threshold."""
+        weak, strong = self._pair(estimates)
+        score = win_probability(estimates, weak, strong)[row]
+        other = weak if chosen == strong else strong
+        if not allowed[row, other]:
+            return f"{estimates.models[other]} is ruled out, so the other model is asked."
+        relation = "reaches" if chosen == strong else "is below"
+        return (
+            f"{estimates.models[strong]} wins with probability {score:.3f}, "
+            f"which {relation} the threshold {self.threshold:g}."
+        )
+
+
+class WillingnessToPay(Policy):
+    """The model with the greatest value × quality − cost (RouterBench, arXiv 2403.12031).
+
+    Args:
+        usd: What one good answer is worth, USD. RouterBench's λ.
+    """
+
+    usd: float = Field(gt=0)
+
+    def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
+        """The greatest net value."""
+        net = self.usd * estimates.quality - comparable_cost(estimates)
+        best: Choice = np.argmax(np.where(allowed, net, -np.inf), axis=1)
+        return best
+
+    def why(self, estimates: Estimates, row: int, allowed: Bools, chosen: int) -> str:
+        """The net value that won."""
+        return (
+            f"At {self.usd:g} USD for a good answer, {estimates.models[chosen]} leaves most: "
+            f"expected quality {estimates.quality[row, chosen]:.3f} "
+            f"at {_usd(estimates.cost[row, chosen])}."
+        )
+
+
+class CheapestAbove(Policy):
+    """The cheapest model whose expected quality is close enough to the best one's. The default.
+
+    Args:
+        quality: The share of the best eligible model's expected quality that is enough, 0..1.
+    """
+
+    quality: float = Field(default=0.95, ge=0, le=1)
+
+    def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
+        """The cheapest of those that are good enough."""
+        best = np.where(allowed, estimates.quality, -np.inf).max(axis=1, keepdims=True)
+        enough = allowed & (estimates.quality >= self.quality * best)
+        return _cheapest(comparable_cost(estimates), estimates.quality, enough)
+
+    def why(self, estimates: Estimates, row: int, allowed: Bools, chosen: int) -> str:
+        """The expected quality against what was asked."""
+        best = np.where(allowed[row], estimates.quality[row], -np.inf).max()
+        return (
+            f"{estimates.models[chosen]} is the cheapest with at least {self.quality:.0%} of the "
+            f"best expected quality: {estimates.quality[row, chosen]:.3f} against {best:.3f}."
+        )
+
+
+class BestWithin(Policy):
+    """The best model whose expected cost and latency stay within limits.
+
+    A model whose price or speed is unknown is not ruled out by a limit on it.
+
+    Args:
+        cost: USD one call may be expected to cost.
+        latency: Seconds to the full answer it may be expected to take.
+    """
+
+    cost: float | None = Field(default=None, ge=0)
+    latency: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _some_limit(self) -> BestWithin:
+        if self.cost is None and self.latency is None:
+            raise ConfigurationError(
+                "BestWithin needs a limit: BestWithin(cost=0.002) or BestWithin(latency=3)."
+            )
+        return self
+
+    def admits(self, estimates: Estimates) -> Bools:
+        """The models within the limits. Comparing with NaN is False, so unknown stays in."""
+        over = np.zeros(estimates.quality.shape, dtype=np.bool_)
+        if self.cost is not None:
+            over |= estimates.cost > self.cost
+        if self.latency is not None:
+            over |= estimates.latency > self.latency
+        return ~over
+
+    def why_not(self, estimates: Estimates, row: int, model: int) -> str:
+        """The limit that was passed."""
+        cost, latency = estimates.cost[row, model], estimates.latency[row, model]
+        faults = []
+        if self.cost is not None and cost > self.cost:
+            faults.append(f"expected cost {_usd(cost)} is over the limit of {_usd(self.cost)}")
+        if self.latency is not None and latency > self.latency:
+            faults.append(f"expected latency {latency:.2g} s is over {self.latency:g} s")
+        return " and ".join(faults)
+
+    def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
+        """The best; of equals, the cheapest."""
+        quality = np.where(allowed, estimates.quality, -np.inf)
+        best = quality >= quality.max(axis=1, keepdims=True)
+        return _cheapest(comparable_cost(estimates), estimates.quality, allowed & best)
+
+    def why(self, estimates: Estimates, row: int, allowed: Bools, chosen: int) -> str:
+        """The quality and the limits it stayed within."""
+        limits = [
+            text
+            for limit, text in (
+                (self.cost, f"{_usd(self.cost or 0)}"),
+                (self.latency, f"{self.latency} s"),
+            )
+            if limit is not None
+        ]
+        return (
+            f"{estimates.models[chosen]} has the best expected quality, "
+            f"{estimates.quality[row, chosen]:.3f}, within {' and '.join(limits)}."
+        )
+
+
+class Pinned(Policy):
+    """One model, named by the caller (`router.invoke(..., model="name")`); nothing is estimated."""
+
+    model: str
+
+    def check(self, models: tuple[str, ...]) -> None:
+        """Raise ConfigurationError unless the model is in the pool."""
+        if self.model not in models:
+            raise ConfigurationError(
+                f"no model {self.model!r} in the pool; it has {', '.join(map(repr, models))}."
+            )
+
+    def admits(self, estimates: Estimates) -> Bools:
+        """Only that model: a caller who names one does not want another's answer."""
+        return np.array([[m == self.model for m in estimates.models]] * len(estimates))
+
+    def why_not(self, estimates: Estimates, row: int, model: int) -> str:
+        """Another model was named."""
+        return f"the caller asked for {self.model}"
+
+    def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
+        """That model."""
+        return np.full(len(estimates), estimates.models.index(self.model))
+
+    def why(self, estimates: Estimates, row: int, allowed: Bools, chosen: int) -> str:
+        """The caller's word."""
+        return f"The caller asked for {self.model}."
+
+
+def fallback_order(estimates: Estimates, row: int, allowed: Bools, chosen: int) -> list[int]:
+    """The order in which the eligible models are asked: the chosen one, then its stand-ins.
+
+    Stand-ins that are expected to do at least as well come first, cheapest first; then the others,
+    best first.
+    """
+    quality, cost = estimates.quality[row], comparable_cost(estimates)[row]
+    others = [m for m in np.flatnonzero(allowed[row]) if m != chosen]
+    as_good = sorted((m for m in others if quality[m] >= quality[chosen]), key=lambda m: cost[m])
+    weaker = sorted((m for m in others if quality[m] < quality[chosen]), key=lambda m: -quality[m])
+    return [int(chosen), *map(int, as_good), *map(int, weaker)]
+
+
+def _usd(amount: float) -> str:
+    return "an unknown cost" if np.isnan(amount) else f"{amount:.2g} USD"

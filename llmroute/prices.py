@@ -1,0 +1,78 @@
+"""Prices, limits and capabilities from the table that LiteLLM ships, without importing it.
+
+Importing LiteLLM takes seconds; its table is one JSON file inside the package, read here in about
+20 ms the first time a model is looked up. No network is touched.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+_TABLE_FILE = "model_prices_and_context_window_backup.json"
+_MODES = {"chat", "responses", "completion"}
+
+#: Our name for a capability → the table's.
+_CAPABILITIES = {
+    "tools": "supports_function_calling",
+    "vision": "supports_vision",
+    "audio": "supports_audio_input",
+    "pdf": "supports_pdf_input",
+    "json_schema": "supports_response_schema",
+    "reasoning": "supports_reasoning",
+    "streaming": "supports_native_streaming",
+}
+
+
+@lru_cache(maxsize=1)
+def _table() -> dict[str, dict[str, Any]]:
+    spec = importlib.util.find_spec("litellm")
+    if spec is None or spec.origin is None:  # a user may have vendored litellm out
+        return {}
+    path = Path(spec.origin).with_name(_TABLE_FILE)
+    if not path.is_file():
+        return {}
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    return {name: _facts(entry) for name, entry in raw.items() if entry.get("mode") in _MODES}
+
+
+def _facts(entry: dict[str, Any]) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "input_price": _per_million(entry.get("input_cost_per_token")),
+        "cached_input_price": _per_million(entry.get("cache_read_input_token_cost")),
+        "output_price": _per_million(entry.get("output_cost_per_token")),
+        "context_window": _whole(entry.get("max_input_tokens") or entry.get("max_tokens")),
+        "max_output_tokens": _whole(entry.get("max_output_tokens")),
+    }
+    facts["capabilities"] = {
+        ours: entry[theirs]
+        for ours, theirs in _CAPABILITIES.items()
+        # A missing entry means unknown. An explicit false is the table's own "no".
+        if isinstance(entry.get(theirs), bool)
+    }
+    return facts
+
+
+def _per_million(per_token: object) -> float | None:
+    # Rounded because 1e-7 × 1e6 is 0.09999999999999999, which no price list says.
+    return round(per_token * 1e6, 9) if isinstance(per_token, int | float) else None
+
+
+def _whole(value: object) -> int | None:
+    return int(value) if isinstance(value, int | float) else None
+
+
+def lookup(name: str) -> dict[str, Any]:
+    """What LiteLLM's packaged table knows of a model; empty when it does not know it.
+
+    Args:
+        name: A LiteLLM model name. `"openai/gpt-4.1-nano"` is found under `"gpt-4.1-nano"` too, as
+            LiteLLM itself does for its main providers.
+    """
+    table = _table()
+    if name in table:
+        return table[name]
+    return table.get(name.split("/", 1)[1], {}) if "/" in name else {}

@@ -1,0 +1,109 @@
+"""One request to the router, read once: messages, what they need, what the scorer reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from llmroute.requirements import Needs
+from llmroute.scoring.text import RoutingText, routing_text
+
+Tool = dict[str, Any] | type | Callable[..., Any] | BaseTool
+
+
+@dataclass(frozen=True)
+class BoundTools:
+    """Tools as the caller gave them, to be bound again on the model that is chosen.
+
+    They are kept unconverted because every provider's chat model has a format of its own.
+    """
+
+    tools: tuple[Tool, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    characters: int = 0
+
+    @classmethod
+    def of(cls, tools: Sequence[Tool], **options: Any) -> BoundTools:
+        """Read names and size once, when tools are bound, and not at every call."""
+        schemas = [convert_to_openai_tool(tool) for tool in tools]
+        names = tuple(str(s.get("function", s).get("name", s.get("type", ""))) for s in schemas)
+        return cls(tuple(tools), options, names, sum(len(json.dumps(s)) for s in schemas))
+
+
+@dataclass(frozen=True)
+class BoundSchema:
+    """A schema for structured output, to be asked of the model that is chosen."""
+
+    schema: dict[str, Any] | type
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+#: The call argument that carries tools from `bind_tools` to the call.
+TOOLS_ARGUMENT = "llmroute_tools"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What all drivers know of a request.
+
+    Attributes:
+        messages: The conversation.
+        text: What the scorer reads of it.
+        needs: The capabilities it needs of a model.
+        arguments: What is passed on to the chosen model's call.
+        tools: Tools to bind on it.
+        schema: Structured output to ask of it.
+        pinned: The model the caller named.
+    """
+
+    messages: list[BaseMessage]
+    text: RoutingText
+    needs: Needs
+    arguments: Mapping[str, Any]
+    tools: BoundTools | None = None
+    schema: BoundSchema | None = None
+    pinned: str | None = None
+
+    @property
+    def in_tool_loop(self) -> bool:
+        """The last message is a tool's result."""
+        return bool(self.messages) and self.messages[-1].type == "tool"
+
+
+def read_request(
+    messages: Sequence[BaseMessage],
+    arguments: Mapping[str, Any],
+    schema: BoundSchema | None = None,
+) -> Request:
+    """Read a call's messages and arguments.
+
+    Args:
+        messages: The conversation, oldest first.
+        arguments: The call's keyword arguments, `stop` and what was bound included.
+        schema: Structured output that was asked for.
+    """
+    passed = dict(arguments)
+    tools: BoundTools | None = passed.pop(TOOLS_ARGUMENT, None)
+    pinned: str | None = passed.pop("model", None)
+    text = routing_text(
+        messages,
+        tools.names if tools else (),
+        tools.characters if tools else 0,
+    )
+    needs = Needs(
+        tools=tools is not None or bool(passed.get("tools")),
+        json_schema=schema is not None or passed.get("response_format") is not None,
+        vision=text.images > 0,
+        audio=text.audio > 0,
+        pdf=text.files > 0,
+        logprobs=bool(passed.get("logprobs")),
+        several=(passed.get("n") or 1) > 1,
+    )
+    return Request(list(messages), text, needs, passed, tools, schema, pinned)

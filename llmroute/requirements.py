@@ -1,0 +1,90 @@
+"""What a request needs of a model, and which models of a pool cannot take it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+from langchain_core.messages.utils import convert_to_openai_messages
+
+from llmroute.pool import Model, ModelPool
+from llmroute.scoring.text import RoutingText
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a request needs, as far as capabilities go."""
+
+    tools: bool = False
+    json_schema: bool = False
+    vision: bool = False
+    audio: bool = False
+    pdf: bool = False
+    logprobs: bool = False
+    several: bool = False
+
+    def unmet_by(self, model: Model) -> str | None:
+        """Why the model cannot take the request, or None. Unknown capabilities pass."""
+        can = model.capabilities
+        for needed, able, what in (
+            (self.tools, can.tools, "tools are bound, and it does not call tools"),
+            # Structured output works through a forced tool call too, so either capability will do.
+            (
+                self.json_schema,
+                can.json_schema is not False or can.tools is not False,
+                "a JSON schema is asked for, and it supports neither schemas nor tools",
+            ),
+            (self.vision, can.vision, "the request holds an image, and it does not see"),
+            (self.audio, can.audio, "the request holds audio, and it does not hear"),
+            (self.pdf, can.pdf, "the request holds a file, and it does not read files"),
+            (self.logprobs, can.logprobs, "log-probabilities are asked for, and it has none"),
+            (self.several, can.several, "n > 1 is asked for, and it gives one generation a call"),
+        ):
+            if needed and able is False:
+                return what
+        return None
+
+
+def rule_out(
+    pool: ModelPool, needs: Needs, text: RoutingText, messages: Sequence[BaseMessage]
+) -> dict[str, str]:
+    """Which models of the pool cannot take the request, each with why.
+
+    Args:
+        pool: The pool.
+        needs: The capabilities the request needs.
+        text: Its size; tokens are counted only where the size leaves the answer open.
+        messages: The messages, for the exact count.
+    """
+    excluded = {}
+    for model in pool:
+        why = needs.unmet_by(model) or _too_long(model, text, messages)
+        if why:
+            excluded[model.name] = why
+    return excluded
+
+
+def _too_long(model: Model, text: RoutingText, messages: Sequence[BaseMessage]) -> str | None:
+    window = model.context_window
+    # A token is at least one byte and a character at most four, so most requests fit for certain
+    # and need no tokenizer. An image is a few thousand tokens at the most.
+    if window is None or 4 * text.characters + 4096 * text.images <= window:
+        return None
+    tokens = count_tokens(model.litellm_name, messages)
+    if tokens <= window:
+        return None
+    return f"the request has {tokens:,} tokens, and its context window takes {window:,}"
+
+
+def count_tokens(litellm_name: str, messages: Sequence[BaseMessage]) -> int:
+    """Tokens of the messages, counted with the model's own tokenizer as far as LiteLLM has it."""
+    from llmroute.backends.litellm import import_litellm
+
+    converted: Any = convert_to_openai_messages(list(messages))
+    return int(
+        import_litellm().token_counter(
+            model=litellm_name, messages=converted, use_default_image_token_count=True
+        )
+    )

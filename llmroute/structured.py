@@ -1,0 +1,61 @@
+"""Structured output through the router: the chosen model parses by its own means."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.runnables import RunnableConfig, RunnableSerializable
+from pydantic import ConfigDict
+
+from llmroute.chain import RouterChain
+from llmroute.request import BoundSchema, Request
+
+
+class StructuredRouter(RunnableSerializable[LanguageModelInput, Any]):
+    """What `RouterChain.with_structured_output` returns.
+
+    Args:
+        router: The router.
+        bound: The schema and options, asked of whichever model is chosen.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    router: RouterChain
+    bound: BoundSchema
+
+    def _request(self, input: LanguageModelInput, kwargs: dict[str, Any]) -> Request:
+        return self.router._request(input, kwargs, schema=self.bound)
+
+    def invoke(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Any:
+        """Route, and return the parsed answer, or raw and parsed."""
+        request = self._request(input, kwargs)
+        return self.router._call(
+            request, config, lambda model, c, kw: model.invoke(request.messages, c, **kw)
+        )
+
+    async def ainvoke(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Any:
+        """`invoke` on an event loop."""
+        request = self._request(input, kwargs)
+        return await self.router._acall(
+            request, config, lambda model, c, kw: model.ainvoke(request.messages, c, **kw)
+        )
+
+    def stream(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Iterator[Any]:
+        """Route, and stream the answer as it is parsed."""
+        yield from self.router._streamed(self._request(input, kwargs), config)
+
+    async def astream(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AsyncIterator[Any]:
+        """`stream` on an event loop."""
+        async for value in self.router._astreamed(self._request(input, kwargs), config):
+            yield value
