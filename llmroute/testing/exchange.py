@@ -1,0 +1,161 @@
+"""One HTTP exchange on an open connection: all that can be done to a client, well or badly."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import struct
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.client import responses
+from threading import Event
+from typing import Any
+
+from llmroute.testing.wire import dump
+
+# Long enough for a client on loopback to read what was sent before a reset throws it away.
+_BEFORE_RESET = 0.02
+
+
+class GoneError(ConnectionError):
+    """The client has left, or the provider is stopping: nobody waits for this answer."""
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """A request as it came over the wire.
+
+    Attributes:
+        method: GET, POST, …
+        path: The path, without the query.
+        headers: The headers, names in lower case.
+        body: The bytes of the body.
+        connection: The number of the connection it came on, from 1.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    connection: int
+
+
+@dataclass
+class Exchange:
+    """The way back to the client.
+
+    Attributes:
+        request: What came in.
+        connection: The socket.
+        stopping: Set when the provider stops.
+        chunked: Whether the client understands chunked bodies (HTTP/1.1).
+        keep_alive: Whether the connection goes on after this exchange.
+        close: Closes the connection for good, buffers included.
+        on_status: Told the status before a byte of the response is sent, so that a client that has
+            its answer finds it in the log.
+    """
+
+    request: HttpRequest
+    connection: socket.socket
+    stopping: Event
+    chunked: bool
+    keep_alive: bool
+    close: Callable[[], None]
+    on_status: Callable[[int], None] = field(default=lambda status: None)
+
+    def send(
+        self,
+        status: int,
+        body: bytes,
+        *,
+        content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+        missing: int = 0,
+    ) -> None:
+        """Send a whole response.
+
+        Args:
+            status: HTTP status.
+            body: The body.
+            content_type: Its media type.
+            headers: More headers.
+            missing: How many bytes more than the body ``Content-Length`` promises.
+        """
+        if missing:
+            self.keep_alive = False
+        length = {"Content-Length": str(len(body) + missing)}
+        head = self._head(status, {"Content-Type": content_type, **length, **(headers or {})})
+        self.connection.sendall(head + body)
+
+    def send_json(
+        self, status: int, value: object, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send a whole response of JSON."""
+        self.send(status, dump(value).encode(), headers=headers)
+
+    def open_stream(self) -> None:
+        """Send the head of a stream of server-sent events."""
+        headers = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
+        if self.chunked:
+            headers["Transfer-Encoding"] = "chunked"
+        else:
+            self.keep_alive = False
+        self.connection.sendall(self._head(200, headers))
+
+    def send_event(self, data: str) -> None:
+        """Send one event of an open stream."""
+        self.send_part(f"data: {data}\n\n".encode())
+
+    def send_part(self, part: bytes) -> None:
+        """Send a part of the body of an open stream."""
+        frame = b"%x\r\n%b\r\n" % (len(part), part) if self.chunked else part
+        self.connection.sendall(frame)
+
+    def close_stream(self) -> None:
+        """End an open stream as HTTP wants it."""
+        if self.chunked:
+            self.connection.sendall(b"0\r\n\r\n")
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but no longer than the client and the provider stay.
+
+        Raises:
+            GoneError: If one of them left first.
+        """
+        end = time.monotonic() + seconds
+        if self.stopping.is_set():
+            raise GoneError
+        if seconds <= 0:
+            return
+        # Both a client that leaves and a provider that stops end the connection, which makes it
+        # readable. One wait on the socket thus sees either at once.
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.connection, selectors.EVENT_READ)
+            readable = bool(selector.select(seconds))
+        if readable and not self.connection.recv(1, socket.MSG_PEEK):
+            raise GoneError
+        # Still there and talking: a pipelined request. It has to wait its turn.
+        if self.stopping.wait(max(end - time.monotonic(), 0) if readable else 0):
+            raise GoneError
+
+    def hang_up(self, *, reset: bool = False) -> None:
+        """End the connection, politely (FIN) or with a reset (RST)."""
+        self.keep_alive = False
+        if not reset:
+            return
+        self.pause(_BEFORE_RESET)
+        linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.close()
+
+    def _head(self, status: int, headers: Mapping[str, Any]) -> bytes:
+        self.on_status(status)
+        connection = "keep-alive" if self.keep_alive else "close"
+        lines = [
+            f"HTTP/1.1 {status} {responses.get(status, 'Unknown')}",
+            f"Connection: {connection}",
+        ]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1")
