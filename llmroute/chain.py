@@ -9,6 +9,7 @@ ask next is `flow.py`'s; here are only the ways to ask.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -170,7 +171,9 @@ class RouterChain(BaseChatModel):
     def _load(self) -> Scorer:
         if self._loaded is None:
             given = self.scorer
-            self._loaded = load_scorer(given) if isinstance(given, (str, PathLike)) else given
+            self._loaded = (
+                load_scorer(os.fspath(given)) if isinstance(given, (str, PathLike)) else given
+            )
         return self._loaded
 
     async def _aload(self) -> None:

@@ -95,7 +95,7 @@ Status = Literal[
     "invalid_request",
     "context_window",
     "content_refused",
-    "abandoned",
+    "failed",
 ]
 
 

@@ -41,12 +41,15 @@ _STATUS: dict[type[ProviderError], Status] = {
     ContextWindowExceeded: "context_window",
     ContentRefused: "content_refused",
     InvalidRequest: "invalid_request",
+    ProviderError: "failed",
 }
 
 _MESSAGE_LIMIT = 500
 # What keys look like on the wire and in careless error messages.
 _KEY_SHAPES = re.compile(
-    r"(?i)\b(bearer\s+)\S+|\b(?:sk|pk|rk|gsk|xai|key|api|AIza|hf|ghp|r8|pplx|nvapi)[-_][\w\-]{6,}|\bAIza[\w\-]{20,}"
+    r"(?i)\b(bearer\s+)\S+"
+    r"|\b(?:sk|pk|rk|gsk|xai|hf|ghp|r8|pplx|nvapi)[-_](?=[\w\-]*\d)[\w\-]{8,}"
+    r"|\bAIza[\w\-]{20,}"
 )
 _CONTEXT = re.compile(
     r"context[_ ]length|context window|maximum context|too many tokens|prompt is too long|"

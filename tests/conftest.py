@@ -16,6 +16,8 @@ from llmroute.testing import ScriptedModel, ScriptedProvider
 os.environ.setdefault("LANGSMITH_TRACING", "false")
 
 PRICES = {"small": (0.1, 0.4), "medium": (0.5, 2.0), "big": (2.0, 8.0)}
+EASY = {"small": 0.9, "medium": 0.92, "big": 0.93}
+HARD = {"small": 0.2, "medium": 0.6, "big": 0.9}
 KEY = "sk-test-0123456789abcdef"
 
 
@@ -30,16 +32,8 @@ class WordScorer:
     def estimate(self, prompts: Sequence[str | RoutingText], pool: ModelPool) -> Estimates:
         self.calls += 1
         texts = [p if isinstance(p, str) else p.text for p in prompts]
-        easy, hard = (
-            {"small": 0.9, "medium": 0.92, "big": 0.93},
-            {
-                "small": 0.2,
-                "medium": 0.6,
-                "big": 0.9,
-            },
-        )
         quality = np.array(
-            [[(hard if "hard" in t else easy)[n] for n in pool.names] for t in texts]
+            [[(HARD if "hard" in t else EASY)[name] for name in pool.names] for t in texts]
         )
         tokens = np.full(quality.shape, 100.0)
         prices = pool.arrays
@@ -52,7 +46,7 @@ class WordScorer:
             latency=prices.first_token_s + tokens / prices.tokens_per_s,
             prompt_tokens=prompt_tokens,
             unfamiliar=np.zeros(len(texts), dtype=np.bool_),
-            prior=np.array([hard[n] for n in pool.names]),
+            prior=np.array([HARD[n] for n in pool.names]),
             scorer="word 1",
         )
 

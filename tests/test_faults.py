@@ -1,0 +1,287 @@
+"""What becomes of a request when its model fails, over real HTTP. The table in docs/fallback.md.
+
+Each fault is met four ways: whole and streamed, sync and async; by a LiteLLM member and by a
+ChatOpenAI member. `small` fails once; `big` stands by.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from llmroute import ModelPool, RouterChain
+from llmroute.errors import (
+    AllModelsFailed,
+    AuthenticationFailed,
+    ContentRefused,
+    EmptyAnswer,
+    InvalidRequest,
+    ModelNotFound,
+    ProviderError,
+    ProviderUnavailable,
+    RateLimited,
+    StreamInterrupted,
+)
+from llmroute.testing import Fault, ScriptedProvider
+from tests.conftest import KEY, WordScorer
+
+MakePool = Callable[..., ModelPool]
+Call = Callable[[RouterChain], Awaitable[Any]]
+
+
+# All four are coroutines, so that async clients meet the one event loop they are made for.
+
+
+async def _invoke(router: RouterChain) -> Any:
+    return router.invoke("hello")
+
+
+async def _stream(router: RouterChain) -> Any:
+    whole: Any = None
+    for chunk in router.stream("hello"):
+        whole = chunk if whole is None else whole + chunk
+    return whole
+
+
+async def _ainvoke(router: RouterChain) -> Any:
+    return await router.ainvoke("hello")
+
+
+async def _astream(router: RouterChain) -> Any:
+    whole: Any = None
+    async for chunk in router.astream("hello"):
+        whole = chunk if whole is None else whole + chunk
+    return whole
+
+
+WHOLE = [pytest.param(_invoke, id="invoke"), pytest.param(_ainvoke, id="ainvoke")]
+STREAMED = [pytest.param(_stream, id="stream"), pytest.param(_astream, id="astream")]
+
+
+@pytest.fixture(params=["litellm", "openai"])
+def router(
+    request: pytest.FixtureRequest, litellm_pool: MakePool, openai_pool: MakePool
+) -> RouterChain:
+    make = litellm_pool if request.param == "litellm" else openai_pool
+    return RouterChain(pool=make("small", "big"), scorer=WordScorer(), max_retries=0, timeout=5)
+
+
+def record(message: Any) -> dict[str, Any]:
+    found: dict[str, Any] = message.response_metadata["llmroute"]
+    return found
+
+
+FALLS_BACK = {
+    "429": Fault.rate_limit(),
+    "429 with a long retry-after": Fault.rate_limit(retry_after=60),
+    "500": Fault.server_error(),
+    "503": Fault.overloaded(),
+    "context window": Fault.context_window(),
+    "disconnect": Fault.disconnect(),
+    "malformed JSON": Fault.malformed_json(),
+    "a web page": Fault.html(),
+    "an empty answer": Fault.empty(),
+    "no choices": Fault.no_choices(),
+    "cut before the first token": Fault.cut_stream(after=0),
+    "reset before the first token": Fault.cut_stream(after=0, close="reset"),
+    "a broken event first": Fault.malformed_stream(after=0),
+    "an error event first": Fault.error_in_stream(after=0),
+}
+
+
+@pytest.mark.parametrize("call", WHOLE + STREAMED)
+@pytest.mark.parametrize("fault", FALLS_BACK.values(), ids=FALLS_BACK.keys())
+async def test_the_next_model_answers(
+    provider: ScriptedProvider, router: RouterChain, call: Call, fault: Fault
+) -> None:
+    provider.fail("small", fault)
+    answer = await call(router)
+    assert "big" in answer.content
+    failed, answered = record(answer)["calls"]
+    assert failed["model"] == "small"
+    assert failed["status"] != "ok"
+    assert failed["error"]
+    assert failed["cost_usd"] is not None
+    assert (answered["model"], answered["purpose"], answered["status"]) == ("big", "fallback", "ok")
+    assert record(answer)["chosen"] == "small"
+    assert record(answer)["answered_by"] == "big"
+    total = failed["cost_usd"] + answered["cost_usd"]
+    assert record(answer)["cost_usd"] == pytest.approx(total, rel=1e-9)
+
+
+@pytest.mark.parametrize("call", WHOLE)
+@pytest.mark.parametrize("fault", [Fault.hang(30), Fault.stall(after=1, seconds=30)], ids=str)
+async def test_a_model_that_hangs_is_given_up_after_its_timeout(
+    provider: ScriptedProvider, litellm_pool: MakePool, call: Call, fault: Fault
+) -> None:
+    router = RouterChain(pool=litellm_pool("small", "big"), scorer=WordScorer(), timeout=0.5)
+    await _invoke(router)  # the first call of a process imports LiteLLM
+    provider.fail("small", fault)
+    start = time.monotonic()
+    answer = await call(router)
+    assert time.monotonic() - start < 15  # the fault lasts 30
+    assert [c["status"] for c in record(answer)["calls"]] == ["timeout", "ok"]
+    assert record(answer)["calls"][0]["cost_is_estimated"]
+    assert record(answer)["calls"][0]["cost_usd"] > 0
+
+
+RAISED = {
+    "401": (Fault.unauthorized(), AuthenticationFailed),
+    "403": (Fault.forbidden(), AuthenticationFailed),
+    "404": (Fault.not_found(), ModelNotFound),
+    "400": (Fault.bad_request(), InvalidRequest),
+    "content policy": (Fault.content_policy(), ContentRefused),
+}
+
+
+@pytest.mark.parametrize("call", WHOLE + STREAMED)
+@pytest.mark.parametrize(("fault", "expected"), RAISED.values(), ids=RAISED.keys())
+async def test_an_error_that_another_model_would_not_cure_is_raised_at_once(
+    provider: ScriptedProvider,
+    router: RouterChain,
+    call: Call,
+    fault: Fault,
+    expected: type[ProviderError],
+) -> None:
+    provider.fail("small", fault)
+    with pytest.raises(expected) as raised:
+        await call(router)
+    assert raised.value.model == "small"
+    assert [c.model for c in raised.value.calls] == ["small"]
+    assert provider.count("big") == 0
+    assert KEY not in str(raised.value)
+
+
+@pytest.mark.parametrize("call", STREAMED)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.cut_stream(after=2),
+        Fault.cut_stream(after=2, close="reset"),
+        Fault.malformed_stream(after=2),
+        Fault.error_in_stream(after=2),
+    ],
+    ids=["clean cut", "reset", "broken event", "error event"],
+)
+async def test_a_stream_cut_after_its_first_token_raises_with_the_text_so_far(
+    provider: ScriptedProvider, router: RouterChain, call: Call, fault: Fault
+) -> None:
+    provider.fail("small", fault)
+    with pytest.raises(StreamInterrupted) as raised:
+        await call(router)
+    assert raised.value.partial.startswith("stand")
+    assert [c.status for c in raised.value.calls] == ["interrupted"]
+    assert raised.value.calls[0].cost_is_estimated
+    assert provider.count("big") == 0  # a second model's text cannot be joined to the first one's
+
+
+async def test_a_stalled_stream_ends(provider: ScriptedProvider, litellm_pool: MakePool) -> None:
+    router = RouterChain(pool=litellm_pool("small", "big"), scorer=WordScorer(), timeout=0.5)
+    await _invoke(router)
+    provider.fail("small", Fault.stall(after=2, seconds=30))
+    start = time.monotonic()
+    with pytest.raises(StreamInterrupted):
+        await _stream(router)
+    assert time.monotonic() - start < 15
+
+
+class TestRetries:
+    """Another try on the same model, before the next one is asked."""
+
+    @pytest.fixture
+    def router(self, litellm_pool: MakePool) -> RouterChain:
+        return RouterChain(
+            pool=litellm_pool("small", "big"), scorer=WordScorer(), max_retries=2, max_retry_wait=1
+        )
+
+    @pytest.mark.parametrize("call", WHOLE + STREAMED)
+    async def test_retry_after_is_waited_for(
+        self, provider: ScriptedProvider, router: RouterChain, call: Call
+    ) -> None:
+        provider.fail("small", Fault.rate_limit(retry_after=0.4))
+        answer = await call(router)
+        assert [c["model"] for c in record(answer)["calls"]] == ["small", "small"]
+        first, second = (r.started for r in provider.requests)
+        assert second - first >= 0.4
+
+    async def test_a_longer_retry_after_than_allowed_sends_it_to_the_next_model(
+        self, provider: ScriptedProvider, router: RouterChain
+    ) -> None:
+        provider.fail("small", Fault.rate_limit(retry_after=30))
+        assert record(await _invoke(router))["answered_by"] == "big"
+        assert provider.count("small") == 1
+
+    async def test_retries_end(self, provider: ScriptedProvider, router: RouterChain) -> None:
+        provider.fail("small", Fault.rate_limit(retry_after=0), times=None)
+        answer = await _invoke(router)
+        assert [c["model"] for c in record(answer)["calls"]] == ["small"] * 3 + ["big"]
+
+    async def test_a_timeout_is_not_tried_again(
+        self, provider: ScriptedProvider, litellm_pool: MakePool
+    ) -> None:
+        router = RouterChain(
+            pool=litellm_pool("small", "big"), scorer=WordScorer(), max_retries=2, timeout=0.5
+        )
+        await _invoke(router)
+        provider.clear()
+        provider.fail("small", Fault.hang(30))
+        await _invoke(router)
+        assert provider.count("small") == 1
+
+
+class TestNoModelLeft:
+    def test_all_attempts_are_in_the_error(
+        self, provider: ScriptedProvider, litellm_pool: MakePool
+    ) -> None:
+        router = RouterChain(pool=litellm_pool(), scorer=WordScorer(), max_retries=0)
+        provider.fail("small", Fault.server_error())
+        provider.fail("medium", Fault.empty())
+        provider.fail("big", Fault.rate_limit())
+        with pytest.raises(AllModelsFailed) as raised:
+            router.invoke("hello")
+        statuses = {c.model: c.status for c in raised.value.calls}
+        assert statuses == {"small": "unavailable", "medium": "empty", "big": "rate_limited"}
+        assert isinstance(raised.value.last, RateLimited)
+        assert all(name in str(raised.value) for name in statuses)
+
+    def test_a_pool_of_one_raises_its_own_error(
+        self, provider: ScriptedProvider, litellm_pool: MakePool
+    ) -> None:
+        router = RouterChain(pool=litellm_pool("small"), scorer=WordScorer(), max_retries=0)
+        provider.fail("small", Fault.empty())
+        with pytest.raises(EmptyAnswer, match="small: the answer holds neither"):
+            router.invoke("hello")
+
+    def test_nothing_listening(self, litellm_pool: MakePool) -> None:
+        from llmroute import Model
+
+        dead = Model("dead", model="openai/dead", api_base="http://127.0.0.1:9/v1", api_key=KEY)
+        with pytest.raises(ProviderUnavailable):
+            RouterChain(pool=[dead], policy=_only("dead"), max_retries=0).invoke("hello")
+
+
+def _only(name: str) -> Any:
+    from llmroute.policies import Pinned
+
+    return Pinned(model=name)
+
+
+def test_a_model_may_end_a_tool_loop_without_a_word(
+    provider: ScriptedProvider, litellm_pool: MakePool
+) -> None:
+    from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+
+    router = RouterChain(pool=litellm_pool("small", "big"), scorer=WordScorer())
+    provider.fail("small", Fault.empty())
+    answer = router.invoke(
+        [
+            HumanMessage("What is the weather?"),
+            AIMessage("", tool_calls=[{"name": "weather", "args": {}, "id": "1"}]),
+            ToolMessage("sunny", tool_call_id="1"),
+        ]
+    )
+    assert record(answer)["answered_by"] == "small"
+    assert provider.count("big") == 0

@@ -1,0 +1,211 @@
+"""Policies: from a table of estimates to a choice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from llmroute import BestWithin, CheapestAbove, Estimates, Policy, Threshold, WillingnessToPay
+from llmroute.errors import ConfigurationError
+from llmroute.policies import Pinned, comparable_cost, fallback_order, win_probability
+
+
+def table(
+    quality: Any, cost: Any, prior: Any = None, latency: Any = None, names: str = "abcdefgh"
+) -> Estimates:
+    quality = np.atleast_2d(np.asarray(quality, dtype=float))
+    p, m = quality.shape
+    unknown = np.full((p, m), np.nan)
+    return Estimates(
+        models=tuple(names[:m]),
+        quality=quality,
+        cost=np.broadcast_to(np.asarray(cost, dtype=float), (p, m)),
+        tokens=unknown,
+        latency=unknown if latency is None else np.broadcast_to(latency, (p, m)),
+        prompt_tokens=np.zeros(p),
+        unfamiliar=np.zeros(p, dtype=bool),
+        prior=np.asarray(prior if prior is not None else quality.mean(axis=0), dtype=float),
+        scorer="test 1",
+    )
+
+
+def chosen(policy: Policy, estimates: Estimates, allowed: Any = None) -> list[str]:
+    allowed = policy.admits(estimates) if allowed is None else np.atleast_2d(allowed)
+    return [estimates.models[i] for i in policy.choose(estimates, allowed)]
+
+
+class TestCheapestAbove:
+    def test_takes_the_cheapest_that_is_close_enough(self) -> None:
+        estimates = table([[0.5, 0.9, 0.93], [0.9, 0.91, 0.93]], [1, 2, 3])
+        assert chosen(CheapestAbove(quality=0.95), estimates) == ["b", "a"]
+
+    def test_full_quality_means_the_best(self) -> None:
+        assert chosen(CheapestAbove(quality=1), table([0.5, 0.92, 0.93], [1, 2, 3])) == ["c"]
+
+    def test_is_relative_to_the_best_that_is_eligible(self) -> None:
+        estimates = table([0.5, 0.52, 0.93], [1, 2, 3])
+        assert chosen(CheapestAbove(quality=0.95), estimates, [True, True, False]) == ["a"]
+
+    def test_of_equal_costs_takes_the_better(self) -> None:
+        assert chosen(CheapestAbove(quality=0.5), table([0.8, 0.9], [1, 1])) == ["b"]
+
+    def test_an_unknown_cost_counts_as_the_dearest(self) -> None:
+        assert chosen(CheapestAbove(quality=0.5), table([0.8, 0.9, 0.9], [np.nan, 1, 2])) == ["b"]
+
+    def test_with_no_cost_known_the_weaker_counts_as_cheaper(self) -> None:
+        estimates = table([0.9, 0.9], np.nan, prior=[0.8, 0.3])
+        assert chosen(CheapestAbove(quality=0.5), estimates) == ["b"]
+
+
+class TestThreshold:
+    estimates = table([[0.9, 0.95], [0.3, 0.9]], [1, 10])
+
+    def test_asks_the_strong_model_from_the_threshold_on(self) -> None:
+        scores = win_probability(self.estimates, weak=0, strong=1)
+        assert chosen(Threshold(threshold=float(scores[1])), self.estimates) == ["a", "b"]
+
+    def test_zero_is_always_strong_and_one_always_weak(self) -> None:
+        assert chosen(Threshold(threshold=0), self.estimates) == ["b", "b"]
+        assert chosen(Threshold(threshold=1), self.estimates) == ["a", "a"]
+
+    def test_a_model_that_is_ruled_out_is_not_asked(self) -> None:
+        assert chosen(Threshold(threshold=0), self.estimates, [[True, False]] * 2) == ["a", "a"]
+        assert chosen(Threshold(threshold=1), self.estimates, [[False, True]] * 2) == ["b", "b"]
+
+    def test_the_pair_can_be_named_in_a_larger_pool(self) -> None:
+        estimates = table([0.1, 0.9, 0.5], [1, 2, 3])
+        policy = Threshold(threshold=0, weak="a", strong="c")
+        assert policy.admits(estimates).tolist() == [[True, False, True]]
+        assert chosen(policy, estimates) == ["c"]
+
+    @pytest.mark.parametrize("settings", [{}, {"strong": "a"}, {"weak": "a"}])
+    def test_a_larger_pool_needs_both_names(self, settings: dict[str, str]) -> None:
+        with pytest.raises(ConfigurationError, match="Name them"):
+            Threshold(threshold=0.5, **settings).check(("a", "b", "c"))
+
+    def test_an_unknown_name(self) -> None:
+        with pytest.raises(ConfigurationError, match="not in the pool"):
+            Threshold(threshold=0.5, strong="x").check(("a", "b"))
+
+    def test_a_threshold_is_a_probability(self) -> None:
+        with pytest.raises(ValueError, match="less than or equal to 1"):
+            Threshold(threshold=1.5)
+
+
+class TestWillingnessToPay:
+    estimates = table([0.5, 0.9], [0.001, 0.011])
+
+    def test_pays_for_quality_worth_its_cost(self) -> None:
+        # The better answer is worth 0.4 × usd and costs 0.010 more.
+        assert chosen(WillingnessToPay(usd=0.024), self.estimates) == ["a"]
+        assert chosen(WillingnessToPay(usd=0.026), self.estimates) == ["b"]
+
+    def test_a_value_must_be_positive(self) -> None:
+        with pytest.raises(ValueError, match="greater than 0"):
+            WillingnessToPay(usd=0)
+
+
+class TestBestWithin:
+    def test_takes_the_best_within_the_cost(self) -> None:
+        assert chosen(BestWithin(cost=2), table([0.5, 0.8, 0.9], [1, 2, 3])) == ["b"]
+
+    def test_takes_the_best_within_the_latency(self) -> None:
+        estimates = table([0.5, 0.8, 0.9], [1, 2, 3], latency=[1, 2, 3])
+        assert chosen(BestWithin(latency=1.5), estimates) == ["a"]
+
+    def test_what_is_unknown_is_not_ruled_out(self) -> None:
+        assert chosen(BestWithin(cost=2), table([0.5, 0.8, 0.9], [1, 2, np.nan])) == ["c"]
+
+    def test_says_why_a_model_is_out(self) -> None:
+        policy, estimates = BestWithin(cost=2, latency=2), table([0.5, 0.9], [1, 3], latency=[1, 9])
+        assert policy.admits(estimates).tolist() == [[True, False]]
+        why = policy.why_not(estimates, 0, 1)
+        assert "expected cost 3 USD" in why
+        assert "expected latency 9 s" in why
+
+    def test_needs_a_limit(self) -> None:
+        with pytest.raises(ValueError, match="needs a limit"):
+            BestWithin()
+
+
+def test_a_pinned_model_is_the_only_one() -> None:
+    estimates = table([0.5, 0.9], [1, 2])
+    assert Pinned(model="a").admits(estimates).tolist() == [[True, False]]
+    assert chosen(Pinned(model="a"), estimates) == ["a"]
+
+
+def test_stand_ins_are_as_good_first_and_then_the_best_of_the_rest() -> None:
+    estimates = table([0.5, 0.6, 0.9, 0.8, 0.4], [1, 2, 9, 4, 0])
+    allowed = np.array([[True, True, True, True, True]])
+    order = fallback_order(estimates, 0, allowed, chosen=1)
+    assert [estimates.models[i] for i in order] == ["b", "d", "c", "a", "e"]
+    allowed[0, 3] = False
+    assert 3 not in fallback_order(estimates, 0, allowed, chosen=1)
+
+
+POLICIES = [
+    Threshold(threshold=0.4, weak="a", strong="b"),
+    WillingnessToPay(usd=0.01),
+    CheapestAbove(quality=0.9),
+    BestWithin(cost=0.5),
+    Pinned(model="b"),
+]
+some_estimates = st.integers(1, 5).flatmap(
+    lambda p: st.builds(
+        table,
+        quality=arrays(float, (p, 4), elements=st.floats(0, 1)),
+        cost=arrays(float, (p, 4), elements=st.floats(0, 1) | st.just(np.nan)),
+    )
+)
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda p: type(p).__name__)
+@given(estimates=some_estimates)
+def test_a_policy_chooses_only_among_what_is_allowed(policy: Policy, estimates: Estimates) -> None:
+    allowed = policy.admits(estimates)
+    rows = np.flatnonzero(allowed.any(axis=1))
+    for row in rows:
+        one = estimates.row(int(row))
+        choice = int(policy.choose(one, allowed[row : row + 1])[0])
+        assert allowed[row, choice]
+        assert one.models[choice] in policy.why(one, 0, allowed[row : row + 1], choice)
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda p: type(p).__name__)
+@given(estimates=some_estimates)
+def test_a_batch_is_chosen_as_its_prompts_one_by_one(policy: Policy, estimates: Estimates) -> None:
+    allowed = policy.admits(estimates)
+    if not allowed.any(axis=1).all():
+        return
+    together = policy.choose(estimates, allowed).tolist()
+    alone = [
+        int(policy.choose(estimates.row(i), allowed[i : i + 1])[0]) for i in range(len(estimates))
+    ]
+    assert together == alone
+
+
+@given(estimates=some_estimates, low=st.floats(0, 1), high=st.floats(0, 1))
+def test_asking_for_more_quality_never_chooses_a_cheaper_model(
+    estimates: Estimates, low: float, high: float
+) -> None:
+    low, high = sorted((low, high))
+    cost = comparable_cost(estimates)
+    everything = np.ones(estimates.quality.shape, dtype=bool)
+    less = CheapestAbove(quality=low).choose(estimates, everything)
+    more = CheapestAbove(quality=high).choose(estimates, everything)
+    rows = np.arange(len(estimates))
+    assert (cost[rows, less] <= cost[rows, more]).all()
+
+
+def test_policies_are_frozen_and_name_their_numbers() -> None:
+    policy = CheapestAbove(quality=0.9)
+    assert policy.to_record() == {"name": "CheapestAbove", "quality": 0.9}
+    with pytest.raises(ValueError, match="frozen"):
+        policy.quality = 0.5  # type: ignore[misc]
+    with pytest.raises(ValueError, match="Extra inputs"):
+        CheapestAbove(qualty=0.5)
