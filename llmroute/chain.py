@@ -602,7 +602,7 @@ class RouterChain(BaseChatModel):
 
     def _resolve_model_profile(self) -> ModelProfile | None:
         """What every member can do: callers such as `create_agent` plan by it."""
-        profiles: list[dict[str, Any]] = [dict(m.runnable.profile or {}) for m in self.pool]
+        profiles = [m.profile for m in self.pool]
         shared = set(profiles[0]).intersection(*profiles[1:])
         profile: Any = {
             name: min(p[name] for p in profiles)

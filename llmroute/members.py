@@ -19,7 +19,6 @@ from langchain_core.runnables import (
 from langchain_core.runnables.config import merge_configs
 from pydantic import SecretStr
 
-from llmroute.backends.litellm import LiteLLMChat, import_litellm
 from llmroute.pool import Model
 from llmroute.request import Request
 
@@ -37,13 +36,15 @@ class Inherited:
 
 def warm_up(member: Model) -> None:
     """Import what the member's call needs, so that it is not counted as the call's latency."""
-    if isinstance(member.runnable, LiteLLMChat):
+    if member.chat_model is None:
+        from llmroute.backends.litellm import import_litellm
+
         import_litellm()
 
 
 def is_warm(member: Model) -> bool:
     """Whether `warm_up` has nothing left to do."""
-    return not isinstance(member.runnable, LiteLLMChat) or "litellm" in sys.modules
+    return member.chat_model is not None or "litellm" in sys.modules
 
 
 def prepare(
@@ -61,7 +62,7 @@ def prepare(
         A chat model, or its structured output; to be called with the config and the arguments.
     """
     model = _chat_model(member, inherited)
-    arguments = {**_own_arguments(member, model, inherited), **request.arguments}
+    arguments = {**_own_arguments(member, inherited), **request.arguments}
     if request.schema is not None:
         structured = model.with_structured_output(request.schema.schema, **request.schema.options)
         return _structured(structured, config, arguments)
@@ -87,9 +88,9 @@ def _chat_model(member: Model, inherited: Inherited) -> BaseChatModel:
     return model.model_copy(update=update) if update else model
 
 
-def _own_arguments(member: Model, model: BaseChatModel, inherited: Inherited) -> dict[str, Any]:
+def _own_arguments(member: Model, inherited: Inherited) -> dict[str, Any]:
     # Only our own backend is sure to take these as arguments of a call.
-    if not isinstance(model, LiteLLMChat):
+    if member.chat_model is not None:
         return {}
     arguments: dict[str, Any] = {"timeout": member.timeout or inherited.timeout}
     if member.api_key is None and inherited.api_key is not None:

@@ -128,7 +128,7 @@ class Threshold(Policy):
         if len(models) != 2 and (self.strong is None or self.weak is None):
             raise ConfigurationError(
                 f"Threshold chooses between two models and the pool has {len(models)}. Name them: "
-                "Threshold(threshold=0.3, strong=..., weak=...), or use CheapestAbove for a larger pool."
+                "Threshold(threshold=0.3, strong=..., weak=...). For a larger pool: CheapestAbove."
             )
 
     def _pair(self, estimates: Estimates) -> tuple[int, int]:

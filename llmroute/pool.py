@@ -179,6 +179,24 @@ class Model(BaseModel):
             litellm_router=self.litellm_router,
         )
 
+    @property
+    def profile(self) -> dict[str, Any]:
+        """What it can do, in the words of LangChain's model profiles; only what is known."""
+        if self.chat_model is not None:
+            return dict(self.chat_model.profile or {})
+        can = self.capabilities
+        facts = {
+            "max_input_tokens": self.context_window,
+            "max_output_tokens": self.max_output_tokens,
+            "tool_calling": can.tools,
+            "structured_output": can.json_schema,
+            "image_inputs": can.vision,
+            "audio_inputs": can.audio,
+            "pdf_inputs": can.pdf,
+            "reasoning_output": can.reasoning,
+        }
+        return {name: value for name, value in facts.items() if value is not None}
+
     def price(
         self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0
     ) -> float | None:
@@ -288,7 +306,7 @@ class ModelPool(BaseModel):
                         stacklevel=4,
                     )
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The members' names, in order."""
         return tuple(m.name for m in self.models)

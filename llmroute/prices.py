@@ -1,13 +1,14 @@
 """Prices, limits and capabilities from the table that LiteLLM ships, without importing it.
 
-Importing LiteLLM takes seconds; its table is one JSON file inside the package, read here in about
-20 ms the first time a model is looked up. No network is touched.
+Importing LiteLLM takes seconds; its table is one JSON file of some megabytes inside the package.
+Of that file only the entries that are asked for are parsed. No network is touched.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,33 +28,55 @@ _CAPABILITIES = {
 }
 
 
+def lookup(name: str) -> dict[str, Any]:
+    """What LiteLLM's packaged table knows of a model; empty when it does not know it.
+
+    Args:
+        name: A LiteLLM model name. `"openai/gpt-4.1-nano"` is found under `"gpt-4.1-nano"` too, as
+            LiteLLM itself does for its main providers.
+
+    Returns:
+        `input_price`, `cached_input_price` and `output_price` (USD per million tokens),
+        `context_window` and `max_output_tokens` (tokens), each None when unknown, and
+        `capabilities`, which holds only what the table states.
+    """
+    return _entry(name) or (_entry(name.split("/", 1)[1]) if "/" in name else {})
+
+
 @lru_cache(maxsize=1)
-def _table() -> dict[str, dict[str, Any]]:
+def _table_text() -> str:
     spec = importlib.util.find_spec("litellm")
     if spec is None or spec.origin is None:  # a user may have vendored litellm out
-        return {}
+        return ""
     path = Path(spec.origin).with_name(_TABLE_FILE)
-    if not path.is_file():
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+@lru_cache(maxsize=1024)
+def _entry(name: str) -> dict[str, Any]:
+    # Model names are keys of the outermost object only, so the first match is the entry. Parsing
+    # all 4,000 of them would take more time and memory than the rest of a decision together.
+    found = re.search(rf"{re.escape(json.dumps(name))}\s*:\s*(?=\{{)", _table_text())
+    if found is None:
         return {}
-    raw = json.loads(path.read_text(encoding="utf-8"))
-    return {name: _facts(entry) for name, entry in raw.items() if entry.get("mode") in _MODES}
+    entry, _ = json.JSONDecoder().raw_decode(_table_text(), found.end())
+    return _facts(entry) if entry.get("mode") in _MODES else {}
 
 
 def _facts(entry: dict[str, Any]) -> dict[str, Any]:
-    facts: dict[str, Any] = {
+    return {
         "input_price": _per_million(entry.get("input_cost_per_token")),
         "cached_input_price": _per_million(entry.get("cache_read_input_token_cost")),
         "output_price": _per_million(entry.get("output_cost_per_token")),
         "context_window": _whole(entry.get("max_input_tokens") or entry.get("max_tokens")),
         "max_output_tokens": _whole(entry.get("max_output_tokens")),
+        "capabilities": {
+            ours: entry[theirs]
+            for ours, theirs in _CAPABILITIES.items()
+            # A missing entry means unknown. An explicit false is the table's own "no".
+            if isinstance(entry.get(theirs), bool)
+        },
     }
-    facts["capabilities"] = {
-        ours: entry[theirs]
-        for ours, theirs in _CAPABILITIES.items()
-        # A missing entry means unknown. An explicit false is the table's own "no".
-        if isinstance(entry.get(theirs), bool)
-    }
-    return facts
 
 
 def _per_million(per_token: object) -> float | None:
@@ -63,16 +86,3 @@ def _per_million(per_token: object) -> float | None:
 
 def _whole(value: object) -> int | None:
     return int(value) if isinstance(value, int | float) else None
-
-
-def lookup(name: str) -> dict[str, Any]:
-    """What LiteLLM's packaged table knows of a model; empty when it does not know it.
-
-    Args:
-        name: A LiteLLM model name. `"openai/gpt-4.1-nano"` is found under `"gpt-4.1-nano"` too, as
-            LiteLLM itself does for its main providers.
-    """
-    table = _table()
-    if name in table:
-        return table[name]
-    return table.get(name.split("/", 1)[1], {}) if "/" in name else {}

