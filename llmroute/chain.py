@@ -9,53 +9,24 @@ ask next is `flow.py`'s; here are only the ways to ask.
 from __future__ import annotations
 
 import asyncio
-import os
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from os import PathLike
-from typing import Any, TypeAlias
+from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.callbacks.base import Callbacks
-from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
-from langchain_core.language_models.model_profile import ModelProfile
+from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatResult, LLMResult
 from langchain_core.runnables import Runnable, RunnableConfig
-from langchain_core.runnables.config import ensure_config, merge_configs
 from langchain_core.tools import BaseTool
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
-from typing_extensions import Self
 
-from llmroute import flow
-from llmroute.deciding import decide
-from llmroute.decision import Decision
-from llmroute.drivers import (
-    StreamRecord,
-    adrive,
-    aopen_stream,
-    drive,
-    failed,
-    open_stream,
-    succeeded,
-    with_record,
-)
-from llmroute.errors import ConfigurationError
-from llmroute.flow import Answered, Ask, Reply, Retry
-from llmroute.members import Inherited, is_warm, prepare, warm_up
-from llmroute.policies import CheapestAbove, Policy
-from llmroute.pool import ModelPool
-from llmroute.request import TOOLS_ARGUMENT, BoundSchema, BoundTools, Request, Tool, read_request
-from llmroute.scoring import load_scorer
-from llmroute.scoring.base import Scorer
-
-#: One way to call a chosen model: (model, config, arguments) → what its method returns.
-#: or, on an event loop, an awaitable of it.
-Method: TypeAlias = Callable[[Any, RunnableConfig, dict[str, Any]], Any]
+from llmroute.drivers import StreamRecord, aopen_stream, open_stream
+from llmroute.request import TOOLS_ARGUMENT, BoundSchema, BoundTools, Request
+from llmroute.routing import Router
 
 
-class RouterChain(BaseChatModel):
+class RouterChain(Router):
     """A chat model that sends each request to the cheapest model that will answer it well enough.
 
         router = RouterChain(pool=["openai/gpt-4.1-nano", "openai/gpt-4.1"])
@@ -89,205 +60,6 @@ class RouterChain(BaseChatModel):
         ProviderError: The request itself failed, in a way another model would not cure.
         AllModelsFailed: Every eligible model was asked in vain.
     """
-
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
-
-    pool: ModelPool
-    policy: Policy = Field(default_factory=CheapestAbove)
-    scorer: Any = "static"
-    timeout: float = Field(default=120.0, gt=0)
-    max_retries: int = Field(default=1, ge=0)
-    max_retry_wait: float = Field(default=8.0, ge=0)
-    temperature: float | None = None
-    max_tokens: int | None = None
-    stop: list[str] | None = None
-    streaming: bool = False
-    api_key: SecretStr | None = None
-
-    _loaded: Scorer | None = PrivateAttr(default=None)
-
-    @field_validator("pool", mode="before")
-    @classmethod
-    def _pool_of_names(cls, pool: Any) -> Any:
-        return ModelPool(pool) if isinstance(pool, (list, tuple, str)) else pool
-
-    @field_validator("scorer")
-    @classmethod
-    def _is_a_scorer(cls, scorer: Any) -> Any:
-        if isinstance(scorer, (str, PathLike, Scorer)):
-            return scorer
-        raise ConfigurationError(
-            "scorer is a name, the folder of a trained router, or an object with `name`, "
-            f"`version` and `estimate(prompts, pool)`; a {type(scorer).__name__} was given."
-        )
-
-    @model_validator(mode="after")
-    def _policy_fits_pool(self) -> Self:
-        self.policy.check(self.pool.names)
-        return self
-
-    # ---- deciding
-
-    def decide(
-        self,
-        input: LanguageModelInput,
-        *,
-        tools: Sequence[Tool] = (),
-        schema: dict[str, Any] | type | None = None,
-        **kwargs: Any,
-    ) -> Decision:
-        """Which model would be asked, and why. No model is called.
-
-        Args:
-            input: A string, messages, or a prompt value.
-            tools: Tools that would be bound.
-            schema: A schema that would be asked for.
-            kwargs: Further arguments of the call, such as `n` or `logprobs`.
-        """
-        return self.decide_batch([input], tools=tools, schema=schema, **kwargs)[0]
-
-    def decide_batch(
-        self,
-        inputs: Sequence[LanguageModelInput],
-        *,
-        tools: Sequence[Tool] = (),
-        schema: dict[str, Any] | type | None = None,
-        **kwargs: Any,
-    ) -> list[Decision]:
-        """`decide` for many inputs, which are scored together."""
-        if tools:
-            kwargs[TOOLS_ARGUMENT] = BoundTools.of(tools)
-        bound = BoundSchema(schema) if schema is not None else None
-        return self._decide([self._request(i, kwargs, schema=bound) for i in inputs])
-
-    async def adecide(self, input: LanguageModelInput, **kwargs: Any) -> Decision:
-        """`decide` without blocking the event loop while the scorer loads; arguments likewise."""
-        await self._aload()
-        return self.decide(input, **kwargs)
-
-    def _decide(self, requests: Sequence[Request]) -> list[Decision]:
-        return decide(requests, self.pool, self._load(), self.policy)
-
-    def _load(self) -> Scorer:
-        if self._loaded is None:
-            given = self.scorer
-            self._loaded = (
-                load_scorer(os.fspath(given)) if isinstance(given, (str, PathLike)) else given
-            )
-        return self._loaded
-
-    async def _aload(self) -> None:
-        if self._loaded is None:
-            await asyncio.to_thread(self._load)
-
-    def _request(
-        self,
-        input: LanguageModelInput,
-        kwargs: dict[str, Any],
-        stop: list[str] | None = None,
-        schema: BoundSchema | None = None,
-    ) -> Request:
-        own = {
-            "temperature": self.temperature,
-            "max_tokens": self.max_tokens,
-            "stop": stop or self.stop,
-        }
-        arguments = {name: value for name, value in own.items() if value not in (None, [])}
-        if self.streaming:
-            arguments["stream"] = True
-        messages = self._convert_input(input).to_messages()
-        return read_request(messages, {**arguments, **kwargs}, schema)
-
-    # ---- asking: the two drivers of the flow
-
-    def _ask(
-        self,
-        request: Request,
-        config: RunnableConfig | None,
-        method: Method,
-    ) -> tuple[Answered, Decision]:
-        (decision,) = self._decide([request])
-
-        def perform(ask: Ask) -> Reply:
-            warm_up(self.pool[ask.model])
-            model, settings, arguments = self._prepare(ask, request, decision, config)
-            start = time.perf_counter()
-            try:
-                value = method(model, settings, arguments)
-            except Exception as error:
-                return failed(error, ask, start)
-            return succeeded(value, ask, start, request.in_tool_loop)
-
-        return drive(flow.answer(decision, self.pool, self._retry), perform), decision
-
-    async def _aask(
-        self,
-        request: Request,
-        config: RunnableConfig | None,
-        method: Method,
-    ) -> tuple[Answered, Decision]:
-        await self._aload()
-        (decision,) = self._decide([request])
-
-        async def perform(ask: Ask) -> Reply:
-            if not is_warm(self.pool[ask.model]):
-                await asyncio.to_thread(warm_up, self.pool[ask.model])
-            model, settings, arguments = self._prepare(ask, request, decision, config)
-            start = time.perf_counter()
-            try:
-                value = await method(model, settings, arguments)
-            except Exception as error:
-                return failed(error, ask, start)
-            return succeeded(value, ask, start, request.in_tool_loop)
-
-        return await adrive(flow.answer(decision, self.pool, self._retry), perform), decision
-
-    @property
-    def _retry(self) -> Retry:
-        return Retry(times=self.max_retries, max_wait_s=self.max_retry_wait)
-
-    def _prepare(
-        self, ask: Ask, request: Request, decision: Decision, config: RunnableConfig | None
-    ) -> tuple[Any, RunnableConfig, dict[str, Any]]:
-        inherited = Inherited(
-            self.timeout, self.api_key, self.cache, self.rate_limiter, self.output_version
-        )
-        settings = self._config(ask, decision, config)
-        return prepare(self.pool[ask.model], request, settings, inherited)
-
-    def _config(
-        self, ask: Ask, decision: Decision, config: RunnableConfig | None
-    ) -> RunnableConfig:
-        own = RunnableConfig(
-            tags=self.tags or [], metadata=self.metadata or {}, callbacks=self.callbacks
-        )
-        mark = RunnableConfig(
-            tags=[f"route:{ask.model}"],
-            metadata={
-                "llmroute_model": ask.model,
-                "llmroute_purpose": ask.purpose,
-                "llmroute_attempt": ask.attempt,
-                "llmroute_chosen": decision.chosen,
-                "llmroute_policy": decision.policy["name"],
-                "llmroute_router": decision.router,
-            },
-        )
-        merged = merge_configs(own, ensure_config(config), mark)
-        if ask.purpose != "answer" or ask.attempt:
-            merged.pop("run_id", None)  # the caller's run id is the first attempt's
-        return merged
-
-    def _call(self, request: Request, config: RunnableConfig | None, method: Method) -> Any:
-        """Ask until a model answers, and return what its method returned, with the record."""
-        return self._recorded(*self._ask(request, config, method))
-
-    async def _acall(self, request: Request, config: RunnableConfig | None, method: Method) -> Any:
-        return self._recorded(*await self._aask(request, config, method))
-
-    def _recorded(self, answered: Answered, decision: Decision) -> Any:
-        call = flow.call_record(answered.ask, answered.reply, decision, self.pool)
-        completed = flow.complete(decision, [*answered.calls, call], self.pool)
-        return with_record(answered.reply.value, completed.to_json())
 
     # ---- a chat model's public methods
 
@@ -575,41 +347,6 @@ class RouterChain(BaseChatModel):
             lambda model, _, kw: model._agenerate(messages, run_manager=run_manager, **kw),
         )
         return result
-
-    @property
-    def _llm_type(self) -> str:
-        return "llmroute"
-
-    @property
-    def _identifying_params(self) -> dict[str, Any]:
-        return {
-            "pool": self.pool.names,
-            "policy": self.policy.to_record(),
-            "scorer": (
-                str(self.scorer)
-                if isinstance(self.scorer, (str, PathLike))
-                else f"{self.scorer.name} {self.scorer.version}"
-            ),
-        }
-
-    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        params = super()._get_ls_params(stop=stop, **kwargs)
-        params["ls_provider"] = "llmroute"
-        params.setdefault("ls_model_name", "router")
-        if stop := (stop or self.stop):
-            params["ls_stop"] = stop
-        return params
-
-    def _resolve_model_profile(self) -> ModelProfile | None:
-        """What every member can do: callers such as `create_agent` plan by it."""
-        profiles = [m.profile for m in self.pool]
-        shared = set(profiles[0]).intersection(*profiles[1:])
-        profile: Any = {
-            name: min(p[name] for p in profiles)
-            for name in shared
-            if all(isinstance(p[name], int) for p in profiles)  # limits, and capabilities as bools
-        }
-        return profile or None
 
 
 def _loose(config: RunnableConfig) -> dict[str, Any]:
