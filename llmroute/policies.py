@@ -105,7 +105,7 @@ class Threshold(Policy):
 
     Args:
         threshold: The win probability from which the strong model is asked, 0..1. Lower means
-            more strong calls. `llmroute.calibrate` finds it for a share of strong calls.
+            more strong calls.
         strong: The strong model's name; by default the one with the better standing.
         weak: The weak model's name; by default the other one of a pool of two.
     """

@@ -28,6 +28,8 @@ from llmroute.prices import lookup
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from llmroute.evaluation.outcomes import Outcomes
+
 
 @contextmanager
 def _readable_errors(what: str) -> Iterator[None]:
@@ -268,6 +270,23 @@ class ModelPool(BaseModel):
         members = tuple(m if isinstance(m, Model) else Model(m) for m in models)
         with _readable_errors("the pool"):
             super().__init__(models=members)
+
+    @classmethod
+    def from_outcomes(cls, outcomes: Outcomes, scorer: str = "static") -> ModelPool:
+        """A pool of the models in recorded outcomes, with fitted abilities and effective prices.
+
+        For replays: fit it on the train split, and replay on the test split.
+
+        Args:
+            outcomes: Answers of the models, and what they cost.
+            scorer: Name or folder of the scorer under which abilities are fitted.
+
+        Raises:
+            ConfigurationError: A model without a single answer.
+        """
+        from llmroute.evaluation.pools import pool_from_outcomes
+
+        return pool_from_outcomes(outcomes, scorer)
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
