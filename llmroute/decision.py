@@ -105,6 +105,9 @@ class CallRecord(_Record):
     model: str = Field(description="The pool member that was asked.")
     purpose: Purpose = Field(description="Why it was asked.")
     status: Status = Field(description="How it ended.")
+    http_status: int | None = Field(
+        default=None, description="The provider's HTTP status, when the call failed with one."
+    )
     answered_by: str | None = Field(
         default=None, description="The model name the provider returned, when it returned one."
     )

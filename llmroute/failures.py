@@ -58,6 +58,8 @@ _CONTEXT = re.compile(
 )
 # "litellm.RateLimitError: RateLimitError: OpenAIException - " says nothing the record does not.
 _NOISE = re.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Exception|Timeout)(?::| -)\s*)+")
+# SDKs refuse to call without a key, with whatever class comes to hand.
+_NO_KEY = re.compile(r"missing credentials|api[_ ]key\b.{0,40}\b(?:must be|not) set", re.I)
 _CONTENT = re.compile(r"content[_ ]policy|content[_ ]filter|responsible ai|safety system", re.I)
 
 
@@ -121,6 +123,8 @@ def _kind(error: BaseException) -> type[ProviderError] | None:
         return ContextWindowExceeded
     if re.search("ContentPolicy|ContentFilter", names):
         return ContentRefused
+    if _NO_KEY.search(str(error)):
+        return AuthenticationFailed
     status = _status_code(error)
     if status is not None:
         return _kind_by_status(status, str(error))

@@ -172,6 +172,7 @@ def call_record(ask: Ask, reply: Reply, decision: Decision, pool: ModelPool) -> 
         model=ask.model,
         purpose=ask.purpose,
         status=status_of(error),
+        http_status=error.status if error is not None else None,
         answered_by=reply.answered_by,
         prompt_tokens=usage.prompt_tokens if reply.usage else None,
         completion_tokens=usage.completion_tokens if reply.usage else None,

@@ -16,14 +16,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llmroute.decision import Bools, Estimates, Floats
 from llmroute.errors import ConfigurationError
+from llmroute.validation import readable_errors
 
 Choice = npt.NDArray[np.intp]
 
+_A_HAIR_LESS = 1 - 1e-6
+
 
 def comparable_cost(estimates: Estimates) -> Floats:
-    """Costs that can be ordered: an unknown cost counts as the dearest known one of its row.
+    """Costs that can be ordered, where some are unknown.
 
-    Where no cost is known at all, the models' standing serves instead: the weaker, the cheaper.
+    A model of unknown cost counts as a hair cheaper than the cheapest one that stands at least as
+    high, or a hair dearer than all when there is none. Where no cost is known at all, standing
+    itself serves: the weaker, the cheaper.
 
     Args:
         estimates: P prompts, M models.
@@ -31,14 +36,18 @@ def comparable_cost(estimates: Estimates) -> Floats:
     Returns:
         (P, M), USD where known.
     """
-    cost = estimates.cost
+    cost, prior = estimates.cost, estimates.prior
     unknown = np.isnan(cost)
     if not unknown.any():
         return cost
-    none_known = unknown.all(axis=1)
-    dearest = np.max(np.where(unknown, -np.inf, cost), axis=1, keepdims=True)
-    filled: Floats = np.where(unknown, dearest, cost)
-    filled[none_known] = estimates.prior
+    known = np.where(unknown, np.inf, cost)
+    filled: Floats = cost.copy()
+    for m in np.flatnonzero(unknown.any(axis=0)):
+        above = known[:, prior >= prior[m]].min(axis=1)
+        dearest = np.where(unknown, 0.0, cost).max(axis=1)
+        guess = np.where(np.isfinite(above), above * _A_HAIR_LESS, dearest / _A_HAIR_LESS)
+        filled[:, m] = np.where(unknown[:, m], guess, cost[:, m])
+    filled[unknown.all(axis=1)] = prior
     return filled
 
 
@@ -67,6 +76,10 @@ class Policy(BaseModel, ABC):
     """How a model is chosen from estimates. Subclass it for a rule of your own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **settings: Any) -> None:
+        with readable_errors(type(self).__name__):
+            super().__init__(**settings)
 
     def admits(self, estimates: Estimates) -> Bools:
         """Which models the policy allows at all, (P, M). By default, all."""

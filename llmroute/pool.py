@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +15,6 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    ValidationError,
     field_validator,
     model_validator,
 )
@@ -24,26 +22,12 @@ from pydantic import (
 from llmroute.decision import Floats
 from llmroute.errors import ConfigurationError
 from llmroute.prices import lookup
+from llmroute.validation import readable_errors
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from llmroute.evaluation.outcomes import Outcomes
-
-
-@contextmanager
-def _readable_errors(what: str) -> Iterator[None]:
-    """Turn pydantic's report into one sentence a fault, without the input, which may hold keys."""
-    try:
-        yield
-    except ValidationError as report:
-        faults = [
-            ": ".join(
-                [*map(str, e["loc"]), e["msg"].removeprefix("Value error, ")],
-            )
-            for e in report.errors(include_input=False, include_url=False)
-        ]
-        raise ConfigurationError(f"{what}: " + "; ".join(faults)) from None
 
 
 class Capabilities(BaseModel):
@@ -129,7 +113,7 @@ class Model(BaseModel):
     tokens_per_s: float | None = Field(default=None, gt=0)
 
     def __init__(self, name: str, /, **data: Any) -> None:
-        with _readable_errors(f"model {name!r}"):
+        with readable_errors(f"model {name!r}"):
             super().__init__(name=name, **data)
 
     @model_validator(mode="before")
@@ -268,7 +252,7 @@ class ModelPool(BaseModel):
                 f"Write ModelPool([{models!r}, ...])."
             )
         members = tuple(m if isinstance(m, Model) else Model(m) for m in models)
-        with _readable_errors("the pool"):
+        with readable_errors("the pool"):
             super().__init__(models=members)
 
     @classmethod

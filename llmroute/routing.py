@@ -28,6 +28,7 @@ from llmroute.pool import ModelPool
 from llmroute.request import TOOLS_ARGUMENT, BoundSchema, BoundTools, Request, Tool, read_request
 from llmroute.scoring import load_scorer
 from llmroute.scoring.base import Scorer
+from llmroute.validation import readable_errors
 
 #: One way to call a chosen model: (model, config, arguments) → what its method returns,
 #: or, on an event loop, an awaitable of it.
@@ -55,6 +56,10 @@ class Router(BaseChatModel):
     api_key: SecretStr | None = None
 
     _loaded: Scorer | None = PrivateAttr(default=None)
+
+    def __init__(self, **settings: Any) -> None:
+        with readable_errors(type(self).__name__):
+            super().__init__(**settings)
 
     @field_validator("pool", mode="before")
     @classmethod

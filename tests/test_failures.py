@@ -132,3 +132,16 @@ def test_a_message_is_kept_short() -> None:
 def test_ordinary_words_are_left_alone() -> None:
     text = "The task-oriented key-value store has api-compatible risk-free sky-high limits."
     assert redact(text) == text
+
+
+def test_a_key_that_is_missing_is_a_matter_of_authentication(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from llmroute import RouterChain
+    from llmroute.policies import Pinned
+
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    router = RouterChain(pool=["openai/gpt-4.1"], policy=Pinned(model="openai/gpt-4.1"))
+    with pytest.raises(AuthenticationFailed) as raised:
+        router.invoke("hello")
+    assert len(raised.value.calls) == 1

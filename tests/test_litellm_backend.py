@@ -35,9 +35,7 @@ def special() -> Iterator[ScriptedProvider]:
 
 
 def chat(provider: ScriptedProvider, name: str, **settings: Any) -> LiteLLMChat:
-    return LiteLLMChat(
-        model=f"openai/{name}", api_base=provider.base_url, api_key=KEY, **settings
-    )
+    return LiteLLMChat(model=f"openai/{name}", api_base=provider.base_url, api_key=KEY, **settings)
 
 
 class TestAnswers:

@@ -54,8 +54,14 @@ class TestCheapestAbove:
     def test_of_equal_costs_takes_the_better(self) -> None:
         assert chosen(CheapestAbove(quality=0.5), table([0.8, 0.9], [1, 1])) == ["b"]
 
-    def test_an_unknown_cost_counts_as_the_dearest(self) -> None:
-        assert chosen(CheapestAbove(quality=0.5), table([0.8, 0.9, 0.9], [np.nan, 1, 2])) == ["b"]
+    def test_an_unknown_cost_counts_as_just_below_the_next_stronger_models(self) -> None:
+        prior = [0.3, 0.5, 0.8]
+        policy = CheapestAbove(quality=0.5)
+        assert chosen(policy, table([0.9] * 3, [np.nan, 1, 2], prior)) == ["a"]
+        assert chosen(policy, table([0.9] * 3, [1, np.nan, 2], prior)) == ["a"]
+        assert chosen(policy, table([0.9] * 3, [1, 2, np.nan], prior)) == ["a"]
+        costs = comparable_cost(table([0.9] * 3, [1, 2, np.nan], prior))[0]
+        assert costs[2] > 2
 
     def test_with_no_cost_known_the_weaker_counts_as_cheaper(self) -> None:
         estimates = table([0.9, 0.9], np.nan, prior=[0.8, 0.3])
@@ -93,7 +99,7 @@ class TestThreshold:
             Threshold(threshold=0.5, strong="x").check(("a", "b"))
 
     def test_a_threshold_is_a_probability(self) -> None:
-        with pytest.raises(ValueError, match="less than or equal to 1"):
+        with pytest.raises(ConfigurationError, match=r"threshold: .*less than or equal to 1"):
             Threshold(threshold=1.5)
 
 
@@ -129,7 +135,7 @@ class TestBestWithin:
         assert "expected latency 9 s" in why
 
     def test_needs_a_limit(self) -> None:
-        with pytest.raises(ValueError, match="needs a limit"):
+        with pytest.raises(ValueError, match="BestWithin needs a limit"):
             BestWithin()
 
 

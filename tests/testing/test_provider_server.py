@@ -14,8 +14,18 @@ import pytest
 from llmroute.testing import Fault, ScriptedModel, ScriptedProvider
 
 
+_others: set[threading.Thread] = set()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _other_tests_threads():
+    """Other tests may keep a provider running; only threads begun here are looked at."""
+    _others.update(threading.enumerate())
+
+
 def provider_threads():
-    return [t for t in threading.enumerate() if t.name.startswith("scripted-provider")]
+    started = set(threading.enumerate()) - _others
+    return [t for t in started if t.name.startswith("scripted-provider")]
 
 
 def test_it_listens_on_loopback_only(provider):

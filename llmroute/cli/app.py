@@ -1,0 +1,78 @@
+"""The `llmroute` command: finds its subcommands, and says what went wrong in one message."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from typing import Any, TextIO
+
+import click
+
+from llmroute import __version__
+from llmroute.errors import AuthenticationFailed, LLMRouteError
+
+#: Command → the module that holds it under the same name. Imported when needed, so that
+#: `llmroute --version` waits for nothing.
+_COMMANDS = {
+    "decide": "llmroute.cli.decide",
+    "ask": "llmroute.cli.ask",
+    "demo": "llmroute.cli.demo.command",
+    "train": "llmroute.cli.train",
+}
+
+
+class _Commands(click.Group):
+    """A group whose commands are imported by name, and whose errors are messages."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        home = _COMMANDS.get(cmd_name)
+        if home is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(home), cmd_name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            try:
+                return super().invoke(ctx)
+            except LLMRouteError as error:
+                # `from None`: what lies below may hold a key or the prompt.
+                raise click.ClickException(_with_hint(error)) from None
+
+
+def _with_hint(error: LLMRouteError) -> str:
+    if isinstance(error, AuthenticationFailed):
+        return (
+            f"{error}\nSet the provider's key in the environment, such as OPENAI_API_KEY or "
+            "ANTHROPIC_API_KEY; `llmroute demo` needs none."
+        )
+    return str(error)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    # Ours are written for users. Those of libraries are for their developers.
+    if category is UserWarning and "llmroute" in filename:
+        click.echo(f"Warning: {message}", err=True)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="llmroute")
+def cli() -> None:
+    r"""Send each prompt to the cheapest model that will answer it well enough.
+
+    \b
+    llmroute demo                                  no key needed
+    llmroute decide "Prove that √2 is irrational."
+    llmroute ask "Prove that √2 is irrational."    needs OPENAI_API_KEY
+    """

@@ -1,0 +1,1 @@
+"""`llmroute demo`: the router at work, without a key."""

@@ -1,0 +1,112 @@
+"""The demo's provider: three scripted models behind real HTTP on loopback."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llmroute.chain import RouterChain
+from llmroute.cli.demo.prompts import DemoPrompt
+from llmroute.pool import Model, ModelPool
+from llmroute.testing import Fault, Question, ScriptedModel, ScriptedProvider
+
+#: Sent as the key, so that every part of a call is there.
+NOT_A_KEY = "sk-demo-not-a-key"
+
+LABEL = (
+    "These answers are stand-ins from a scripted server: the choices, HTTP calls, tokens and costs "
+    "are real in form; quality is NOT measured here."
+)
+_WRONG = "A poor answer would stand here."
+_FILLER = "This sentence only takes up the room of an answer."
+
+
+@dataclass(frozen=True)
+class _StandIn:
+    """A stand-in: prices like today's, an ability for the router and one for the script."""
+
+    name: str
+    input_price: float
+    output_price: float
+    context_window: int
+    ability: float
+    scripted_ability: float
+
+
+_STAND_INS = (
+    _StandIn("standin-small", 0.10, 0.40, 8_192, 0.5, 0.35),
+    _StandIn("standin-medium", 0.40, 1.60, 131_072, 0.9, 0.6),
+    _StandIn("standin-large", 2.00, 8.00, 1_047_576, 1.25, 0.9),
+)
+
+
+def scripted_provider(prompts: tuple[DemoPrompt, ...]) -> ScriptedProvider:
+    """The provider; it starts as a context manager.
+
+    Args:
+        prompts: What it will be asked, so that it has answers of a plausible length.
+    """
+    models = [
+        ScriptedModel(
+            one.name,
+            input_price=one.input_price,
+            output_price=one.output_price,
+            ability=one.scripted_ability,
+        )
+        for one in _STAND_INS
+    ]
+    questions = [
+        Question(
+            prompt.question,
+            answer=_padded(prompt.answer, prompt.tokens),
+            difficulty=prompt.difficulty,
+            wrong=[_padded(_WRONG, prompt.tokens)],
+        )
+        for prompt in prompts
+    ]
+    return ScriptedProvider(models, questions=questions)
+
+
+def stand_in_pool(base_url: str) -> ModelPool:
+    """The stand-ins as pool members that LiteLLM calls.
+
+    Args:
+        base_url: Where the provider listens.
+    """
+    return ModelPool(
+        [
+            Model(
+                one.name,
+                model=f"openai/{one.name}",
+                api_base=base_url,
+                api_key=NOT_A_KEY,
+                input_price=one.input_price,
+                output_price=one.output_price,
+                context_window=one.context_window,
+                ability=one.ability,
+            )
+            for one in _STAND_INS
+        ]
+    )
+
+
+def make_trouble(provider: ScriptedProvider, router: RouterChain, prompt: DemoPrompt) -> None:
+    """Let the model that will be asked for a prompt fail, where the prompt says so.
+
+    Args:
+        provider: The provider.
+        router: The router, which is asked whom it will choose.
+        prompt: The prompt.
+    """
+    if prompt.trouble is None:
+        return
+    chosen = router.decide(prompt.messages).chosen
+    if prompt.trouble == "rate_limit":
+        provider.fail(chosen, Fault.rate_limit(retry_after=0.2))
+    else:  # as often as the router tries, so that it goes on to another model
+        provider.fail(chosen, Fault.server_error(), times=router.max_retries + 1)
+
+
+def _padded(answer: str, tokens: int) -> str:
+    """The answer with filler up to about so many tokens."""
+    room = tokens - len(answer.split())
+    return " ".join([answer, *[_FILLER] * max(round(room / len(_FILLER.split())), 0)])

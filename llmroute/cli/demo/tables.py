@@ -1,0 +1,190 @@
+"""The demo's tables: one row a prompt, and the bill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from llmroute.cli.demo.run import Row, Totals
+from llmroute.cli.render import bar, clip, money, percent, table
+from llmroute.decision import CallRecord, Decision
+from llmroute.pool import ModelPool
+
+#: From the cheapest model to the dearest.
+_COLOURS = ("green", "cyan", "magenta", "blue", "yellow", "red")
+_CAPTION = (
+    "grounds: the quality expected of the chosen model, of the best expected of any that can take "
+    "the prompt"
+)
+#: Characters from which there is room for whole paths.
+_WIDE = 110
+#: What a failed attempt is called in a cell, where its HTTP status says it best.
+_STATUS = {"rate_limited": "429", "unavailable": "5xx"}
+
+
+def short(name: str) -> str:
+    """A model's name without provider, as a cell has room for.
+
+    Args:
+        name: The pool's name.
+    """
+    return name.rsplit("/", 1)[-1].removeprefix("standin-")
+
+
+def colours(pool: ModelPool) -> dict[str, str]:
+    """A colour a model, by price.
+
+    Args:
+        pool: The pool.
+    """
+    by_price = sorted(pool, key=lambda model: model.output_price or 0.0)
+    return {m.name: _COLOURS[i % len(_COLOURS)] for i, m in enumerate(by_price)}
+
+
+def prompt_table(rows: Sequence[Row], pool: ModelPool, title: str, width: int) -> Table:
+    """One row a prompt: who answered, on what grounds, at what cost.
+
+    Args:
+        rows: What came of the prompts.
+        pool: The pool.
+        title: Stands above it.
+        width: Characters the terminal is wide.
+    """
+    wide = width >= _WIDE
+    kind, path, grounds = (17, 27, 20) if wide else (14, 11, 12)
+    # Rich would shrink all columns alike; only the prompt can spare characters.
+    room = max(width - (2 + kind + path + grounds + 8) - 2 * 6, 12)
+    listing = table(title=title, caption=_CAPTION)
+    listing.add_column("#", justify="right", no_wrap=True, style="dim", min_width=2)
+    listing.add_column("kind", no_wrap=True, min_width=kind)
+    listing.add_column("prompt", no_wrap=True, style="dim", min_width=room)
+    listing.add_column("model", min_width=path, max_width=path)
+    listing.add_column("grounds", min_width=grounds, max_width=grounds)
+    listing.add_column("USD", justify="right", no_wrap=True, min_width=8)
+    tint = colours(pool)
+    for row in rows:
+        record = row.decision
+        listing.add_row(
+            str(row.number),
+            clip(row.prompt.category, kind),
+            clip(row.prompt.question, room),
+            _path(record.calls, tint) if record else Text("no answer", style="red"),
+            _grounds(record) if record else clip(row.error or "", 2 * grounds),
+            f"{record.cost_usd:.6f}" if record and record.cost_usd is not None else "",
+        )
+    return listing
+
+
+def _path(calls: Sequence[CallRecord], tint: dict[str, str]) -> Text:
+    """`small`, or `small 429 ↻ small`, or `small 5xx ↻ 5xx → medium`."""
+    path = Text()
+    for name, attempts in groupby(calls, key=lambda call: call.model):
+        outcomes = [_STATUS.get(c.status, c.status) for c in attempts if c.status != "ok"]
+        if path:
+            path.append(" → ", style="red")
+        path.append(short(name), style=tint[name])
+        if outcomes:
+            path.append(f" {' ↻ '.join(outcomes)}", style="red")
+            if calls[-1].model == name:
+                path.append(" ↻ ok", style=tint[name])
+    return path
+
+
+def _grounds(record: Decision) -> str:
+    if record.excluded:
+        names = ", ".join(short(name) for name in record.excluded)
+        why = next(iter(record.excluded.values()))
+        return f"not {names}: {'too long' if 'context window' in why else clip(why, 30)}"
+    best = max(record.estimates[name].quality for name in record.ranking)
+    unfamiliar = " ?" if record.unfamiliar else ""
+    return f"{record.estimates[record.chosen].quality:.2f} of {best:.2f}{unfamiliar}"
+
+
+def totals_table(totals: Totals, pool: ModelPool, label: str) -> RenderableType:
+    """Calls by model, the bill beside its baselines, and what went wrong on the way.
+
+    Args:
+        totals: The totals.
+        pool: The pool.
+        label: What the numbers are and are not.
+    """
+    notes = Text(_notes(totals), style="dim")
+    return Group("", _shares(totals, pool), _bill(totals), notes, Text(label, style="yellow"))
+
+
+def _shares(totals: Totals, pool: ModelPool) -> Table:
+    listing = table(title="Who answered")
+    listing.add_column("model")
+    listing.add_column("share", no_wrap=True)
+    listing.add_column("prompts", justify="right")
+    listing.add_column("in / out, USD per M tokens", justify="right")
+    listing.add_column("cost", justify="right")
+    tint = colours(pool)
+    for model in pool:
+        count = totals.calls_by_model[model.name]
+        share = count / max(totals.answered, 1)
+        listing.add_row(
+            model.name,
+            Text(f"{bar(share, 20)} {percent(share):>4}", style=tint[model.name]),
+            str(count),
+            f"{_price(model.input_price)} / {_price(model.output_price)}",
+            money(totals.cost_by_model[model.name]),
+        )
+    return listing
+
+
+def _price(usd: float | None) -> str:
+    return "?" if usd is None else f"{usd:.2f}"
+
+
+def _bill(totals: Totals) -> Table:
+    listing = table(title="The bill")
+    listing.add_column("on the same prompts and tokens")
+    listing.add_column("USD", justify="right")
+    listing.add_column("")
+    strong = totals.always_strong_usd
+    listing.add_row("routed", money(totals.cost_usd), _part(totals.cost_usd, strong), style="bold")
+    listing.add_row(f"always {totals.strongest}", money(strong), "100%")
+    listing.add_row(
+        "the same mix at random (expected)",
+        money(totals.random_mix_usd),
+        _part(totals.random_mix_usd, strong),
+    )
+    listing.add_row("saved by routing", money(totals.saved_usd), "")
+    return listing
+
+
+def _part(amount: float | None, whole: float | None) -> str:
+    return percent(amount / whole) if amount is not None and whole else ""
+
+
+def _notes(totals: Totals) -> str:
+    lines = [
+        f"{totals.answered} of {totals.prompts} prompts answered in {totals.seconds:.1f} s; a "
+        f"decision took {totals.decision_us:,.0f} µs (median).",
+        "The same mix at random may cost less, because hard prompts have long answers; what a "
+        "router adds is which prompts go where.",
+    ]
+    if totals.failed_attempts:
+        failed = ", ".join(
+            f"{count} × {_STATUS.get(status, status)}"
+            for status, count in totals.failed_attempts.items()
+        )
+        lines.append(
+            f"Failed attempts: {failed}; {_count(totals.retries, 'retry', 'retries')}, "
+            f"{_count(totals.fallbacks, 'fallback', 'fallbacks')} to another model."
+        )
+    if totals.unfamiliar:
+        lines.append(
+            f"{_count(totals.unfamiliar, 'prompt is', 'prompts are')} unlike the scorer's training "
+            "data (marked ?): the models' priors decided."
+        )
+    return "\n".join(lines)
+
+
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"

@@ -1,0 +1,126 @@
+"""`llmroute demo`, first part: forty requests over real HTTP, and a bill that adds up."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from llmroute.cli.demo.prompts import PROMPTS
+from llmroute.cli.demo.standins import LABEL, NOT_A_KEY
+from tests.cli.conftest import Run
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """The whole first part, with the scorer that ships."""
+    from click.testing import CliRunner
+
+    from llmroute.cli.app import cli
+
+    result = CliRunner().invoke(cli, ["demo", "--part", "answers", "--json"])
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    part: dict[str, Any] = json.loads(result.stdout)["answers"]
+    return part
+
+
+@pytest.fixture
+def totals(document: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = document["totals"]
+    return found
+
+
+@pytest.fixture
+def records(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [prompt["record"] for prompt in document["prompts"]]
+
+
+def test_the_prompts_are_what_applications_send() -> None:
+    assert len(PROMPTS) == 40
+    assert len({prompt.category for prompt in PROMPTS}) >= 20
+    assert any(len(prompt.question.split()) > 2500 for prompt in PROMPTS)
+    assert any(prompt.tools for prompt in PROMPTS)
+    assert any(prompt.schema for prompt in PROMPTS)
+    assert any(len(prompt.messages) > 3 for prompt in PROMPTS)
+
+
+def test_every_prompt_is_answered(document: dict[str, Any], totals: dict[str, Any]) -> None:
+    assert totals["prompts"] == totals["answered"] == len(document["prompts"]) == 40
+    assert all(prompt["answer"] for prompt in document["prompts"])
+    assert all(prompt["error"] is None for prompt in document["prompts"])
+
+
+def test_several_models_are_chosen(totals: dict[str, Any]) -> None:
+    assert sum(count > 0 for count in totals["calls_by_model"].values()) >= 2
+    assert sum(totals["calls_by_model"].values()) == 40
+
+
+def test_the_costs_of_the_prompts_add_up_to_the_total(
+    records: list[dict[str, Any]], totals: dict[str, Any]
+) -> None:
+    assert totals["cost_usd"] == pytest.approx(sum(record["cost_usd"] for record in records))
+    assert totals["cost_usd"] == pytest.approx(sum(totals["cost_by_model"].values()))
+    assert totals["saved_usd"] == pytest.approx(sum(record["saved_usd"] for record in records))
+
+
+def test_the_baselines_follow_from_tokens_and_prices(
+    document: dict[str, Any], records: list[dict[str, Any]], totals: dict[str, Any]
+) -> None:
+    prices = {m["name"]: (m["input_price"], m["output_price"]) for m in document["pool"]}
+    answers = [record["calls"][-1] for record in records]
+
+    def everything_on(model: str) -> float:
+        given, taken = prices[model]
+        return sum(
+            (a["prompt_tokens"] * given + a["completion_tokens"] * taken) / 1e6 for a in answers
+        )
+
+    shares = {name: count / 40 for name, count in totals["calls_by_model"].items()}
+    random = sum(share * everything_on(name) for name, share in shares.items())
+    assert totals["random_mix_usd"] == pytest.approx(random)
+    assert totals["always_strong_usd"] == pytest.approx(everything_on("standin-large"))
+    assert totals["strong_share"] == shares["standin-large"]
+
+
+def test_one_call_is_retried_and_one_prompt_falls_back(
+    records: list[dict[str, Any]], totals: dict[str, Any]
+) -> None:
+    assert totals["failed_attempts"] == {"rate_limited": 1, "unavailable": 2}
+    assert totals["retries"] == 2
+    assert totals["fallbacks"] == 1
+    (fallback,) = [record for record in records if record["answered_by"] != record["chosen"]]
+    assert [call["purpose"] for call in fallback["calls"]] == ["answer", "answer", "fallback"]
+
+
+def test_the_calls_were_real(document: dict[str, Any], records: list[dict[str, Any]]) -> None:
+    assert document["http_requests"] == sum(len(record["calls"]) for record in records)
+
+
+def test_what_is_too_long_for_a_model_is_not_sent_to_it(records: list[dict[str, Any]]) -> None:
+    excluded = [record for record in records if record["excluded"]]
+    assert excluded
+    assert all("context window" in record["excluded"]["standin-small"] for record in excluded)
+
+
+def test_it_says_that_quality_is_not_measured(document: dict[str, Any]) -> None:
+    assert "quality is NOT measured here" in LABEL
+    assert document["label"] == LABEL
+    assert NOT_A_KEY not in json.dumps(document)
+
+
+@pytest.mark.usefixtures("rank_scorer")
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_tables_fit_the_terminal_and_end_with_the_label(run: Run, columns: int) -> None:
+    result = run("demo", "--part", "answers", columns=columns)
+    assert result.exit_code == 0, result.output
+    assert max(map(len, result.stdout.splitlines())) <= columns
+    shown = " ".join(result.stdout.split())
+    assert shown.endswith(LABEL)
+    assert "429 ↻" in shown
+    assert "5xx ↻" in shown
+    assert "40 of 40 prompts answered" in shown
+    for heading in ("Who answered", "The bill", "always standin-large", "saved by routing"):
+        assert heading in shown
+    assert NOT_A_KEY not in result.output
