@@ -1,0 +1,100 @@
+"""A pool out of recorded outcomes: names, effective prices and fitted abilities."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from llmroute.errors import ConfigurationError
+from llmroute.evaluation.outcomes import Outcomes
+from llmroute.pool import Model, ModelPool
+from llmroute.scoring import load_scorer
+from llmroute.scoring.fitting import fit_ability
+from llmroute.scoring.latent import Latent, LatentAbilityScorer
+
+Floats = npt.NDArray[np.float64]
+
+#: Precision of the prior on a fitted general ability. Abilities have standard deviation 1 over the
+#: training models, so the prior is a standard normal.
+_PRIOR_PRECISION = np.ones(1)
+
+
+def pool_from_outcomes(
+    outcomes: Outcomes, scorer: str | LatentAbilityScorer = "static"
+) -> ModelPool:
+    """A pool of an outcomes table's models, for replaying choices among them.
+
+    Each model gets the general ability that explains its scores best under the scorer's demands and
+    difficulties, the verbosity and the effective prices that explain its recorded costs best under
+    the scorer's token estimates. Fit it on the train split and replay on the test split.
+
+    Args:
+        outcomes: The answers to fit on.
+        scorer: Name or folder of a latent-ability scorer, or a loaded one.
+
+    Raises:
+        ConfigurationError: A model without a single answer, or a scorer of another kind.
+    """
+    loaded = load_scorer(scorer) if isinstance(scorer, str) else scorer
+    if not isinstance(loaded, LatentAbilityScorer):
+        raise ConfigurationError(
+            f"abilities are fitted under a latent-ability scorer; {scorer!r} is none. "
+            "Give 'static' or a folder made by `llmroute train`."
+        )
+    latent = loaded.latent(outcomes.prompts)
+    return ModelPool([_member(outcomes, m, latent) for m in range(len(outcomes.models))])
+
+
+def _member(outcomes: Outcomes, index: int, latent: Latent) -> Model:
+    name = outcomes.models[index]
+    score = outcomes.score[:, index]
+    if np.isnan(score).all():
+        raise ConfigurationError(
+            f"model {name!r} has no answer in {outcomes.source}; drop it or add its outcomes."
+        )
+    ability = fit_ability(latent.demand[:, :1], latent.difficulty, score, _PRIOR_PRECISION)
+    numbers: dict[str, float] = {"ability": float(ability[0])}
+    tokens = latent.tokens
+    if outcomes.completion_tokens is not None:
+        verbosity = _ratio(outcomes.completion_tokens[:, index], tokens)
+        if verbosity is not None:
+            numbers["verbosity"] = verbosity
+            tokens = tokens * verbosity
+    if outcomes.cost is not None:
+        prices = _effective_prices(outcomes.cost[:, index], latent.prompt_tokens, tokens)
+        if prices is not None:
+            numbers["input_price"], numbers["output_price"] = prices
+    return Model(name, **numbers)
+
+
+def _ratio(counted: Floats, expected: Floats) -> float | None:
+    known = ~np.isnan(counted)
+    if not known.any() or counted[known].sum() <= 0:
+        return None
+    return float(counted[known].sum() / expected[known].sum())
+
+
+def _effective_prices(
+    cost: Floats, prompt_tokens: Floats, tokens: Floats
+) -> tuple[float, float] | None:
+    """Input and output price, USD per million tokens, that explain the costs; never negative.
+
+    The sum of the explained costs equals the sum of the recorded ones, so a pool's mean estimated
+    costs are its recorded means.
+    """
+    known = ~np.isnan(cost)
+    if not known.any():
+        return None
+    design = np.stack([prompt_tokens[known], tokens[known]], axis=1) / 1e6
+    target = cost[known]
+    prices = np.linalg.lstsq(design, target, rcond=None)[0]
+    if (prices < 0).any():
+        # With two prices, the best allowed fit then has one of them at zero.
+        alone = np.clip((design * target[:, None]).sum(0) / (design**2).sum(0), 0.0, None)
+        misfit = ((design * alone - target[:, None]) ** 2).sum(0)
+        prices = np.where(np.arange(2) == np.argmin(misfit), alone, 0.0)
+    explained = float((design @ prices).sum())
+    if explained <= 0:
+        return 0.0, 0.0
+    scale = target.sum() / explained
+    return float(prices[0] * scale), float(prices[1] * scale)

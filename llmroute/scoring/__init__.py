@@ -1,0 +1,62 @@
+"""Scoring: prompt and pool in, expected quality, tokens, cost and latency of each model out.
+
+    scorer = load_scorer("static")            # or a folder made by `llmroute train`
+    estimates = scorer.estimate(["Prove that √2 is irrational."], pool)
+
+Importing this package imports neither onnxruntime nor tokenizers; the first scorer does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llmroute.scoring.base import Scorer as Scorer
+    from llmroute.scoring.latent import LatentAbilityScorer as LatentAbilityScorer
+    from llmroute.scoring.text import RoutingText as RoutingText
+    from llmroute.scoring.text import routing_text as routing_text
+
+_HOMES = {
+    "Scorer": "base",
+    "LatentAbilityScorer": "latent",
+    "RoutingText": "text",
+    "routing_text": "text",
+}
+_BUNDLED = Path(__file__).parent / "bundled"
+
+__all__ = ["LatentAbilityScorer", "RoutingText", "Scorer", "load_scorer", "routing_text"]
+
+
+def load_scorer(name_or_path: str | Path = "static") -> LatentAbilityScorer:
+    """A scorer by name, or from a router's folder.
+
+    Scorers of one folder share one ONNX session in the process, so loading again is cheap.
+
+    Args:
+        name_or_path: The name of a bundled router, or the path of a folder made by
+            `llmroute train`.
+
+    Raises:
+        ArtifactError: No such router, or its folder is incomplete, damaged or of another version.
+    """
+    from llmroute.errors import ArtifactError
+    from llmroute.scoring.artifact import load
+    from llmroute.scoring.latent import LatentAbilityScorer
+
+    bundled = sorted(p.name for p in _BUNDLED.iterdir()) if _BUNDLED.is_dir() else []
+    if str(name_or_path) in bundled:
+        return LatentAbilityScorer(load(_BUNDLED / str(name_or_path)))
+    if not Path(name_or_path).is_dir():
+        raise ArtifactError(
+            f"no router {str(name_or_path)!r}: bundled are {', '.join(bundled) or 'none'}, and it "
+            "is not a folder. Give one of those names, or the folder `llmroute train` wrote."
+        )
+    return LatentAbilityScorer(load(name_or_path))
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,149 @@
+"""The ONNX graph and the tokenizer of a router: loaded once a process, checked, thread-safe.
+
+onnxruntime and tokenizers are imported at the first use, so that `import llmroute.scoring` is
+cheap. Both release the GIL while they work, and neither changes while it does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from llmroute.errors import ArtifactError
+from llmroute.scoring.artifact import Artifact
+from llmroute.scoring.surface import FEATURES
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+Ints = npt.NDArray[np.int64]
+Floats32 = npt.NDArray[np.float32]
+
+_INPUTS = {"token_ids": "tensor(int64)", "surface": "tensor(float)"}
+_OUTPUTS = ("demand", "difficulty", "log_tokens", "distance")
+
+
+class GraphOutput(NamedTuple):
+    """What the graph says of B texts.
+
+    Attributes:
+        demand: (B, K) how much each ability counts.
+        difficulty: (B,) what abilities must outweigh.
+        log_tokens: (B,) natural logarithm of the expected output tokens.
+        distance: (B,) how unlike the training prompts the text is.
+    """
+
+    demand: Floats32
+    difficulty: Floats32
+    log_tokens: Floats32
+    distance: Floats32
+
+
+class Session:
+    """One router's graph and tokenizer.
+
+    Args:
+        artifact: The router's folder.
+        threads: Threads inside one run of the graph. The work is too small to share.
+
+    Raises:
+        ArtifactError: The graph or the tokenizer cannot be read, or has other inputs or outputs.
+    """
+
+    def __init__(self, artifact: Artifact, threads: int = 1) -> None:
+        self._graph = _open_graph(artifact, threads)
+        self._tokenizer = _open_tokenizer(artifact)
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, without special tokens.
+
+        Args:
+            texts: Texts, already cut: the tokenizer reads all it is given.
+        """
+        if len(texts) == 1:
+            # The batch call starts a thread pool, which costs more than one text and is unsafe
+            # after a fork.
+            return [self._tokenizer.encode(texts[0], add_special_tokens=False).ids]
+        encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [one.ids for one in encoded]
+
+    def run(self, token_ids: Ints, surface: Floats32) -> GraphOutput:
+        """Runs the graph.
+
+        Args:
+            token_ids: (B, L) ids, rows padded with 0, which the graph does not count.
+            surface: (B, F) surface features.
+        """
+        return GraphOutput(*self._graph.run(_OUTPUTS, {"token_ids": token_ids, "surface": surface}))
+
+
+def _open_graph(artifact: Artifact, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        graph = onnxruntime.InferenceSession(
+            str(artifact.model), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as fault:  # onnxruntime's errors share no base class of their own
+        raise ArtifactError(
+            f"{artifact.model} cannot be read by onnxruntime: {fault}. Train the router again."
+        ) from fault
+    inputs = {i.name: i.type for i in graph.get_inputs()}
+    outputs = {o.name: o.shape for o in graph.get_outputs()}
+    if inputs != _INPUTS or not set(_OUTPUTS) <= set(outputs):
+        raise ArtifactError(
+            f"{artifact.model} has inputs {inputs} and outputs {sorted(outputs)}; expected "
+            f"{_INPUTS} and {list(_OUTPUTS)}. Train the router again with this version."
+        )
+    width = next(i.shape[1] for i in graph.get_inputs() if i.name == "surface")
+    if width != len(FEATURES) or outputs["demand"][1] != artifact.card.dimensions:
+        raise ArtifactError(
+            f"{artifact.model} takes {width} surface features and gives {outputs['demand'][1]} "
+            f"demands; expected {len(FEATURES)} and {artifact.card.dimensions}. "
+            "Train the router again with this version."
+        )
+    return graph
+
+
+def _open_tokenizer(artifact: Artifact) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(artifact.tokenizer))
+    except Exception as fault:  # tokenizers raises bare Exception
+        raise ArtifactError(
+            f"{artifact.tokenizer} cannot be read: {fault}. Copy the whole folder again."
+        ) from fault
+    # Texts are cut before and padded after, both for speed.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+_sessions: dict[tuple[str, str, str, int], Session] = {}
+_lock = threading.Lock()
+
+
+def shared_session(artifact: Artifact, threads: int = 1) -> Session:
+    """The process's one session for a router, opened at the first call.
+
+    Args:
+        artifact: The router's folder. A folder that was replaced since has other hashes, and gets
+            a session of its own.
+        threads: Threads inside one run of the graph.
+    """
+    hashes = artifact.card.sha256
+    key = (str(artifact.folder), hashes["model.onnx"], hashes["tokenizer.json"], threads)
+    with _lock:
+        session = _sessions.get(key)
+        if session is None:
+            session = _sessions[key] = Session(artifact, threads)
+    return session

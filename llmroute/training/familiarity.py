@@ -1,0 +1,163 @@
+"""How unlike the training prompts a text is: a Mahalanobis distance that knows about short texts.
+
+A mean over little text varies more than one over much, so each direction j is compared with
+B_j + W_j / n: its variance between training prompts plus that of single tokens within them, n
+tokens being read. Without the second term every greeting would look strange. A text counts for at
+least one token in five characters, because the tokeniser makes one of any word beyond 100
+characters.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from llmroute.scoring.surface import FEATURES
+from llmroute.training.network import SURFACE_LIMIT
+
+Floats32 = npt.NDArray[np.float32]
+
+#: Surface features that say what kind of characters a text is made of, whatever its length.
+_COMPOSITION = (
+    "word_length",
+    "not_ascii",
+    "digits",
+    "upper",
+    "maths",
+    "latex",
+    "brackets",
+    "quotes",
+    "sentences",
+    "commas",
+)
+#: Characters that count as one token at least.
+CHARACTERS_PER_TOKEN = 5.0
+#: Where the standardised share of foreign characters is cut for the distance: far enough out that
+#: a text in a script that training never saw is told by that alone.
+_FOREIGN_LIMIT = 10.0
+#: Directions of the hidden layer's token mean that are kept: those of largest variance.
+_HIDDEN_DIRECTIONS = 16
+#: How much of a token's probability comes from its rank in the vocabulary, which WordPiece orders
+#: by frequency in a large corpus; the rest comes from its count in the training prompts.
+_RANK_PART = 0.5
+#: Ids below this are special tokens and single characters, which are in no order of frequency.
+_FIRST_WORD = 1996
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """The distance, ready for the graph.
+
+    Attributes:
+        token_columns: (V, A) columns beside the token table: surprisal and word continuation.
+        directions: (H + A + F, R) what is compared, out of hidden mean, token columns and
+            standardised surface features.
+        centre: (R,) mean over the training prompts.
+        between: (R,) variance between prompts.
+        within: (R,) variance of a single token.
+    """
+
+    token_columns: Floats32
+    directions: Floats32
+    centre: Floats32
+    between: Floats32
+    within: Floats32
+
+
+def surface_limits() -> Floats32:
+    """(F,) where the distance cuts each standardised surface feature, on both sides."""
+    limits = np.full(len(FEATURES), SURFACE_LIMIT, dtype=np.float32)
+    limits[FEATURES.index("not_ascii")] = _FOREIGN_LIMIT
+    return limits
+
+
+def token_columns(
+    tokenizer_json: str, ids: Sequence[npt.NDArray[np.int64]], vocabulary: int
+) -> Floats32:
+    """Surprisal of each token, and whether it continues a word.
+
+    Args:
+        tokenizer_json: Content of the WordPiece tokenizer's file.
+        ids: Token ids of the training prompts.
+        vocabulary: V.
+
+    Returns:
+        (V, 2) columns.
+    """
+    counts = np.bincount(np.concatenate(ids), minlength=vocabulary).astype(np.float64)
+    rank = np.arange(vocabulary, dtype=np.float64)
+    rank = np.where(rank < _FIRST_WORD, vocabulary, rank - _FIRST_WORD + 1)
+    by_rank = 1.0 / rank
+    probability = (1 - _RANK_PART) * counts / counts.sum() + _RANK_PART * by_rank / by_rank.sum()
+    continues = np.zeros(vocabulary)
+    for word, token in json.loads(tokenizer_json)["model"]["vocab"].items():
+        continues[token] = word.startswith("##")
+    return np.stack([-np.log(probability), continues], axis=1).astype(np.float32)
+
+
+def fit_familiarity(
+    columns: Floats32,
+    table: Floats32,
+    ids: Sequence[npt.NDArray[np.int64]],
+    surface: Floats32,
+    log_characters: Floats32,
+) -> Familiarity:
+    """Fits the distance on training prompts.
+
+    Args:
+        columns: (V, A) from `token_columns`.
+        table: (V, H) the folded token table.
+        ids: Token ids of the training prompts.
+        surface: (P, F) their standardised surface features, cut at `surface_limits`.
+        log_characters: (P,) logarithm of 1 + the characters read of each.
+    """
+    rows = np.concatenate([table, columns], axis=1)
+    features = np.concatenate([mean_tokens(rows, ids), surface], axis=1)
+    hidden, beside = table.shape[1], columns.shape[1]
+    directions = _directions(features[:, :hidden], hidden, beside, surface.shape[1])
+    projected = features @ directions
+    centre = projected.mean(axis=0)
+    tokens_read = np.array([len(one) for one in ids], dtype=np.float64)
+    inverse = 1.0 / np.maximum(tokens_read, np.exp(log_characters) / CHARACTERS_PER_TOKEN)
+    between, within = _variances((projected - centre) ** 2, inverse)
+    return Familiarity(columns, directions, centre, between, within)
+
+
+def mean_tokens(tokens: Floats32, ids: Sequence[npt.NDArray[np.int64]]) -> Floats32:
+    """(P, C) mean of the tokens' rows in each prompt; zero for a prompt without tokens.
+
+    Args:
+        tokens: (V, C) rows.
+        ids: Token ids of P prompts.
+    """
+    empty = np.zeros(tokens.shape[1], dtype=np.float32)
+    return np.stack([tokens[one].mean(axis=0) if len(one) else empty for one in ids])
+
+
+def _directions(hidden_means: Floats32, hidden: int, beside: int, surface: int) -> Floats32:
+    kept = min(_HIDDEN_DIRECTIONS, hidden)
+    centred = hidden_means - hidden_means.mean(axis=0)
+    _, _, axes = np.linalg.svd(centred, full_matrices=False)
+    composition = [FEATURES.index(name) for name in _COMPOSITION]
+    directions = np.zeros((hidden + beside + surface, kept + beside + len(composition)), np.float32)
+    directions[:hidden, :kept] = axes[:kept].T
+    for place in range(beside):
+        directions[hidden + place, kept + place] = 1.0
+    for place, column in enumerate(composition):
+        directions[hidden + beside + column, kept + beside + place] = 1.0
+    return directions
+
+
+def _variances(squares: Floats32, inverse: npt.NDArray[np.float64]) -> tuple[Floats32, Floats32]:
+    """Least-squares B and W of squares ≈ B + W · inverse, neither negative."""
+    design = np.stack([np.ones_like(inverse), inverse], axis=1)
+    solution = np.linalg.lstsq(design, squares, rcond=None)[0]
+    mean = squares.mean(axis=0)
+    # Where one would be negative, the other alone has to explain the mean.
+    within = np.clip(solution[1], 0.0, mean / inverse.mean())
+    between = np.clip(mean - within * inverse.mean(), 0.05 * mean + 1e-6, None)
+    return between.astype(np.float32), within.astype(np.float32)

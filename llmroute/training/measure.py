@@ -1,0 +1,108 @@
+"""Figures for the card, taken on the test split once a router is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from llmroute.errors import ConfigurationError
+from llmroute.evaluation.metrics import (
+    Interval,
+    apgr_interval,
+    percentile_interval,
+    resampling_weights,
+)
+from llmroute.evaluation.outcomes import Outcomes
+from llmroute.evaluation.replay import Preference, preference_for_strong
+from llmroute.pool import ModelPool
+from llmroute.scoring.artifact import Artifact, Metric
+from llmroute.scoring.latent import LatentAbilityScorer
+
+Floats = npt.NDArray[np.float64]
+
+_REPLICATES = 500
+_LEAST = 1e-6
+_PREFERENCES: tuple[Preference, ...] = ("gain", "failure", "win")
+
+
+def test_metrics(
+    artifact: Artifact, folders: Sequence[Path], left_out: Sequence[str]
+) -> dict[str, Metric]:
+    """Log loss, and APGR where two models are compared, on the folders' test splits.
+
+    Categories that were left out of training are measured apart: they show transfer.
+
+    Args:
+        artifact: The finished router.
+        folders: The folders it was trained on.
+        left_out: Parts of the names of categories that were left out.
+
+    Returns:
+        Metrics by name, such as `"routellm/gsm8k APGR (failure)"`. A folder without test prompts
+        gives none.
+    """
+    scorer = LatentAbilityScorer(artifact)
+    metrics: dict[str, Metric] = {}
+    for folder in folders:
+        try:
+            outcomes = Outcomes.read(folder, "test")
+        except ConfigurationError:  # no prompt with that split: nothing to measure
+            continue
+        for name, group in _groups(outcomes, left_out):
+            quality = scorer.estimate(group.prompts, ModelPool(list(group.models))).quality
+            metrics[f"{name} log loss"] = log_loss(quality, group.score)
+            if len(group.models) == 2:
+                for preference in _PREFERENCES:
+                    key = f"{name} APGR ({preference})"
+                    metrics[key] = _as_metric(_apgr(quality, group.score, preference))
+    return metrics
+
+
+def _groups(outcomes: Outcomes, left_out: Sequence[str]) -> Iterator[tuple[str, Outcomes]]:
+    lowered = np.array([category.lower() for category in outcomes.categories])
+    trained_on = np.ones(len(outcomes), dtype=bool)
+    for part in left_out:
+        has = np.char.find(lowered, part.lower()) >= 0
+        if has.any():
+            yield f"{outcomes.source}/{part}", outcomes.select(has)
+        trained_on &= ~has
+    if trained_on.any():
+        yield outcomes.source, outcomes.select(trained_on)
+
+
+def _apgr(quality: Floats, score: Floats, preference: Preference) -> Interval:
+    known = ~np.isnan(score).any(axis=1)
+    quality, score = quality[known], score[known]
+    weak, strong = np.argsort(score.mean(axis=0))
+    preferred = preference_for_strong(quality[:, weak], quality[:, strong], preference)
+    return apgr_interval(preferred, score[:, weak], score[:, strong], replicates=_REPLICATES)
+
+
+def log_loss(quality: Floats, score: Floats) -> Metric:
+    """Mean over prompts of the mean log loss over the models that answered.
+
+    Args:
+        quality: (P, M) probabilities of success.
+        score: (P, M) scores, NaN where unknown.
+    """
+    known = ~np.isnan(score)
+    quality = np.clip(quality, _LEAST, 1 - _LEAST)
+    target = np.where(known, score, 0.0)
+    cells = -(target * np.log(quality) + (1 - target) * np.log(1 - quality)) * known
+    asked = known.any(axis=1)
+    each = cells[asked].sum(axis=1) / known[asked].sum(axis=1)
+    weights = resampling_weights(len(each), _REPLICATES, seed=0)
+    replicates = weights @ each / len(each)
+    return _as_metric(percentile_interval(float(each.mean()), replicates, len(each)))
+
+
+def _as_metric(interval: Interval) -> Metric:
+    return Metric(
+        value=round(interval.value, 5),
+        low=round(interval.low, 5),
+        high=round(interval.high, 5),
+        prompts=interval.prompts,
+    )

