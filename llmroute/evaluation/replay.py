@@ -98,7 +98,7 @@ class PoolReplay:
 
 
 def replay_two(
-    pool: ModelPool, scorer: Scorer, outcomes: Outcomes, preference: Preference = "gain"
+    pool: ModelPool, scorer: Scorer, outcomes: Outcomes, preference: Preference = "win"
 ) -> TwoModelReplay:
     """APGR and CPT of a scorer between the two models of an outcomes table.
 
@@ -109,8 +109,9 @@ def replay_two(
         pool: A pool that has both models under the names of the table.
         scorer: The scorer.
         outcomes: Answers of two models.
-        preference: `"gain"` is q(strong) − q(weak), `"failure"` 1 − q(weak), `"win"` the
-            probability that only the strong model is right, q(strong)·(1 − q(weak)).
+        preference: `"win"`, what the policy `Threshold` goes by, is the probability that only the
+            strong model is right, q(strong)·(1 − q(weak)); `"gain"` is q(strong) − q(weak),
+            `"failure"` 1 − q(weak).
 
     Raises:
         ConfigurationError: Not two models, or a model that the pool lacks.

@@ -9,6 +9,7 @@ Importing this package imports neither onnxruntime nor tokenizers; the first sco
 from __future__ import annotations
 
 import importlib
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ __all__ = ["LatentAbilityScorer", "RoutingText", "Scorer", "load_scorer", "routi
 def load_scorer(name_or_path: str | Path = "static") -> LatentAbilityScorer:
     """A scorer by name, or from a router's folder.
 
-    Scorers of one folder share one ONNX session in the process, so loading again is cheap.
+    A bundled router is loaded once a process. Scorers of one folder share one ONNX session.
 
     Args:
         name_or_path: The name of a bundled router, or the path of a folder made by
@@ -47,13 +48,22 @@ def load_scorer(name_or_path: str | Path = "static") -> LatentAbilityScorer:
 
     bundled = sorted(p.name for p in _BUNDLED.iterdir()) if _BUNDLED.is_dir() else []
     if str(name_or_path) in bundled:
-        return LatentAbilityScorer(load(_BUNDLED / str(name_or_path)))
+        return _bundled(str(name_or_path))
     if not Path(name_or_path).is_dir():
         raise ArtifactError(
             f"no router {str(name_or_path)!r}: bundled are {', '.join(bundled) or 'none'}, and it "
             "is not a folder. Give one of those names, or the folder `llmroute train` wrote."
         )
     return LatentAbilityScorer(load(name_or_path))
+
+
+@lru_cache
+def _bundled(name: str) -> LatentAbilityScorer:
+    # Its files belong to the package and do not change, so `route()` need not read them each time.
+    from llmroute.scoring.artifact import load
+    from llmroute.scoring.latent import LatentAbilityScorer
+
+    return LatentAbilityScorer(load(_BUNDLED / name))
 
 
 def __getattr__(name: str) -> Any:

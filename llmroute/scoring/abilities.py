@@ -118,11 +118,13 @@ class Ability:
             where nothing is known.
         source: Where it came from.
         is_full: Whether the entries after the first are known too.
+        measured: The training sources on which they are.
     """
 
     vector: Floats
     source: AbilitySource
     is_full: bool = False
+    measured: frozenset[str] = frozenset()
 
 
 class AbilityBook:
@@ -147,11 +149,14 @@ class AbilityBook:
         """
         if model.ability is not None:
             full = isinstance(model.ability, tuple)
-            return Ability(self._stated(model.name, model.ability), "stated", full)
+            # A vector the user states is taken at its word everywhere.
+            everywhere = frozenset(source.name for source in self._card.data)
+            vector = self._stated(model.name, model.ability)
+            return Ability(vector, "stated", full, everywhere if full else frozenset())
         known = self._table.find(model.litellm_name) or self._table.find(model.name)
         if known is not None:
             vector = np.array(self._card.abilities[known], dtype=np.float64)
-            return Ability(vector, "fitted", is_full=True)
+            return Ability(vector, "fitted", True, frozenset(self._card.measured[known]))
         if model.tier is not None:
             return Ability(self._general(self._card.tiers[model.tier]), "tier")
         curve = self._card.price

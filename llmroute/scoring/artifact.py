@@ -117,6 +117,7 @@ class Card(_Section):
         dimensions: K, the length of an ability vector.
         abilities: Model name → ability vector; the first entry is general ability, mean 0 and
             standard deviation 1 over these models.
+        measured: Model name → the sources (names in `data`) it was measured on.
         tiers: Tier → general ability.
         price: General ability by price.
         neutral: General ability of a model nothing is known of.
@@ -143,6 +144,7 @@ class Card(_Section):
     head_share: float
     dimensions: int = Field(ge=1)
     abilities: dict[str, tuple[float, ...]]
+    measured: dict[str, tuple[str, ...]]
     tiers: dict[str, float]
     price: PriceCurve | None
     neutral: float

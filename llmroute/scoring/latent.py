@@ -44,6 +44,7 @@ class Latent:
         tokens: (P,) expected output tokens of a model of verbosity 1.
         prompt_tokens: (P,) estimated tokens of the whole request.
         distance: (P,) how unlike the training prompts the text is.
+        source: (P, S) probability that a prompt like it stands in each training source.
         unfamiliar: (P,) whether that is beyond the card's threshold.
     """
 
@@ -52,6 +53,7 @@ class Latent:
     tokens: Floats
     prompt_tokens: Floats
     distance: Floats
+    source: Floats
     unfamiliar: Bools
 
 
@@ -61,6 +63,7 @@ class _PoolView:
 
     names: tuple[str, ...]
     ability: Floats  # (K, M), ready for the product
+    shared: Floats  # (S,) 1 for the training sources that all members were measured on
     sources: tuple[AbilitySource, ...]
     prior: Floats
 
@@ -99,7 +102,7 @@ class LatentAbilityScorer:
         """
         view = self._view(pool)
         latent = self.latent(prompts)
-        quality = _sigmoid(latent.demand @ view.ability - latent.difficulty[:, None])
+        quality = _sigmoid(_demand(latent, view) @ view.ability - latent.difficulty[:, None])
         if latent.unfamiliar.any():
             quality[latent.unfamiliar] = view.prior
         numbers = pool.arrays
@@ -137,6 +140,7 @@ class LatentAbilityScorer:
                 [_request_tokens(r, len(i)) for r, i in zip(read, ids, strict=True)]
             ),
             distance=distance,
+            source=graph.source.astype(np.float64),
             unfamiliar=distance > self.card.unfamiliar_above,
         )
 
@@ -176,10 +180,13 @@ class LatentAbilityScorer:
         view = self._views.get(key)
         if view is None:
             known = [self._book.of(model) for model in pool]
-            ability = _comparable(known)
+            ability = np.stack([one.vector for one in known])
+            if not all(one.is_full for one in known):
+                ability[:, 1:] = 0.0
             view = _PoolView(
                 names=pool.names,
                 ability=np.ascontiguousarray(ability.T),
+                shared=self._shared(known),
                 sources=tuple(a.source for a in known),
                 prior=self.prior_quality(ability),
             )
@@ -189,27 +196,32 @@ class LatentAbilityScorer:
                 self._views[key] = view
         return view
 
+    def _shared(self, known: list[Ability]) -> Floats:
+        names = [source.name for source in self.card.data]
+        return np.array([float(all(name in a.measured for a in known)) for name in names])
+
     def _run(self, ids: list[list[int]], rows: list[list[float]]) -> GraphOutput:
         if len(ids) == 1:
             return self._session.run(
                 np.array([ids[0] or [0]], dtype=np.int64), np.array(rows, dtype=np.float32)
             )
         surface = np.array(rows, dtype=np.float32).reshape(len(rows), len(FEATURES))
-        return _in_batches(ids, surface, self._session.run, self.card.dimensions)
+        widths = self.card.dimensions, len(self.card.data)
+        return _in_batches(ids, surface, self._session.run, *widths)
 
 
-def _comparable(known: Sequence[Ability]) -> Floats:
-    """(M, K) abilities; the general one alone unless the whole vector of every member is known.
+def _demand(latent: Latent, view: _PoolView) -> Floats:
+    """(P, K) demands; those beside the general one count as far as the prompt is of a known kind.
 
-    Where one member's vector is known and another's is not, their difference is mostly the first
-    one's peculiarities. With RouteLLM's data left out of training, and with them one of its two
-    models, general ability alone was as good or better under every setting tried: APGR 0.597
-    against 0.590 with the bundled router's settings, 0.593 against 0.567 with others.
+    How a model differs from its general ability is known only for prompts like those it was
+    measured on. So each prompt's further demands are weighted by the probability that it is like
+    the sources on which all members were measured; where that is none of them, general ability
+    alone decides. (With a source left out of training it was never worse alone: see the scorer's
+    page in the docs.)
     """
-    ability = np.stack([one.vector for one in known])
-    if not all(one.is_full for one in known):
-        ability[:, 1:] = 0.0
-    return ability
+    demand = latent.demand.copy()
+    demand[:, 1:] *= (latent.source @ view.shared)[:, None]
+    return demand
 
 
 def _in_batches(
@@ -217,12 +229,16 @@ def _in_batches(
     surface: npt.NDArray[np.float32],
     run: Callable[[npt.NDArray[np.int64], npt.NDArray[np.float32]], GraphOutput],
     dimensions: int,
+    sources: int,
 ) -> GraphOutput:
     """Runs texts of like length together, so that little is padded, and restores their order."""
     total = len(ids)
     result = GraphOutput(
-        np.empty((total, dimensions), np.float32),
-        *(np.empty(total, np.float32) for _ in range(3)),
+        demand=np.empty((total, dimensions), np.float32),
+        difficulty=np.empty(total, np.float32),
+        log_tokens=np.empty(total, np.float32),
+        distance=np.empty(total, np.float32),
+        source=np.empty((total, sources), np.float32),
     )
     order = sorted(range(total), key=lambda i: len(ids[i]), reverse=True)
     start = 0

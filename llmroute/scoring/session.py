@@ -24,7 +24,7 @@ Ints = npt.NDArray[np.int64]
 Floats32 = npt.NDArray[np.float32]
 
 _INPUTS = {"token_ids": "tensor(int64)", "surface": "tensor(float)"}
-_OUTPUTS = ("demand", "difficulty", "log_tokens", "distance")
+_OUTPUTS = ("demand", "difficulty", "log_tokens", "distance", "source")
 
 
 class GraphOutput(NamedTuple):
@@ -35,12 +35,14 @@ class GraphOutput(NamedTuple):
         difficulty: (B,) what abilities must outweigh.
         log_tokens: (B,) natural logarithm of the expected output tokens.
         distance: (B,) how unlike the training prompts the text is.
+        source: (B, S) probability that a prompt like it stands in each training source.
     """
 
     demand: Floats32
     difficulty: Floats32
     log_tokens: Floats32
     distance: Floats32
+    source: Floats32
 
 
 class Session:
@@ -104,10 +106,13 @@ def _open_graph(artifact: Artifact, threads: int) -> Any:
             f"{_INPUTS} and {list(_OUTPUTS)}. Train the router again with this version."
         )
     width = next(i.shape[1] for i in graph.get_inputs() if i.name == "surface")
-    if width != len(FEATURES) or outputs["demand"][1] != artifact.card.dimensions:
+    card = artifact.card
+    found = width, outputs["demand"][1], outputs["source"][1]
+    expected = len(FEATURES), card.dimensions, len(card.data)
+    if found != expected:
         raise ArtifactError(
-            f"{artifact.model} takes {width} surface features and gives {outputs['demand'][1]} "
-            f"demands; expected {len(FEATURES)} and {artifact.card.dimensions}. "
+            f"{artifact.model} has {found} surface features, demands and sources; expected "
+            f"{expected}. "
             "Train the router again with this version."
         )
     return graph

@@ -3,6 +3,7 @@
     token_ids (B, L) → Gather (int8 table) → Cast int32 → ReduceSum → × scale ÷ count → a
     surface (B, F)   → standardise → cut → Gemm → b
     Gelu(a + b) → Gemm → demand (B, K), difficulty (B,), log_tokens (B,)
+                → Gemm → Softmax → source (B, S)
     a, surface  → distance (B,)
 
 Token 0 is padding: its row is zero and it is not counted. The sum runs over integers, so neither
@@ -93,9 +94,13 @@ def export(fitted: Fitted, table: QuantisedTable, familiarity: Familiarity) -> b
     bias[-2] += fitted.difficulty_shift
     bias[-1] += fitted.log_tokens_mean
     _heads(graph, network.heads.weight.detach().numpy().T, bias, fitted.general_demand)
+    graph.constant("source_weight", network.source_head.weight.detach().numpy().T)
+    graph.constant("source_bias", network.source_head.bias.detach().numpy())
+    graph.node("Gemm", ["hidden", "source_weight", "source_bias"], ["source_logits"])
+    graph.node("Softmax", ["source_logits"], ["source"], axis=1)
     graph.node("Concat", ["token_hidden", "token_columns", counted_wide], ["features"], axis=1)
     _distance(graph, familiarity)
-    return graph.finished(dimensions)
+    return graph.finished(dimensions, len(network.source_shift))
 
 
 class _Graph:
@@ -113,7 +118,7 @@ class _Graph:
         self._nodes.append(helper.make_node(kind, inputs, outputs, **attributes))
         return outputs[0]
 
-    def finished(self, dimensions: int) -> bytes:
+    def finished(self, dimensions: int, sources: int) -> bytes:
         def value(name: str, kind: int, shape: list[str | int]) -> onnx.ValueInfoProto:
             return helper.make_tensor_value_info(name, kind, shape)
 
@@ -130,6 +135,7 @@ class _Graph:
                     value(name, TensorProto.FLOAT, ["batch"])
                     for name in ("difficulty", "log_tokens", "distance")
                 ),
+                value("source", TensorProto.FLOAT, ["batch", sources]),
             ],
             self._constants,
         )

@@ -48,6 +48,8 @@ class Settings:
         weight_decay: Of the dense layers.
         ability_shrinkage: Penalty on the squares of the abilities beside the general one.
         refit_shrinkage: Prior precision of the same when they are fitted exactly after training.
+        source_rate: Learning rate of what belongs to sources: how much harder each is than its
+            prompts look, and which of them a prompt seems to be from.
         centring: Penalty on the squared mean of the further demands in each source. Without it they
             explain which source a prompt is from, in place of general ability.
         dropout: Of the hidden layer.
@@ -68,6 +70,7 @@ class Settings:
     ability_shrinkage: float = 0.02
     refit_shrinkage: float = 20.0
     centring: float = 0.03
+    source_rate: float = 5e-3
     dropout: float = 0.2
     token_dropout: float = 0.15
     tokens_weight: float = 0.1
@@ -116,7 +119,8 @@ def fit(
     loss = _Loss(data, network, settings, training)
     with torch.inference_mode():
         out = loss.heads(training)
-    demand, difficulty = (t.numpy().astype(np.float64) for t in (out.demand, out.difficulty))
+        whole = out.difficulty + loss.source_difficulty(training)
+    demand, difficulty = (t.numpy().astype(np.float64) for t in (out.demand, whole))
     abilities = refit(data, demand, difficulty, settings.refit_shrinkage)
     return Fitted(
         network=network,
@@ -148,6 +152,7 @@ def _train_member(
         dimensions=settings.dimensions,
         hidden=max(settings.hidden // settings.members, 1),
         dropout=settings.dropout,
+        sources=int(data.source.max()) + 1,
     )
     with torch.no_grad():
         network.free_ability[:, 0] = torch.from_numpy(starting_general(data))
@@ -181,9 +186,11 @@ def _optimiser(
     dense = [*network.project.parameters(), *network.surface.parameters()]
     dense += list(network.heads.parameters())
     units = [network.free_ability, network.log_general_demand]
+    of_sources = [network.source_shift, *network.source_head.parameters()]
     groups = [
         {"params": dense, "lr": settings.rate, "weight_decay": settings.weight_decay},
         {"params": units, "lr": 5 * settings.rate, "weight_decay": 0.0},
+        {"params": of_sources, "lr": settings.source_rate, "weight_decay": settings.weight_decay},
     ]
     optimiser = torch.optim.AdamW(groups)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -214,6 +221,8 @@ class _Loss:
         logs = data.log_tokens[training]
         known = logs[~np.isnan(logs)]
         self.log_tokens_mean = float(known.mean()) if len(known) else 0.0
+        weights = torch.bincount(self._source[training], self._weight[training], self._sources)
+        self._share = (weights / weights.sum()).float()
         self._log_tokens = torch.from_numpy(data.log_tokens) - self.log_tokens_mean
 
     def __call__(self, rows: npt.NDArray[np.int64], generator: np.random.Generator) -> Tensor:
@@ -230,6 +239,7 @@ class _Loss:
             (each * weight).sum() / weight.sum()
             + self._settings.tokens_weight * tokens
             + self._settings.ability_shrinkage * shrinkage
+            + fn.cross_entropy(out.source, self._source[rows])
             + self._settings.centring * self._off_centre(out.demand[:, 1:], self._source[rows])
         )
 
@@ -253,8 +263,13 @@ class _Loss:
         out: Heads = self._network(flat_ids, offsets, self._surface[rows])
         return out
 
+    def source_difficulty(self, rows: npt.NDArray[np.int64]) -> Tensor:
+        shift = self._network.source_shift
+        return (shift - (shift * self._share).sum())[self._source[rows]]
+
     def _parts(self, out: Heads, rows: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        logits = out.demand @ self._network.abilities().T - out.difficulty[:, None]
+        difficulty = out.difficulty + self.source_difficulty(rows)
+        logits = out.demand @ self._network.abilities().T - difficulty[:, None]
         target = self._score[rows]
         known = torch.isfinite(target)
         cells = fn.binary_cross_entropy_with_logits(

@@ -30,11 +30,13 @@ class Heads:
         demand: (B, K).
         difficulty: (B,).
         log_tokens: (B,) about the training mean.
+        source: (B, S) logits of which source the prompt is from.
     """
 
     demand: Tensor
     difficulty: Tensor
     log_tokens: Tensor
+    source: Tensor
 
 
 class LatentNetwork(nn.Module):  # type: ignore[misc]
@@ -49,6 +51,7 @@ class LatentNetwork(nn.Module):  # type: ignore[misc]
         dimensions: K.
         hidden: Width of the hidden layer.
         dropout: Dropout of the hidden layer.
+        sources: Number of sources.
     """
 
     base: Tensor
@@ -65,6 +68,7 @@ class LatentNetwork(nn.Module):  # type: ignore[misc]
         dimensions: int,
         hidden: int,
         dropout: float,
+        sources: int,
     ) -> None:
         super().__init__()
         self.dimensions, self.dropout = dimensions, dropout
@@ -75,6 +79,10 @@ class LatentNetwork(nn.Module):  # type: ignore[misc]
         self.surface = nn.Linear(len(surface_mean), hidden)
         # K − 1 further demands, difficulty, log tokens.
         self.heads = nn.Linear(hidden, dimensions + 1)
+        # How much harder a source is than its prompts look: its harness, not its prompts, and so
+        # no part of the graph.
+        self.source_shift = nn.Parameter(torch.zeros(sources))
+        self.source_head = nn.Linear(hidden, sources)
         self.log_general_demand = nn.Parameter(torch.zeros(()))
         self.free_ability = nn.Parameter(0.1 * torch.randn(models, dimensions))
         nn.init.normal_(self.heads.weight, std=0.05)
@@ -97,7 +105,9 @@ class LatentNetwork(nn.Module):  # type: ignore[misc]
         general = self.log_general_demand.exp().expand(len(out), 1)
         further = self.dimensions - 1
         demand = torch.cat([general, out[:, :further]], dim=1)
-        return Heads(demand, out[:, further], out[:, further + 1])
+        # Detached: telling sources apart must not shape what difficulty is read from.
+        source = self.source_head(hidden.detach())
+        return Heads(demand, out[:, further], out[:, further + 1], source)
 
     def abilities(self) -> Tensor:
         """(M, K) ability vectors, the first column standardised over the models."""
@@ -130,11 +140,15 @@ def merged(networks: Sequence[LatentNetwork]) -> LatentNetwork:
         dimensions=1 + count * further,
         hidden=count * width,
         dropout=first.dropout,
+        sources=len(first.source_shift),
     )
     with torch.no_grad():
         whole.project.weight.copy_(torch.cat([n.project.weight for n in networks]))
         whole.surface.weight.copy_(torch.cat([n.surface.weight for n in networks]))
         whole.surface.bias.copy_(torch.cat([n.surface.bias for n in networks]))
+        sources = torch.cat([n.source_head.weight for n in networks], dim=1)
+        whole.source_head.weight.copy_(sources / count)
+        whole.source_head.bias.copy_(torch.stack([n.source_head.bias for n in networks]).mean(0))
         whole.heads.weight.zero_()
         whole.heads.bias.zero_()
         for place, one in enumerate(networks):
@@ -144,6 +158,7 @@ def merged(networks: Sequence[LatentNetwork]) -> LatentNetwork:
             whole.heads.bias[rows] = one.heads.bias[:further]
             whole.heads.weight[-2:, columns] = one.heads.weight[-2:] / count
             whole.heads.bias[-2:] += one.heads.bias[-2:] / count
+        whole.source_shift.copy_(torch.stack([n.source_shift for n in networks]).mean(0))
         demands = [float(n.log_general_demand) for n in networks]
         whole.log_general_demand.fill_(sum(demands) / count)
     whole.eval()

@@ -253,6 +253,7 @@ def _calibration(
     }
     return {
         "abilities": abilities,
+        "measured": _measured(data, [source.source for source in sources]),
         "tiers": calibrate.tier_priors(vectors[:, 0]),
         "price": calibrate.price_curve(sources, abilities),
         "neutral": 0.0,
@@ -260,6 +261,14 @@ def _calibration(
         "tokens": calibrate.token_calibration(data, held, output.log_tokens),
         "unfamiliar_above": float(np.quantile(output.distance, UNFAMILIAR_QUANTILE)),
         "unfamiliar_quantile": UNFAMILIAR_QUANTILE,
+    }
+
+
+def _measured(data: TrainingSet, sources: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    known = [np.isfinite(data.score[data.source == s]).any(axis=0) for s in range(len(sources))]
+    return {
+        model: tuple(name for name, asked in zip(sources, known, strict=True) if asked[m])
+        for m, model in enumerate(data.models)
     }
 
 

@@ -34,12 +34,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_options_reach_the_training(run: Run, asked: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    options = ("--epochs", "3", "--seed", "7", "--name", "mine")
+    options = ("--epochs", "3", "--seed", "7", "--name", "mine", "--label", "9")
+    options += ("--weight", "routellm=2")
     result = run("train", str(tmp_path / "mine"), "--out", str(tmp_path / "out"), *options)
     assert result.exit_code == 0, result.output
     assert asked["data"] == [tmp_path / "mine"]
     assert asked["out"] == tmp_path / "out"
     assert (asked["seed"], asked["name"], asked["settings"].epochs) == (7, "mine", 3)
+    assert (asked["version"], asked["weights"]) == ("9", {"routellm": 2.0})
 
 
 def test_the_cards_metrics_are_shown(run: Run, asked: dict[str, Any], tmp_path: Path) -> None:

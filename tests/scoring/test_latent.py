@@ -104,9 +104,30 @@ def test_an_unfamiliar_prompt_gets_the_prior(scorer: LatentAbilityScorer, pool: 
     assert est.quality[0].tolist() != est.prior.tolist()
 
 
+def test_what_sets_models_apart_counts_only_on_prompts_like_those_it_was_measured_on(
+    scorer: LatentAbilityScorer,
+) -> None:
+    known = ModelPool(["gpt-4-1106-preview", "mixtral-8x7b-instruct-v0.1"])
+    vectors = scorer.abilities(known)
+    general = ModelPool([Model(n, ability=float(v[0])) for n, v in zip("ab", vectors, strict=True)])
+    exam = (
+        "The term of the US president is\nA. 2 years\nB. 4 years\nC. 6 years\nD. 8 years\nAnswer:"
+    )
+    chat = "Could you help me plan a birthday party for my daughter, who loves dinosaurs?"
+
+    def difference(prompt: str) -> float:
+        by_vector = scorer.estimate([prompt], known).quality
+        by_general = scorer.estimate([prompt], general).quality
+        return float(np.abs(by_vector - by_general).max())
+
+    assert difference(chat) < 0.02
+    assert difference(exam) > difference(chat)
+
+
 def test_everyday_prompts_are_familiar_and_noise_is_not(scorer: LatentAbilityScorer) -> None:
     generator = np.random.default_rng(0)
-    noise = ["".join(map(chr, generator.integers(97, 123, size=120))) for _ in range(20)]
+    noise = ["".join(map(chr, generator.integers(97, 123, size=60))) for _ in range(20)]
+    noise += [" ".join(one[i : i + 6] for i in range(0, 60, 6)) for one in noise]
     noise += ["Объясни, почему небо голубое.", "لماذا السماء زرقاء؟"]
     everyday = [
         "hi",

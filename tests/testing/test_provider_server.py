@@ -13,7 +13,6 @@ import pytest
 
 from llmroute.testing import Fault, ScriptedModel, ScriptedProvider
 
-
 _others: set[threading.Thread] = set()
 
 
