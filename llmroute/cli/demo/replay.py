@@ -91,7 +91,10 @@ def study(folder: Path, scorer: LatentAbilityScorer, limits: str) -> Study:
         MissingExtra: pyarrow is not installed.
     """
     train, test = Outcomes.read(folder, "train"), Outcomes.read(folder, "test").complete()
-    pool = pool_from_outcomes(train, scorer)
+    trained_on = folder.name in {source.name for source in scorer.card.data}
+    # On its home ground the router has abilities of its own for these models; elsewhere they are
+    # fitted on the train split.
+    pool = ModelPool(test.models) if trained_on else pool_from_outcomes(train, scorer)
     if train.cost is None:
         pool = _without_prices(pool)
     strong = int(np.argmax(np.nanmean(train.score, axis=0)))
@@ -104,7 +107,7 @@ def study(folder: Path, scorer: LatentAbilityScorer, limits: str) -> Study:
         lines=lines,
         figures=_figures(pool, scorer, test),
         unfamiliar=unfamiliar,
-        trained_on=folder.name in {source.name for source in scorer.card.data},
+        trained_on=trained_on,
         limits=limits,
     )
 
@@ -222,6 +225,13 @@ class _Bootstrap:
         return percentile_interval(float(values[0]), values[1:], self._prompts)
 
 
+def _parts(test: Outcomes) -> list[tuple[str, Outcomes]]:
+    """The benchmarks a table is made of, by the first word of the categories; none if it is one."""
+    names = np.array([category.split("_")[0] for category in test.categories])
+    parts = list(dict.fromkeys(names.tolist()))
+    return [(name, test.select(names == name)) for name in parts] if len(parts) > 1 else []
+
+
 def _figures(
     pool: ModelPool, scorer: LatentAbilityScorer, test: Outcomes
 ) -> dict[str, Interval | float]:
@@ -234,6 +244,10 @@ def _figures(
             "APGR oracle": two.oracle_apgr,
             "CPT(50)": two.cpt50,
             "CPT(80)": two.cpt80,
+            **{
+                f"APGR on {name} alone": replay_two(pool, scorer, part).apgr
+                for name, part in _parts(test)
+            },
         }
     many = replay_pool(pool, scorer, test)
     return {
