@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,10 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+# A peer's idle threads would otherwise spin on, and slow down whoever is measured after it. The
+# peers themselves are as fast without.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 TEXT = (
     "why does a heavy stone fall as fast as a light feather when there is no air to slow them "
     "down and who was the first to show that this is so"
@@ -26,6 +31,7 @@ TEXT = (
 WORDS = TEXT.split()
 POOL = ["openai/gpt-4.1-nano", "openai/gpt-4.1-mini", "openai/gpt-4.1"]
 LENGTHS = (16, 64, 512)
+TURNS = 5
 
 
 def prompt(tokens: int) -> str:
@@ -33,16 +39,32 @@ def prompt(tokens: int) -> str:
     return " ".join((WORDS * (tokens // len(WORDS) + 1))[:tokens])
 
 
-def microseconds(call: Callable[[], object], rounds: int) -> float:
-    """The median time of a call, warm."""
+def microseconds(call: Callable[[], object], rounds: int) -> list[float]:
+    """The times of a call, warm."""
     for _ in range(max(rounds // 10, 3)):
         call()
     times = []
     for _ in range(rounds):
         start = time.perf_counter()
         call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e6
+        times.append((time.perf_counter() - start) * 1e6)
+    return times
+
+
+def all_microseconds(
+    calls: dict[str, Callable[[str], object]], rounds: int
+) -> dict[str, dict[int, float]]:
+    """Median times, taken in turns, so that a machine that slows down slows all of them."""
+    times: dict[str, dict[int, list[float]]] = {name: {n: [] for n in LENGTHS} for name in calls}
+    for _ in range(TURNS):
+        for name, call in calls.items():
+            for n in LENGTHS:
+                text = prompt(n)
+                times[name][n] += microseconds(lambda c=call, t=text: c(t), rounds // TURNS)
+    return {
+        name: {n: statistics.median(row) for n, row in by_length.items()}
+        for name, by_length in times.items()
+    }
 
 
 def seconds(code: str, rounds: int = 7) -> float:
@@ -105,11 +127,7 @@ def main() -> None:
     options = arguments.parse_args()
 
     starts = start_up()
-    times: dict[str, dict[int, float]] = {}
-    for name, decide in deciders().items():
-        times[name] = {
-            n: microseconds(lambda d=decide, n=n: d(prompt(n)), options.rounds) for n in LENGTHS
-        }
+    times = all_microseconds(deciders(), options.rounds)
     ours = times["llmroute decide()"]
     ratios = {
         name: {n: row[n] / ours[n] for n in LENGTHS}

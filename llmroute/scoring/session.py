@@ -6,6 +6,7 @@ cheap. Both release the GIL while they work, and neither changes while it does.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,6 +25,12 @@ Ints = npt.NDArray[np.int64]
 Floats32 = npt.NDArray[np.float32]
 
 _INPUTS = {"token_ids": "tensor(int64)", "surface": "tensor(float)"}
+#: Text on which BERT's tokeniser does no more than split and look up: printable ASCII without the
+#: names of its special tokens, and what such text is split into.
+_PLAIN = re.compile(r"(?:[\t\n\r -Z\\-~]|\[(?!(?:CLS|SEP|UNK|PAD|MASK)\]))*")
+_WORDS = re.compile(r"[a-z0-9]+|[^a-z0-9\s]")
+#: Words kept with their ids, and the longest one kept: enough for a language, some megabytes.
+_WORDS_KEPT, _LONGEST_KEPT = 50_000, 40
 _OUTPUTS = ("demand", "difficulty", "log_tokens", "distance", "source")
 
 
@@ -59,6 +66,7 @@ class Session:
     def __init__(self, artifact: Artifact, threads: int = 1) -> None:
         self._graph = _open_graph(artifact, threads)
         self._tokenizer = _open_tokenizer(artifact)
+        self._words: dict[str, list[int]] = {}
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, without special tokens.
@@ -69,9 +77,32 @@ class Session:
         if len(texts) == 1:
             # The batch call starts a thread pool, which costs more than one text and is unsafe
             # after a fork.
-            return [self._tokenizer.encode(texts[0], add_special_tokens=False).ids]
+            return [self._ids(texts[0])]
         encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [one.ids for one in encoded]
+
+    def _ids(self, text: str) -> list[int]:
+        """Ids of one text. Words of plain text are looked up among those met before.
+
+        The tokeniser takes each word by itself, so its answer for a word holds wherever the word
+        stands; asking it once a word is several times faster than once a text.
+        """
+        if _PLAIN.fullmatch(text) is None:
+            whole: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+            return whole
+        known, ids = self._words, []
+        for word in _WORDS.findall(text.lower()):
+            found = known.get(word)
+            ids += self._learn(word) if found is None else found
+        return ids
+
+    def _learn(self, word: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(word, add_special_tokens=False).ids
+        if len(word) <= _LONGEST_KEPT:
+            if len(self._words) >= _WORDS_KEPT:
+                self._words.clear()
+            self._words[word] = ids
+        return ids
 
     def run(self, token_ids: Ints, surface: Floats32) -> GraphOutput:
         """Runs the graph.

@@ -5,6 +5,8 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmroute.pool import Model, ModelPool
 from llmroute.scoring import LatentAbilityScorer, RoutingText, Scorer, load_scorer
@@ -201,3 +203,40 @@ def test_a_prompt_is_scored_in_well_under_a_millisecond(
         times.append(time.perf_counter() - begin)
     # The best of many, because other work shares the machine; docs give the distribution.
     assert min(times) < 1e-3
+
+
+class TestTokens:
+    """Words are looked up among those met before; the ids are the tokeniser's own."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Why does a heavy stone fall as fast?",
+            "snake_case(x)[0] != {'a': 1.5e-3};\n\treturn `x`",
+            "",
+            "Größe, naïve café, 数学",
+            "a [MASK] b [SEP] [image]",
+            "bell\x07 and \x00 null",
+            "antidisestablishmentarianism" * 5,
+        ],
+    )
+    def test_are_the_tokenisers(self, scorer: LatentAbilityScorer, text: str) -> None:
+        session = scorer._session
+        expected = session._tokenizer.encode(text, add_special_tokens=False).ids
+        assert session.tokenize([text]) == [expected]
+        assert session.tokenize([text]) == [expected]  # and again, from what was learnt
+
+    @given(text=st.text(st.characters(max_codepoint=127), max_size=60))
+    def test_are_the_tokenisers_for_any_ascii(self, text: str) -> None:
+        session = load_scorer("static")._session
+        expected = session._tokenizer.encode(text, add_special_tokens=False).ids
+        assert session.tokenize([text]) == [expected]
+
+    def test_what_is_kept_is_bounded(
+        self, scorer: LatentAbilityScorer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        session = scorer._session
+        monkeypatch.setattr("llmroute.scoring.session._WORDS_KEPT", 5)
+        session.tokenize([" ".join(f"word{i}" for i in range(50)) + " " + "x" * 90])
+        assert len(session._words) <= 5
+        assert all(len(word) <= 40 for word in session._words)
