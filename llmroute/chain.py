@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -121,8 +122,9 @@ class RouterChain(Router):
         if self._whole_only(request):
             yield await self.ainvoke(input, config, stop=stop, **kwargs)  # type: ignore[misc]
             return
-        async for chunk in self._astreamed(request, config):
-            yield chunk
+        async with aclosing(self._astreamed(request, config)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     def _streamed(self, request: Request, config: RunnableConfig | None) -> Iterator[Any]:
         answered, decision = self._ask(
@@ -133,17 +135,20 @@ class RouterChain(Router):
             ),
         )
         record = StreamRecord(answered, decision, self.pool)
+        opened = answered.reply.value
         try:
-            for chunk in answered.reply.value:
+            for chunk in opened:
                 yield record.mark(chunk)
         except Exception as error:
             raise record.interrupted(error) from None
+        finally:
+            opened.close()
         if (closing := record.closing()) is not None:
             yield closing
 
     async def _astreamed(
         self, request: Request, config: RunnableConfig | None
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         answered, decision = await self._aask(
             request,
             config,
@@ -152,11 +157,14 @@ class RouterChain(Router):
             ),
         )
         record = StreamRecord(answered, decision, self.pool)
+        opened = answered.reply.value
         try:
-            async for chunk in answered.reply.value:
+            async for chunk in opened:
                 yield record.mark(chunk)
         except Exception as error:
             raise record.interrupted(error) from None
+        finally:
+            await opened.aclose()
         if (closing := record.closing()) is not None:
             yield closing
 

@@ -134,6 +134,16 @@ class Opened:
         async for chunk in self.rest:
             yield chunk
 
+    def close(self) -> None:
+        """Close the member's stream, and with it the connection, when nobody reads on."""
+        if hasattr(self.rest, "close"):
+            self.rest.close()
+
+    async def aclose(self) -> None:
+        """`close` on an event loop."""
+        if hasattr(self.rest, "aclose"):
+            await self.rest.aclose()
+
 
 def open_stream(chunks: Iterator[Any], may_be_empty: bool) -> Opened:
     """Pull a stream up to its first content, while another model can still be asked.

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from langchain_core.language_models import BaseChatModel
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     SecretStr,
@@ -22,7 +21,7 @@ from pydantic import (
 from llmroute.decision import Floats
 from llmroute.errors import ConfigurationError
 from llmroute.prices import lookup
-from llmroute.validation import readable_errors
+from llmroute.validation import Frozen, readable_errors
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,10 +29,8 @@ if TYPE_CHECKING:
     from llmroute.evaluation.outcomes import Outcomes
 
 
-class Capabilities(BaseModel):
+class Capabilities(Frozen):
     """What a model can do: True, False, or None for unknown. Unknown never rules a model out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     tools: bool | None = None
     vision: bool | None = None
@@ -46,7 +43,7 @@ class Capabilities(BaseModel):
     streaming: bool | None = None
 
 
-class Model(BaseModel):
+class Model(Frozen):
     """One member of a pool.
 
     Three kinds: a LiteLLM model name, any LangChain chat model, or a `litellm.Router` of the
@@ -88,9 +85,7 @@ class Model(BaseModel):
         ConfigurationError: A negative price, two ways to answer, or an impossible limit.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     name: str = Field(min_length=1)
     model: str | None = None
@@ -114,7 +109,7 @@ class Model(BaseModel):
 
     def __init__(self, name: str, /, **data: Any) -> None:
         with readable_errors(f"model {name!r}"):
-            super().__init__(name=name, **data)
+            super().__init__(**{"name": name, **data})
 
     @model_validator(mode="before")
     @classmethod
@@ -228,7 +223,7 @@ class PoolArrays:
     tokens_per_s: Floats
 
 
-class ModelPool(BaseModel):
+class ModelPool(Frozen):
     """The models a request may go to.
 
     Args:
@@ -241,8 +236,6 @@ class ModelPool(BaseModel):
         UserWarning: A strong model that is cheaper than a weak one.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
     models: tuple[Model, ...]
 
     def __init__(self, models: Sequence[Model | str] | ModelPool, /) -> None:
@@ -253,7 +246,7 @@ class ModelPool(BaseModel):
             )
         members = tuple(m if isinstance(m, Model) else Model(m) for m in models)
         with readable_errors("the pool"):
-            super().__init__(models=members)
+            super().__init__(**{"models": members})
 
     @classmethod
     def from_outcomes(cls, outcomes: Outcomes, scorer: str = "static") -> ModelPool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from typing import Any
 
 from langchain_core.language_models import LanguageModelInput
@@ -57,5 +58,7 @@ class StructuredRouter(RunnableSerializable[LanguageModelInput, Any]):
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[Any]:
         """`stream` on an event loop."""
-        async for value in self.router._astreamed(self._request(input, kwargs), config):
-            yield value
+        request = self._request(input, kwargs)
+        async with aclosing(self.router._astreamed(request, config)) as values:
+            async for value in values:
+                yield value

@@ -1,13 +1,28 @@
-"""Pydantic's reports as one readable error."""
+"""Pydantic, with readable errors, and copies that do not keep what was worked out before."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
+from typing_extensions import Self
 
 from llmroute.errors import ConfigurationError
+
+
+class Frozen(BaseModel):
+    """A frozen value whose cached properties are its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, as pydantic makes it, but without the original's cached properties."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in set(copied.__dict__) - set(type(self).model_fields):
+            del copied.__dict__[name]
+        return copied
 
 
 @contextmanager

@@ -148,6 +148,18 @@ class TestStreams:
         assert record(streamed)["answered_by"] == "big"
         assert record(streamed)["cost_usd"] > 0
 
+    async def test_a_stream_that_nobody_reads_to_its_end_is_closed(
+        self, router: RouterChain
+    ) -> None:
+        runs = Runs()
+        stream = router.stream("hello", {"callbacks": [runs]})
+        next(stream)
+        stream.close()
+        astream = router.astream("hello", {"callbacks": [runs]})
+        await anext(astream)
+        await astream.aclose()
+        assert runs.errors == 2  # that is how LangChain ends the run of a stream that was left
+
     def test_streaming_can_be_disabled(self, pool: ModelPool, scorer: WordScorer) -> None:
         router = RouterChain(pool=pool, scorer=scorer, disable_streaming=True)
         (only,) = router.stream("hello")

@@ -135,6 +135,12 @@ class TestThePool:
         with pytest.raises(ValueError, match="frozen"):
             ModelPool(["a"]).models = ()  # type: ignore[misc]
 
+    def test_a_changed_copy_keeps_nothing_of_what_the_original_worked_out(self) -> None:
+        original = Model("small", model="openai/small", api_base="http://one")
+        assert original.runnable.api_base == "http://one"  # type: ignore[attr-defined]
+        changed = original.model_copy(update={"api_base": "http://two"})
+        assert changed.runnable.api_base == "http://two"  # type: ignore[attr-defined]
+
     def test_arrays_say_nan_for_unknown(self) -> None:
         arrays = ModelPool(["openai/gpt-4.1", "nobody/knows"]).arrays
         assert arrays.output_price[0] == pytest.approx(8e-6)
