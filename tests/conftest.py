@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from llmroute import Model, ModelPool
 from llmroute.decision import Estimates
@@ -14,6 +15,9 @@ from llmroute.scoring.text import RoutingText
 from llmroute.testing import ScriptedModel, ScriptedProvider
 
 os.environ.setdefault("LANGSMITH_TRACING", "false")
+# Machines are noisy: how long an example takes says nothing about the code.
+settings.register_profile("llmroute", deadline=None)
+settings.load_profile("llmroute")
 
 PRICES = {"small": (0.1, 0.4), "medium": (0.5, 2.0), "big": (2.0, 8.0)}
 EASY = {"small": 0.9, "medium": 0.92, "big": 0.93}

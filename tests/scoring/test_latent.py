@@ -1,7 +1,6 @@
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -192,17 +191,25 @@ def test_what_a_pool_gives_is_kept_and_bounded(scorer: LatentAbilityScorer) -> N
     assert len(scorer._views) <= 64
 
 
-def test_a_prompt_is_scored_in_well_under_a_millisecond(
+def test_a_long_prompt_is_no_more_work_than_the_part_that_is_read(
     scorer: LatentAbilityScorer, pool: ModelPool
 ) -> None:
-    prompt = ["What is the total cost of five apples and three pears at two dollars each? " * 4]
-    times = []
-    for _ in range(300):
-        begin = time.perf_counter()
-        scorer.estimate(prompt, pool)
-        times.append(time.perf_counter() - begin)
-    # The best of many, because other work shares the machine; docs give the distribution.
-    assert min(times) < 1e-3
+    # Speed is measured by examples/benchmark.py; here is the work behind it.
+    session, lengths = scorer._session, []
+
+    class Counting:
+        def tokenize(self, texts: list[str]) -> list[list[int]]:
+            lengths.extend(len(text) for text in texts)
+            return session.tokenize(texts)
+
+        run = staticmethod(session.run)
+
+    scorer._session = Counting()  # type: ignore[assignment]
+    try:
+        scorer.estimate(["word " * 100_000], pool)
+    finally:
+        scorer._session = session
+    assert lengths == [scorer.card.budget]
 
 
 class TestTokens:

@@ -167,7 +167,7 @@ def test_delay_and_chunk_delay_take_time(ask):
     model = ScriptedModel("m", reply="one two three", delay=0.05, chunk_delay=0.05)
     start = time.monotonic()
     assert ask(model).text == "one two three"
-    assert 0.05 <= time.monotonic() - start < 0.15
+    assert time.monotonic() - start >= 0.05
     start = time.monotonic()
     assert ask(model, stream=True).streamed == "one two three"
     assert time.monotonic() - start >= 0.2
