@@ -44,8 +44,8 @@ class RouterChain(Router):
         policy: How to choose; by default `CheapestAbove(quality=0.95)`.
         scorer: `"static"` (bundled), the folder of a router made by `llmroute train`, or a
             `Scorer`.
-        timeout: Seconds one attempt may take, for members that set none. A member that is a chat
-            model of your own keeps its own timeout.
+        timeout: Seconds to wait for the provider's next word in one attempt, for members that set
+            none. A member that is a chat model of your own keeps its own timeout.
         max_retries: Further tries on the same model after 429, 5xx or a lost connection, before
             the next model is asked.
         max_retry_wait: Seconds; when a provider asks to wait longer, the next model is asked.
@@ -130,9 +130,7 @@ class RouterChain(Router):
         answered, decision = self._ask(
             request,
             config,
-            lambda model, c, kw: open_stream(
-                model.stream(request.messages, c, **kw), request.in_tool_loop
-            ),
+            lambda model, c, kw: open_stream(model.stream(request.messages, c, **kw)),
         )
         record = StreamRecord(answered, decision, self.pool)
         opened = answered.reply.value
@@ -152,9 +150,7 @@ class RouterChain(Router):
         answered, decision = await self._aask(
             request,
             config,
-            lambda model, c, kw: aopen_stream(
-                model.astream(request.messages, c, **kw), request.in_tool_loop
-            ),
+            lambda model, c, kw: aopen_stream(model.astream(request.messages, c, **kw)),
         )
         record = StreamRecord(answered, decision, self.pool)
         opened = answered.reply.value
@@ -186,14 +182,13 @@ class RouterChain(Router):
         **kwargs: Any,
     ) -> LLMResult:
         """Route each list of messages by itself, and return all generations."""
-        config = RunnableConfig(
-            callbacks=callbacks,
-            tags=tags or [],
-            metadata=metadata or {},
-            run_name=run_name,  # type: ignore[typeddict-item]  # None is what LangChain uses too
-            run_id=run_id,
+        configs = _configs(len(messages), callbacks, tags, metadata, run_name, run_id)
+        return _merged(
+            [
+                self._generated(one, stop, config, kwargs)
+                for one, config in zip(messages, configs, strict=True)
+            ]
         )
-        return _merged([self._generated(one, stop, config, kwargs) for one in messages])
 
     def _generated(
         self,
@@ -221,14 +216,11 @@ class RouterChain(Router):
         **kwargs: Any,
     ) -> LLMResult:
         """`generate` on an event loop, all lists at once."""
-        config = RunnableConfig(
-            callbacks=callbacks,
-            tags=tags or [],
-            metadata=metadata or {},
-            run_name=run_name,  # type: ignore[typeddict-item]  # None is what LangChain uses too
-            run_id=run_id,
-        )
-        results = [self._agenerated(one, stop, config, kwargs) for one in messages]
+        configs = _configs(len(messages), callbacks, tags, metadata, run_name, run_id)
+        results = [
+            self._agenerated(one, stop, config, kwargs)
+            for one, config in zip(messages, configs, strict=True)
+        ]
         return _merged(await asyncio.gather(*results))
 
     async def _agenerated(
@@ -322,7 +314,7 @@ class RouterChain(Router):
         from llmroute.structured import StructuredRouter
 
         options = {**kwargs, "include_raw": include_raw}
-        return StructuredRouter(router=self, bound=BoundSchema(schema, options))
+        return StructuredRouter(router=self, bound=BoundSchema.of(schema, **options))
 
     # ---- a chat model's private methods, for callers that use those
 
@@ -355,6 +347,23 @@ class RouterChain(Router):
             lambda model, _, kw: model._agenerate(messages, run_manager=run_manager, **kw),
         )
         return result
+
+
+def _configs(
+    count: int,
+    callbacks: Callbacks,
+    tags: list[str] | None,
+    metadata: dict[str, Any] | None,
+    run_name: str | None,
+    run_id: uuid.UUID | None,
+) -> list[RunnableConfig]:
+    """`generate`'s separate arguments as a config for each of its lists; one has the run id."""
+    given = {"callbacks": callbacks, "tags": tags, "metadata": metadata, "run_name": run_name}
+    shared: Any = {name: value for name, value in given.items() if value is not None}
+    configs: list[Any] = [dict(shared) for _ in range(count)]
+    if configs and run_id is not None:
+        configs[0]["run_id"] = run_id
+    return configs
 
 
 def _loose(config: RunnableConfig) -> dict[str, Any]:

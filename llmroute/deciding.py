@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import warnings
 from collections.abc import Sequence
@@ -10,12 +11,14 @@ import numpy as np
 
 from llmroute import __version__
 from llmroute.decision import Decision, Estimates, model_estimates
-from llmroute.errors import LLMRouteError, NoEligibleModel
+from llmroute.errors import ConfigurationError, LLMRouteError, NoEligibleModel
 from llmroute.policies import Pinned, Policy, fallback_order
 from llmroute.pool import ModelPool
 from llmroute.request import Request
 from llmroute.requirements import rule_out
 from llmroute.scoring.base import Scorer
+
+_log = logging.getLogger(__name__)
 
 
 def decide(
@@ -70,11 +73,17 @@ def _choose(
     if len(excluded) == len(pool):
         raise NoEligibleModel(excluded)
     allowed = np.array([[name not in excluded for name in pool.names]])
+    strongest = int(np.argmax(np.where(allowed[0], estimates.prior, -np.inf)))
     if broken is None or isinstance(policy, Pinned):
         chosen = int(policy.choose(estimates, allowed)[0])
+        if not allowed[0, chosen]:
+            raise ConfigurationError(
+                f"the policy {type(policy).__name__} chose {pool.names[chosen]!r}, which is ruled "
+                f"out ({excluded[pool.names[chosen]]}). Choose where `allowed` is True."
+            )
         reason = policy.why(estimates, 0, allowed, chosen)
     else:
-        chosen = int(np.argmax(np.where(allowed[0], estimates.prior, -np.inf)))
+        chosen = strongest
         reason = f"The scorer failed ({broken}), so the strongest model is asked."
     if estimates.unfamiliar[0] and broken is None:
         reason += " The prompt is unlike the scorer's training data: priors were used."
@@ -86,8 +95,7 @@ def _choose(
         estimates=dict(model_estimates(estimates, 0)) if broken is None else {},
         excluded=excluded,
         unfamiliar=bool(estimates.unfamiliar[0]),
-        strongest=pool.names[estimates.strongest],
-        # A caller who names a model does not want another's answer.
+        strongest=pool.names[strongest],
         ranking=tuple(pool.names[m] for m in order),
         prompt_tokens=int(estimates.prompt_tokens[0]),
         decision_us=round((time.perf_counter() - start) * 1e6, 1),
@@ -105,21 +113,32 @@ def _estimate(
     more than the saving. It warns, and the decision says so.
     """
     try:
-        return scorer.estimate([r.text for r in requests], pool), None
+        estimates = scorer.estimate([r.text for r in requests], pool)
+        _check(estimates, len(requests), pool)
+        return estimates, None
     except LLMRouteError:  # a mistake in the pool or the artefact, with a message that says which
         raise
     except Exception as error:
         what = type(error).__name__
+        _log.debug("the scorer %r failed", scorer.name, exc_info=True)
         warnings.warn(
             f"the scorer {scorer.name!r} failed with {what}; requests go to the strongest model "
             "until it works again.",
             stacklevel=2,
         )
-        return _without_scorer(len(requests), pool), what
+        return _without_scorer(requests, pool), what
 
 
-def _without_scorer(prompts: int, pool: ModelPool) -> Estimates:
-    shape = (prompts, len(pool))
+def _check(estimates: Estimates, prompts: int, pool: ModelPool) -> None:
+    """Raise ValueError for estimates that break the contract: NaN would choose at random."""
+    if estimates.models != pool.names or estimates.quality.shape != (prompts, len(pool)):
+        raise ValueError("estimates of other models or another number of prompts")
+    if not (np.isfinite(estimates.quality).all() and np.isfinite(estimates.prompt_tokens).all()):
+        raise ValueError("estimates that are not finite")
+
+
+def _without_scorer(requests: Sequence[Request], pool: ModelPool) -> Estimates:
+    shape = (len(requests), len(pool))
     prices = np.nan_to_num(pool.arrays.output_price, nan=0.0)
     # Standing by tier, then by price: all that is known without a scorer.
     tiers = np.array([{"weak": -1.0, "strong": 1.0}.get(m.tier or "", 0.0) for m in pool])
@@ -130,8 +149,9 @@ def _without_scorer(prompts: int, pool: ModelPool) -> Estimates:
         cost=np.full(shape, np.nan),
         tokens=np.full(shape, np.nan),
         latency=np.full(shape, np.nan),
-        prompt_tokens=np.zeros(prompts),
-        unfamiliar=np.ones(prompts, dtype=np.bool_),
+        # Four characters a token, as English has them.
+        prompt_tokens=np.array([request.text.characters / 4 for request in requests]),
+        unfamiliar=np.ones(len(requests), dtype=np.bool_),
         prior=standing,
         scorer="none",
     )

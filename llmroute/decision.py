@@ -94,6 +94,7 @@ Status = Literal[
     "not_found",
     "invalid_request",
     "context_window",
+    "unsupported_parameter",
     "content_refused",
     "failed",
 ]
@@ -113,6 +114,9 @@ class CallRecord(_Record):
     )
     prompt_tokens: int | None = Field(default=None, description="As the provider counted them.")
     completion_tokens: int | None = Field(default=None, description="Likewise.")
+    cached_tokens: int | None = Field(
+        default=None, description="Those of prompt_tokens that the provider had in its cache."
+    )
     cost_usd: float | None = Field(
         default=None, description="USD at the pool's prices; None when the price is unknown."
     )
@@ -140,7 +144,9 @@ class Decision(_Record):
     estimates: dict[str, ModelEstimate] = Field(description="By model, whole pool.")
     excluded: dict[str, str] = Field(description="Models ruled out, each with why.")
     unfamiliar: bool = Field(description="The prompt is unlike the scorer's training data.")
-    strongest: str = Field(description="The model `saved_usd` is measured against.")
+    strongest: str = Field(
+        description="The eligible model of the best standing; `saved_usd` is measured against it."
+    )
     ranking: tuple[str, ...] = Field(
         description="Eligible models in the order they are asked: the chosen one first."
     )

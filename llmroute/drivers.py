@@ -14,10 +14,11 @@ from langchain_core.messages.ai import UsageMetadata, add_usage
 from langchain_core.outputs import ChatGeneration, ChatResult, LLMResult
 
 from llmroute.decision import CallRecord, Decision
-from llmroute.errors import EmptyAnswer, ProviderError, StreamInterrupted
-from llmroute.failures import translate
+from llmroute.errors import EmptyAnswer, MalformedAnswer, ProviderError, StreamInterrupted
+from llmroute.failures import secrets_in, translate
 from llmroute.flow import Answered, Ask, Flow, Reply, Usage, Wait, call_record, complete
-from llmroute.pool import ModelPool
+from llmroute.pool import Model, ModelPool
+from llmroute.request import Request
 
 #: What a completed decision adds to one that has just been made. A stream's last chunk carries it.
 BILL = frozenset({"answered_by", "calls", "escalated", "cost_usd", "saved_usd"})
@@ -53,33 +54,56 @@ async def adrive(steps: Flow, perform: Callable[[Ask], Awaitable[Reply]]) -> Ans
         return answered
 
 
-def failed(error: Exception, ask: Ask, start: float) -> Reply:
-    """A call that raised. An error that is no provider's failure is a bug, and is raised on."""
-    translated = translate(error, ask.model)
+def failed(
+    error: Exception, ask: Ask, start: float, member: Model, handling: BaseException | None
+) -> Reply:
+    """A call that raised. An error that is no provider's failure is a bug, and is raised on.
+
+    Args:
+        error: What was raised.
+        ask: What was asked.
+        start: `time.perf_counter()` at the start of the call.
+        member: The model that was asked, whose keys are kept out of the message.
+        handling: The error the caller was handling when it called the router.
+    """
+    secrets = secrets_in(dict(member.runnable))
+    translated = translate(error, ask.model, *secrets, handling=handling)
     if translated is None:
         raise error
     return Reply(time.perf_counter() - start, error=translated)
 
 
-def succeeded(value: Any, ask: Ask, start: float, may_be_empty: bool) -> Reply:
+def succeeded(value: Any, ask: Ask, start: float, request: Request) -> Reply:
     """A call that returned. An answer with nothing in it counts as failed.
 
     Args:
         value: What the chat model returned.
         ask: What was asked.
         start: `time.perf_counter()` at the start of the call.
-        may_be_empty: A model may end a tool loop without a word.
+        request: The request; inside a tool loop a model may end without a word.
     """
     latency = time.perf_counter() - start
+    if isinstance(value, Opened):
+        # Its usage comes at its end, which an empty stream has come to already.
+        error = _empty(ask) if value.is_empty and not request.in_tool_loop else None
+        return Reply(latency, value, _usage_of(value.leading) if error else None, error=error)
+    if value is None and request.schema is not None:
+        return Reply(latency, error=MalformedAnswer("the answer does not fit the schema"))
     message = _message_in(value)
-    if message is None:  # a stream that has been opened: its usage comes at its end
+    if message is None:
         return Reply(latency, value)
-    usage = _read_usage(message.usage_metadata)
-    answered_by = message.response_metadata.get("model_name")
-    error = None
-    if not may_be_empty and is_empty(message):
-        error = EmptyAnswer("the answer holds neither text nor a tool call", model=ask.model)
-    return Reply(latency, value, usage, answered_by, error)
+    error = _empty(ask) if is_empty(message) and not request.in_tool_loop else None
+    return Reply(
+        latency,
+        value,
+        _read_usage(message.usage_metadata),
+        message.response_metadata.get("model_name"),
+        error,
+    )
+
+
+def _empty(ask: Ask) -> EmptyAnswer:
+    return EmptyAnswer("the answer holds neither text nor a tool call", model=ask.model)
 
 
 def is_empty(message: BaseMessage) -> bool:
@@ -124,6 +148,7 @@ class Opened:
 
     leading: list[Any]
     rest: Any
+    is_empty: bool = False
 
     def __iter__(self) -> Iterator[Any]:
         return chain(self.leading, self.rest)
@@ -145,34 +170,32 @@ class Opened:
             await self.rest.aclose()
 
 
-def open_stream(chunks: Iterator[Any], may_be_empty: bool) -> Opened:
-    """Pull a stream up to its first content, while another model can still be asked.
-
-    Raises:
-        EmptyAnswer: It ended without any.
-    """
+def open_stream(chunks: Iterator[Any]) -> Opened:
+    """Pull a stream up to its first content, while another model can still be asked."""
     leading = []
     for chunk in chunks:
         leading.append(chunk)
         if _has_content(chunk):
             return Opened(leading, chunks)
-    return _ended_early(leading, iter(()), may_be_empty)
+    return Opened(leading, chunks, is_empty=True)
 
 
-async def aopen_stream(chunks: AsyncIterator[Any], may_be_empty: bool) -> Opened:
+async def aopen_stream(chunks: AsyncIterator[Any]) -> Opened:
     """`open_stream` on an event loop."""
     leading = []
     async for chunk in chunks:
         leading.append(chunk)
         if _has_content(chunk):
             return Opened(leading, chunks)
-    return _ended_early(leading, chunks, may_be_empty)
+    return Opened(leading, chunks, is_empty=True)
 
 
-def _ended_early(leading: list[Any], rest: Any, may_be_empty: bool) -> Opened:
-    if may_be_empty:
-        return Opened(leading, rest)
-    raise EmptyAnswer("the stream ended with neither text nor a tool call")
+def _usage_of(chunks: list[Any]) -> Usage | None:
+    total: UsageMetadata | None = None
+    for chunk in chunks:
+        if isinstance(chunk, AIMessage) and chunk.usage_metadata:
+            total = add_usage(total, chunk.usage_metadata)
+    return _read_usage(total)
 
 
 def _has_content(chunk: Any) -> bool:
@@ -250,7 +273,8 @@ class StreamRecord:
     def interrupted(self, error: Exception) -> Exception:
         """What to raise when the stream breaks after its first content."""
         ask = self._answered.ask
-        translated = translate(error, ask.model)
+        secrets = secrets_in(dict(self._pool[ask.model].runnable))
+        translated = translate(error, ask.model, *secrets, handling=error.__context__)
         if translated is None:
             return error
         if not isinstance(translated, StreamInterrupted):
@@ -300,8 +324,8 @@ def with_record(value: Any, record: dict[str, Any]) -> Any:
         return {**value, "raw": with_record(value["raw"], record)}
     if isinstance(value, ChatGeneration):
         return value.model_copy(update={"message": with_record(value.message, record)})
-    if isinstance(value, list):
-        return [with_record(v, record) for v in value]
+    if isinstance(value, list):  # of several generations the first: they were one call, one bill
+        return [with_record(v, record) for v in value[:1]] + value[1:]
     if isinstance(value, (ChatResult, LLMResult)):
         generations = with_record(value.generations, record)
         return value.model_copy(update={"generations": generations})

@@ -17,6 +17,7 @@
         ├── ModelNotFound         404
         └── InvalidRequest        400, 422: the request itself is at fault
             ├── ContextWindowExceeded
+            ├── UnsupportedParameter
             └── ContentRefused    the provider's content policy
 
 Which of them send the request on to another model is a property of the class, `falls_back`, and
@@ -115,7 +116,7 @@ class ProviderError(LLMRouteError):
 
 
 class RateLimited(ProviderError):
-    """429: too many requests, or a quota that is used up."""
+    """429 or 402: too many requests, or a quota or balance that is used up."""
 
     retryable = True
     falls_back = True
@@ -191,6 +192,12 @@ class InvalidRequest(ProviderError):
 
 class ContextWindowExceeded(InvalidRequest):
     """The prompt is longer than the model's context window; a model with a longer one may do."""
+
+    falls_back = True
+
+
+class UnsupportedParameter(InvalidRequest):
+    """The model does not take a parameter of the request; another model may."""
 
     falls_back = True
 

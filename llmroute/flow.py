@@ -1,7 +1,7 @@
 """The routing algorithm, once: which model to ask next, given what came of the last one.
 
 `answer()` is a generator without any I/O. It yields what is to be done, an `Ask` or a `Wait`, and
-is sent what came of it; the thin drivers in `chain.py` do the doing, sync and async, whole and
+is sent what came of it; the thin drivers in `drivers.py` do the doing, sync and async, whole and
 streamed. (The manner of httpx's auth flows.)
 """
 
@@ -176,6 +176,7 @@ def call_record(ask: Ask, reply: Reply, decision: Decision, pool: ModelPool) -> 
         answered_by=reply.answered_by,
         prompt_tokens=usage.prompt_tokens if reply.usage else None,
         completion_tokens=usage.completion_tokens if reply.usage else None,
+        cached_tokens=usage.cached_tokens if reply.usage else None,
         cost_usd=cost,
         cost_is_estimated=estimated,
         latency_s=round(reply.latency_s, 6),
@@ -190,7 +191,14 @@ def complete(decision: Decision, calls: Sequence[CallRecord], pool: ModelPool) -
     last = calls[-1]
     saved = None
     if cost is not None and last.prompt_tokens is not None and last.completion_tokens is not None:
-        strongest = pool[decision.strongest].price(last.prompt_tokens, last.completion_tokens)
+        # Had the strongest model answered, it would have found as much of the prompt in its cache.
+        strongest = (
+            last.cost_usd
+            if last.model == decision.strongest
+            else pool[decision.strongest].price(
+                last.prompt_tokens, last.completion_tokens, last.cached_tokens or 0
+            )
+        )
         saved = None if strongest is None else round(strongest - cost, 12)
     return decision.model_copy(
         update={

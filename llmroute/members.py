@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +43,9 @@ def warm_up(member: Model) -> None:
 
 def is_warm(member: Model) -> bool:
     """Whether `warm_up` has nothing left to do."""
-    return member.chat_model is not None or "litellm" in sys.modules
+    from llmroute.backends.litellm import litellm_is_imported
+
+    return member.chat_model is not None or litellm_is_imported()
 
 
 def prepare(
@@ -92,7 +93,9 @@ def _own_arguments(member: Model, inherited: Inherited) -> dict[str, Any]:
     # Only our own backend is sure to take these as arguments of a call.
     if member.chat_model is not None:
         return {}
-    arguments: dict[str, Any] = {"timeout": member.timeout or inherited.timeout}
+    arguments: dict[str, Any] = {}
+    if "timeout" not in member.params:
+        arguments["timeout"] = member.timeout or inherited.timeout
     if member.api_key is None and inherited.api_key is not None:
         arguments["api_key"] = inherited.api_key
     return arguments

@@ -13,6 +13,7 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import (
     ConfigDict,
     Field,
+    FiniteFloat,
     SecretStr,
     field_validator,
     model_validator,
@@ -102,7 +103,7 @@ class Model(Frozen):
     max_output_tokens: int | None = Field(default=None, gt=0)
     capabilities: Capabilities = Capabilities()
     tier: Literal["weak", "strong"] | None = None
-    ability: float | tuple[float, ...] | None = None
+    ability: FiniteFloat | tuple[FiniteFloat, ...] | None = None
     verbosity: float = Field(default=1.0, gt=0)
     first_token_s: float | None = Field(default=None, ge=0)
     tokens_per_s: float | None = Field(default=None, gt=0)
@@ -115,6 +116,9 @@ class Model(Frozen):
     @classmethod
     def _fill_from_table(cls, data: dict[str, Any]) -> dict[str, Any]:
         known = lookup(_table_name(data))
+        if data.get("input_price") is not None:
+            # The table's price of cached input belongs to the table's price of input.
+            known = {**known, "cached_input_price": None}
         stated = data.get("capabilities") or {}
         if isinstance(stated, Capabilities):
             stated = stated.model_dump(exclude_unset=True)
@@ -138,12 +142,19 @@ class Model(Frozen):
             raise ConfigurationError(
                 f"model {self.name!r} has both a chat_model and a litellm_router; give one of them."
             )
+        settings = ("api_base", "api_key", "params", "timeout")
+        ignored = [name for name in settings if getattr(self, name)]
+        if self.chat_model is not None and ignored:
+            raise ConfigurationError(
+                f"model {self.name!r} answers by its own chat model, which knows nothing of "
+                f"{', '.join(ignored)}; set that on the chat model."
+            )
         return self
 
-    @property
+    @cached_property
     def litellm_name(self) -> str:
-        """The name LiteLLM knows the model by."""
-        return self.model or self.name
+        """The name LiteLLM knows the model by; for a chat model, the one it reports to traces."""
+        return _table_name({"name": self.name, "model": self.model, "chat_model": self.chat_model})
 
     @cached_property
     def runnable(self) -> BaseChatModel:

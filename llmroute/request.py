@@ -32,9 +32,15 @@ class BoundTools:
     @classmethod
     def of(cls, tools: Sequence[Tool], **options: Any) -> BoundTools:
         """Read names and size once, when tools are bound, and not at every call."""
-        schemas = [convert_to_openai_tool(tool) for tool in tools]
+        schemas = [_schema_of(tool) for tool in tools]
         names = tuple(str(s.get("function", s).get("name", s.get("type", ""))) for s in schemas)
         return cls(tuple(tools), options, names, sum(len(json.dumps(s)) for s in schemas))
+
+
+def _schema_of(tool: Tool) -> dict[str, Any]:
+    # A provider's own tool, such as {"google_search": {}}, is no function and stays as it is.
+    own = isinstance(tool, dict) and not {"name", "title", "function", "type"} & set(tool)
+    return dict(tool) if own else convert_to_openai_tool(tool)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,12 @@ class BoundSchema:
 
     schema: dict[str, Any] | type
     options: Mapping[str, Any] = field(default_factory=dict)
+    characters: int = 0
+
+    @classmethod
+    def of(cls, schema: dict[str, Any] | type, **options: Any) -> BoundSchema:
+        """Read its size once, and not at every call."""
+        return cls(schema, options, len(json.dumps(convert_to_openai_tool(schema))))
 
 
 #: The call argument that carries tools from `bind_tools` to the call.
@@ -92,13 +104,12 @@ def read_request(
     passed = dict(arguments)
     tools: BoundTools | None = passed.pop(TOOLS_ARGUMENT, None)
     pinned: str | None = passed.pop("model", None)
-    text = routing_text(
-        messages,
-        tools.names if tools else (),
-        tools.characters if tools else 0,
-    )
+    given = passed.get("tools")
+    extra = (tools.characters if tools else 0) + (schema.characters if schema else 0)
+    extra += len(json.dumps(given, default=str)) if given else 0
+    text = routing_text(messages, tools.names if tools else (), extra)
     needs = Needs(
-        tools=tools is not None or bool(passed.get("tools")),
+        tools=tools is not None or bool(given),
         json_schema=schema is not None or passed.get("response_format") is not None,
         vision=text.images > 0,
         audio=text.audio > 0,

@@ -12,6 +12,8 @@ from langchain_core.messages.utils import convert_to_openai_messages
 from llmroute.pool import Model, ModelPool
 from llmroute.scoring.text import RoutingText
 
+_IMAGE_BOUND = 4096
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -66,13 +68,24 @@ def rule_out(
     return excluded
 
 
-def _too_long(model: Model, text: RoutingText, messages: Sequence[BaseMessage]) -> str | None:
-    window = model.context_window
+def must_count(pool: ModelPool, text: RoutingText) -> bool:
+    """Whether the size of a request leaves it open if it fits every context window of a pool."""
+    return any(_may_be_too_long(model, text) for model in pool)
+
+
+def _may_be_too_long(model: Model, text: RoutingText) -> bool:
     # A token is at least one byte and a character at most four, so most requests fit for certain
     # and need no tokenizer. An image is a few thousand tokens at the most.
-    if window is None or 4 * text.characters + 4096 * text.images <= window:
+    bound = 4 * text.characters + _IMAGE_BOUND * text.images
+    return model.context_window is not None and bound > model.context_window
+
+
+def _too_long(model: Model, text: RoutingText, messages: Sequence[BaseMessage]) -> str | None:
+    window = model.context_window
+    if window is None or not _may_be_too_long(model, text):
         return None
-    tokens = count_tokens(model.litellm_name, messages)
+    # What stands in no message (tools, a schema) is counted by its size.
+    tokens = count_tokens(model.litellm_name, messages) + text.extra_characters // 4
     if tokens <= window:
         return None
     return f"the request has {tokens:,} tokens, and its context window takes {window:,}"

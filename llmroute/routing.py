@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, TypeAlias
 
+from langchain_core.callbacks.base import Callbacks
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
 from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.runnables import RunnableConfig
@@ -26,6 +28,7 @@ from llmroute.members import Inherited, is_warm, prepare, warm_up
 from llmroute.policies import CheapestAbove, Policy
 from llmroute.pool import ModelPool
 from llmroute.request import TOOLS_ARGUMENT, BoundSchema, BoundTools, Request, Tool, read_request
+from llmroute.requirements import must_count
 from llmroute.scoring import load_scorer
 from llmroute.scoring.base import Scorer
 from llmroute.validation import readable_errors
@@ -55,7 +58,8 @@ class Router(BaseChatModel):
     streaming: bool = False
     api_key: SecretStr | None = None
 
-    _loaded: Scorer | None = PrivateAttr(default=None)
+    # What `scorer` names, and the scorer itself once it is loaded.
+    _loaded: tuple[Any, Any] = PrivateAttr(default=(None, None))
 
     def __init__(self, **settings: Any) -> None:
         with readable_errors(type(self).__name__):
@@ -110,27 +114,36 @@ class Router(BaseChatModel):
         """`decide` for many inputs, which are scored together."""
         if tools:
             kwargs[TOOLS_ARGUMENT] = BoundTools.of(tools)
-        bound = BoundSchema(schema) if schema is not None else None
+        bound = BoundSchema.of(schema) if schema is not None else None
         return self._decide([self._request(i, kwargs, schema=bound) for i in inputs])
 
     async def adecide(self, input: LanguageModelInput, **kwargs: Any) -> Decision:
         """`decide` without blocking the event loop while the scorer loads; arguments likewise."""
         await self._aload()
-        return self.decide(input, **kwargs)
+        return await asyncio.to_thread(self.decide, input, **kwargs)
 
     def _decide(self, requests: Sequence[Request]) -> list[Decision]:
         return decide(requests, self.pool, self._load(), self.policy)
 
+    async def _adecide(self, requests: Sequence[Request]) -> list[Decision]:
+        await self._aload()
+        if any(must_count(self.pool, request.text) for request in requests):
+            # Counting tokens may import LiteLLM, which takes seconds.
+            return await asyncio.to_thread(self._decide, requests)
+        return self._decide(requests)
+
     def _load(self) -> Scorer:
-        if self._loaded is None:
+        given, loaded = self._loaded
+        if loaded is None or given is not self.scorer:
             given = self.scorer
-            self._loaded = (
-                load_scorer(os.fspath(given)) if isinstance(given, (str, PathLike)) else given
-            )
-        return self._loaded
+            is_path = isinstance(given, (str, PathLike))
+            loaded = load_scorer(os.fspath(given)) if is_path else given
+            self._loaded = given, loaded
+        scorer: Scorer = loaded
+        return scorer
 
     async def _aload(self) -> None:
-        if self._loaded is None:
+        if self._loaded[1] is None:
             await asyncio.to_thread(self._load)
 
     def _request(
@@ -157,6 +170,7 @@ class Router(BaseChatModel):
         config: RunnableConfig | None,
         method: Method,
     ) -> tuple[Answered, Decision]:
+        handling = sys.exc_info()[1]
         (decision,) = self._decide([request])
 
         def perform(ask: Ask) -> Reply:
@@ -166,8 +180,8 @@ class Router(BaseChatModel):
             try:
                 value = method(model, settings, arguments)
             except Exception as error:
-                return failed(error, ask, start)
-            return succeeded(value, ask, start, request.in_tool_loop)
+                return failed(error, ask, start, self.pool[ask.model], handling)
+            return succeeded(value, ask, start, request)
 
         return drive(flow.answer(decision, self.pool, self._retry), perform), decision
 
@@ -177,8 +191,8 @@ class Router(BaseChatModel):
         config: RunnableConfig | None,
         method: Method,
     ) -> tuple[Answered, Decision]:
-        await self._aload()
-        (decision,) = self._decide([request])
+        handling = sys.exc_info()[1]
+        (decision,) = await self._adecide([request])
 
         async def perform(ask: Ask) -> Reply:
             if not is_warm(self.pool[ask.model]):
@@ -188,8 +202,8 @@ class Router(BaseChatModel):
             try:
                 value = await method(model, settings, arguments)
             except Exception as error:
-                return failed(error, ask, start)
-            return succeeded(value, ask, start, request.in_tool_loop)
+                return failed(error, ask, start, self.pool[ask.model], handling)
+            return succeeded(value, ask, start, request)
 
         return await adrive(flow.answer(decision, self.pool, self._retry), perform), decision
 
@@ -209,8 +223,11 @@ class Router(BaseChatModel):
     def _config(
         self, ask: Ask, decision: Decision, config: RunnableConfig | None
     ) -> RunnableConfig:
+        given = ensure_config(config)
         own = RunnableConfig(
-            tags=self.tags or [], metadata=self.metadata or {}, callbacks=self.callbacks
+            tags=self.tags or [],
+            metadata=self.metadata or {},
+            callbacks=_not_among(self.callbacks, given.get("callbacks")),
         )
         mark = RunnableConfig(
             tags=[f"route:{ask.model}"],
@@ -223,7 +240,7 @@ class Router(BaseChatModel):
                 "llmroute_router": decision.router,
             },
         )
-        merged = merge_configs(own, ensure_config(config), mark)
+        merged = merge_configs(own, given, mark)
         if ask.purpose != "answer" or ask.attempt:
             merged.pop("run_id", None)  # the caller's run id is the first attempt's
         return merged
@@ -276,3 +293,16 @@ class Router(BaseChatModel):
             if all(isinstance(p[name], int) for p in profiles)  # limits, and capabilities as bools
         }
         return profile or None
+
+
+def _not_among(own: Callbacks, given: Callbacks) -> Callbacks:
+    """The router's callbacks without those the call has too, which would be told everything twice.
+
+    Args:
+        own: Handlers, or a manager of them, or None.
+        given: Likewise.
+    """
+    if not isinstance(own, list):
+        return own
+    others = given if isinstance(given, list) else getattr(given, "handlers", [])
+    return [handler for handler in own if handler not in others]

@@ -10,8 +10,9 @@ provider's own LangChain chat model the pool member instead.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from threading import Lock
 from typing import Any, Literal, NoReturn
@@ -23,7 +24,12 @@ from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, Us
 from langchain_core.messages.tool import ToolCallChunk
 from langchain_core.messages.utils import convert_to_openai_messages
 from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser, PydanticOutputParser
-from langchain_core.output_parsers.openai_tools import make_invalid_tool_call, parse_tool_call
+from langchain_core.output_parsers.openai_tools import (
+    JsonOutputKeyToolsParser,
+    PydanticToolsParser,
+    make_invalid_tool_call,
+    parse_tool_call,
+)
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.tools import BaseTool
@@ -32,25 +38,36 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ConfigDict, Field, SecretStr
 
 from llmroute.errors import MalformedAnswer, StreamInterrupted
-from llmroute.failures import translate
+from llmroute.failures import secrets_in, translate, without_secrets
 from llmroute.prices import lookup
 
 Schema = dict[str, Any] | type
 _import_lock = Lock()
+_imported: Any = None
 
 
 def import_litellm() -> Any:
     """LiteLLM, imported at the first call that needs it (it takes seconds), and kept quiet.
 
-    Its price table is read from the package and not fetched, unless the user has set
-    LITELLM_LOCAL_MODEL_COST_MAP otherwise.
+    Neither its price table nor tokenizers are fetched over the network, unless the user has set
+    LITELLM_LOCAL_MODEL_COST_MAP or `litellm.disable_hf_tokenizer_download` otherwise.
     """
+    global _imported
     with _import_lock:
-        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-        import litellm
+        if _imported is None:
+            os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+            import litellm
 
-        litellm.suppress_debug_info = True
-        return litellm
+            litellm.suppress_debug_info = True
+            if litellm.disable_hf_tokenizer_download is None:
+                litellm.disable_hf_tokenizer_download = True
+            _imported = litellm
+        return _imported
+
+
+def litellm_is_imported() -> bool:
+    """Whether `import_litellm` would return at once."""
+    return _imported is not None
 
 
 class LiteLLMChat(BaseChatModel):
@@ -60,7 +77,7 @@ class LiteLLMChat(BaseChatModel):
         model: LiteLLM's name of the model, such as `"openai/gpt-4.1-nano"`.
         api_base: The provider's URL.
         api_key: The provider's key; otherwise LiteLLM reads its usual environment variable.
-        timeout: Seconds one call may take.
+        timeout: Seconds to wait for the provider: for the connection, and for each next word.
         temperature: Sampling temperature.
         max_tokens: The most output tokens.
         stop: Sequences that end the answer.
@@ -82,7 +99,7 @@ class LiteLLMChat(BaseChatModel):
     max_tokens: int | None = None
     stop: list[str] | None = None
     streaming: bool = False
-    params: dict[str, Any] = Field(default_factory=dict)
+    params: dict[str, Any] = Field(default_factory=dict, repr=False)
     litellm_router: Any = Field(default=None, exclude=True, repr=False)
 
     @property
@@ -91,15 +108,23 @@ class LiteLLMChat(BaseChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        # Part of the key of LangChain's cache: everything that changes an answer, and no secret.
-        return {
+        # Part of the key of LangChain's cache, and of traces: everything that changes an answer,
+        # and no secret.
+        params = {
             "model": self.model,
             "api_base": self.api_base,
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
             "stop": self.stop,
-            **self.params,
+            **without_secrets(self.params),
         }
+        if self.litellm_router is not None:
+            params["deployments"] = [
+                {name: d["litellm_params"].get(name) for name in ("model", "api_base")}
+                for d in self.litellm_router.model_list or []
+                if d["model_name"] == self.model
+            ]
+        return params
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **kwargs)
@@ -156,21 +181,23 @@ class LiteLLMChat(BaseChatModel):
         if method is None:
             has_schema = lookup(self.model).get("capabilities", {}).get("json_schema")
             method = "json_schema" if has_schema else "function_calling"
-        if method == "function_calling":
-            return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
         if kwargs:
             raise ValueError(f"with_structured_output does not know {', '.join(kwargs)}.")
-        parser: BaseOutputParser[Any]
-        if isinstance(schema, type) and is_basemodel_subclass(schema):
-            parser = PydanticOutputParser(pydantic_object=schema)
+        trace = {"kwargs": {"method": method}, "schema": schema}
+        parser = _parser(schema, method)
+        llm: Runnable[LanguageModelInput, AIMessage]
+        if method == "function_calling":
+            llm = self.bind_tools(
+                [schema], tool_choice="any", strict=strict, ls_structured_output_format=trace
+            )
         else:
-            parser = JsonOutputParser()
-        llm = self.bind(
-            response_format=(
-                {"type": "json_object"} if method == "json_mode" else _json_schema(schema, strict)
-            ),
-            ls_structured_output_format={"kwargs": {"method": method}, "schema": schema},
-        )
+            json_mode = {"type": "json_object"}
+            llm = self.bind(
+                response_format=json_mode
+                if method == "json_mode"
+                else _json_schema(schema, strict),
+                ls_structured_output_format=trace,
+            )
         if not include_raw:
             return llm | parser
         parsed = RunnablePassthrough.assign(
@@ -189,11 +216,11 @@ class LiteLLMChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        request = self._request("completion", messages, stop, kwargs)
         try:
-            call, arguments = self._call("completion", messages, stop, kwargs)
-            response = call(**arguments)
+            response = request.call(**request.arguments)
         except Exception as error:
-            self._raise(error)
+            self._raise(error, request)
         return self._result(response)
 
     async def _agenerate(
@@ -203,11 +230,11 @@ class LiteLLMChat(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
+        request = self._request("acompletion", messages, stop, kwargs)
         try:
-            call, arguments = self._call("acompletion", messages, stop, kwargs)
-            response = await call(**arguments)
+            response = await request.call(**request.arguments)
         except Exception as error:
-            self._raise(error)
+            self._raise(error, request)
         return self._result(response)
 
     def _stream(
@@ -217,17 +244,22 @@ class LiteLLMChat(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        reader = _StreamReader()
+        request = self._request("completion", messages, stop, kwargs, stream=True)
+        reader, response = self._reader(), None
         try:
-            call, arguments = self._call("completion", messages, stop, kwargs, stream=True)
-            response = call(**arguments)
+            response = request.call(**request.arguments)
             for event in response:
                 for chunk in reader.read(event, response):
                     if run_manager:
                         run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                     yield chunk
         except Exception as error:
-            self._raise(error, partial=reader.text)
+            self._raise(error, request, partial=reader.text)
+        finally:
+            # LiteLLM would leave the connection open, and the provider generating.
+            connection = getattr(response, "completion_stream", None)
+            if connection is not None and hasattr(connection, "close"):
+                connection.close()
 
     async def _astream(
         self,
@@ -236,32 +268,39 @@ class LiteLLMChat(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        reader = _StreamReader()
+        request = self._request("acompletion", messages, stop, kwargs, stream=True)
+        reader, response = self._reader(), None
         try:
-            call, arguments = self._call("acompletion", messages, stop, kwargs, stream=True)
-            response = await call(**arguments)
+            response = await request.call(**request.arguments)
             async for event in response:
                 for chunk in reader.read(event, response):
                     if run_manager:
                         await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
                     yield chunk
         except Exception as error:
-            self._raise(error, partial=reader.text)
+            self._raise(error, request, partial=reader.text)
+        finally:
+            if response is not None and hasattr(response, "aclose"):
+                await response.aclose()
 
-    def _call(
+    def _reader(self) -> _StreamReader:
+        # A `litellm.Router` hands on streams in a wrapper that does not tell how they ended.
+        return _StreamReader(notices_cuts=self.litellm_router is None)
+
+    def _request(
         self,
         function: Literal["completion", "acompletion"],
         messages: list[BaseMessage],
         stop: list[str] | None,
         kwargs: dict[str, Any],
         stream: bool = False,
-    ) -> tuple[Callable[..., Any], dict[str, Any]]:
+    ) -> _Request:
         litellm = import_litellm()
         own = {"temperature": self.temperature, "max_tokens": self.max_tokens, "stop": self.stop}
         arguments: dict[str, Any] = {
             "model": self.model,
             "api_base": self.api_base,
-            "api_key": self.api_key.get_secret_value() if self.api_key else None,
+            "api_key": self.api_key,
             "timeout": self.timeout,
             **{name: value for name, value in own.items() if value not in (None, [])},
             **self.params,
@@ -281,14 +320,15 @@ class LiteLLMChat(BaseChatModel):
         arguments["_skip_mcp_handler"] = True
         if stream:
             arguments |= {"stream": True, "stream_options": {"include_usage": True}}
-        if self.litellm_router is None:
-            return getattr(litellm, function), arguments
-        arguments["disable_fallbacks"] = True
-        return getattr(self.litellm_router, function), arguments
+        if self.litellm_router is not None:
+            arguments["disable_fallbacks"] = True
+        call = getattr(self.litellm_router or litellm, function)
+        return _Request(call, arguments, sys.exc_info()[1])
 
-    def _raise(self, error: Exception, partial: str = "") -> NoReturn:
-        secrets = [self.api_key.get_secret_value()] if self.api_key else []
-        translated = translate(error, self.model, *secrets, *_environment_keys())
+    def _raise(self, error: Exception, request: _Request, partial: str = "") -> NoReturn:
+        translated = translate(
+            error, self.model, *secrets_in(request.arguments), handling=request.handling
+        )
         if translated is None:
             raise error
         if isinstance(translated, StreamInterrupted):
@@ -314,16 +354,26 @@ class LiteLLMChat(BaseChatModel):
         return ChatResult(generations=generations)
 
 
+@dataclass(frozen=True)
+class _Request:
+    """One call of LiteLLM: the function, its arguments, and the error the caller is handling."""
+
+    call: Callable[..., Any]
+    arguments: dict[str, Any]
+    handling: BaseException | None
+
+
 class _StreamReader:
     """Reads one stream's events into chunks, and notices when it was cut."""
 
-    def __init__(self) -> None:
+    def __init__(self, notices_cuts: bool) -> None:
         self.text = ""
         self._named = False
+        self._notices_cuts = notices_cuts
 
     def read(self, event: Any, stream: Any) -> Iterator[ChatGenerationChunk]:
         for choice in event.choices[:1]:
-            if choice.finish_reason and _was_cut(stream):
+            if choice.finish_reason and self._notices_cuts and _was_cut(stream):
                 raise StreamInterrupted("the stream ended before the answer did", partial=self.text)
             message = _delta(choice.delta)
             self.text += message.text
@@ -342,8 +392,6 @@ class _StreamReader:
 
 def _was_cut(stream: Any) -> bool:
     # At the end of any stream LiteLLM makes up a "stop". What the provider sent stands beside it.
-    if not hasattr(stream, "received_finish_reason"):  # a litellm.Router's wrapper
-        return False
     return not (
         stream.received_finish_reason or getattr(stream, "intermittent_finish_reason", None)
     )
@@ -436,15 +484,17 @@ def _tool_choice(choice: str | dict[str, Any] | bool) -> str | dict[str, Any]:
     return {"type": "function", "function": {"name": choice}}
 
 
+def _parser(schema: Schema, method: str) -> BaseOutputParser[Any]:
+    pydantic = isinstance(schema, type) and is_basemodel_subclass(schema)
+    if method == "function_calling":
+        if pydantic:
+            return PydanticToolsParser(tools=[schema], first_tool_only=True)
+        name = convert_to_openai_tool(schema)["function"]["name"]
+        return JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
+    return PydanticOutputParser(pydantic_object=schema) if pydantic else JsonOutputParser()
+
+
 def _json_schema(schema: Schema, strict: bool | None) -> dict[str, Any]:
     function = dict(convert_to_openai_function(schema, strict=strict))
     function["schema"] = function.pop("parameters", {"type": "object", "properties": {}})
     return {"type": "json_schema", "json_schema": function}
-
-
-def _environment_keys(environment: Mapping[str, str] = os.environ) -> list[str]:
-    return [
-        value
-        for name, value in environment.items()
-        if len(value) >= 8 and re.search(r"(_KEY|_TOKEN|_SECRET)$", name)
-    ]

@@ -50,6 +50,7 @@ class RoutingText:
         images: Images and video clips in all messages.
         audio: Audio clips in all messages.
         files: Files in all messages.
+        extra_characters: Those of `characters` that stand in no message.
     """
 
     text: str
@@ -57,6 +58,7 @@ class RoutingText:
     images: int = 0
     audio: int = 0
     files: int = 0
+    extra_characters: int = 0
 
     @classmethod
     def of(cls, prompt: str) -> RoutingText:
@@ -115,6 +117,7 @@ def routing_text(
         images=counts["image"],
         audio=counts["audio"],
         files=counts["file"],
+        extra_characters=extra_characters,
     )
 
 
