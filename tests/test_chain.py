@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler, UsageMetadataCallbackHandler
@@ -19,9 +20,9 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from pydantic import BaseModel
 
-from llmroute import Capabilities, Decision, Model, ModelPool, RouterChain, Threshold
-from llmroute.errors import ConfigurationError, NoEligibleModel
-from llmroute.testing import Fault, ScriptedProvider
+from llmroute import Capabilities, CheapestAbove, Decision, Model, ModelPool, RouterChain, Threshold
+from llmroute.errors import AuthenticationFailed, ConfigurationError, NoEligibleModel
+from llmroute.testing import Fault, ScriptedModel, ScriptedProvider
 from tests.conftest import KEY, PRICES, WordScorer
 
 MakePool = Callable[..., ModelPool]
@@ -225,6 +226,13 @@ class TestTracing:
         assert {"mine", "yours", "route:small"} <= set(run["tags"])
         assert run["metadata"]["team"] == "a"
 
+    def test_a_handler_on_router_and_call_is_told_once(
+        self, pool: ModelPool, scorer: WordScorer
+    ) -> None:
+        runs = Runs()
+        RouterChain(pool=pool, scorer=scorer, callbacks=[runs]).invoke("x", {"callbacks": [runs]})
+        assert len(runs.started) == 1
+
     async def test_inside_a_chain_every_way_of_calling(self, router: RouterChain) -> None:
         chain = ChatPromptTemplate.from_template("say {word}") | router | StrOutputParser()
         runs = Runs()
@@ -361,6 +369,22 @@ class TestStructuredOutput:
         assert isinstance(router.with_structured_output(City).invoke("hello"), City)
         assert provider.count("medium") == 1
 
+    def test_text_instead_of_the_schema_sends_it_on(
+        self, litellm_pool: MakePool, provider: ScriptedProvider
+    ) -> None:
+        with ScriptedProvider([ScriptedModel("talker", reply="I would rather talk.")]) as talkers:
+            talker = Model(
+                "small",
+                model="openai/talker",
+                api_base=talkers.base_url,
+                api_key=KEY,
+                input_price=0,
+            )
+            router = RouterChain(pool=[talker, *litellm_pool("big")], scorer=WordScorer())
+            structured = router.with_structured_output(City, method="function_calling")
+            assert isinstance(structured.invoke("hello"), City)
+            assert talkers.count("talker") == 1
+
 
 class TestNamingAModel:
     def test_asks_that_model(self, router: RouterChain) -> None:
@@ -414,6 +438,91 @@ class TestHardConstraints:
             "small": "the request holds an image, and it does not see"
         }
 
+    def test_tools_and_schemas_count_too(self, litellm_pool: MakePool, scorer: WordScorer) -> None:
+        def large() -> None:
+            """Do nothing."""
+
+        large.__doc__ = "Do nothing. " * 1000
+        router = RouterChain(pool=litellm_pool("small", context_window=2000), scorer=scorer)
+        assert router.decide("hello").excluded == {}
+        with pytest.raises(NoEligibleModel, match="context window"):
+            router.decide("hello", tools=[large])
+
+    def test_counting_fetches_no_tokenizer(
+        self, scorer: WordScorer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import tokenizers
+
+        def fetched(*_: Any, **__: Any) -> None:
+            raise AssertionError("went to the network")
+
+        monkeypatch.setattr(tokenizers.Tokenizer, "from_pretrained", fetched)
+        llama = Model("small", model="together_ai/meta-llama/Llama-3-8b", context_window=1000)
+        assert RouterChain(pool=[llama], scorer=scorer).decide("word " * 500).excluded == {}
+
+
+class NotFinite(WordScorer):
+    name = "nan"
+
+    def estimate(self, prompts: Any, pool: Any) -> Any:
+        found = super().estimate(prompts, pool)
+        found.quality[:] = float("nan")
+        return found
+
+
+def test_a_scorer_that_gives_no_numbers_counts_as_broken(pool: ModelPool) -> None:
+    with pytest.warns(UserWarning, match="'nan' failed with ValueError"):
+        assert RouterChain(pool=pool, scorer=NotFinite()).decide("hello").chosen == "big"
+
+
+def test_a_policy_that_chooses_what_is_ruled_out_is_told_so(
+    pool: ModelPool, scorer: WordScorer
+) -> None:
+    class Stubborn(CheapestAbove):
+        def choose(self, estimates: Any, allowed: Any) -> Any:
+            return np.zeros(len(estimates), dtype=np.intp)
+
+    plain = pool["small"].model_copy(update={"capabilities": Capabilities(tools=False)})
+    router = RouterChain(pool=[plain, *list(pool)[1:]], scorer=scorer, policy=Stubborn())
+    with pytest.raises(ConfigurationError, match="Stubborn chose 'small', which is ruled out"):
+        router.decide("hello", tools=[weather])
+
+
+def test_a_wrong_key_is_not_mistaken_for_what_the_caller_was_handling(
+    router: RouterChain, provider: ScriptedProvider
+) -> None:
+    provider.fail("small", Fault.unauthorized())
+    try:
+        json.loads("{")
+    except ValueError:
+        with pytest.raises(AuthenticationFailed):
+            router.invoke("repair this")
+
+
+def test_a_parameter_one_model_does_not_take_goes_to_another(
+    litellm_pool: MakePool, provider: ScriptedProvider
+) -> None:
+    picky = Model(
+        "small", model="openai/o3-mini", api_base=provider.base_url, api_key=KEY, input_price=0
+    )
+    router = RouterChain(pool=[picky, *litellm_pool("big")], scorer=WordScorer(), temperature=0.2)
+    got = record(router.invoke("hello"))
+    assert [c["status"] for c in got["calls"]] == ["unsupported_parameter", "ok"]
+
+
+def test_the_saving_is_nothing_when_the_strongest_answers(
+    litellm_pool: MakePool, scorer: WordScorer
+) -> None:
+    assert (
+        record(RouterChain(pool=litellm_pool("big"), scorer=scorer).invoke("x"))["saved_usd"] == 0
+    )
+
+
+def test_a_new_scorer_takes_effect(router: RouterChain) -> None:
+    assert router.decide("hello").router == "word 1"
+    router.scorer = "static"
+    assert router.decide("hello").router.startswith("static")
+
 
 class Broken(WordScorer):
     name = "broken"
@@ -438,7 +547,13 @@ def test_something_that_is_no_scorer_is_refused(pool: ModelPool) -> None:
 
 async def test_generate_routes_each_list_of_messages(router: RouterChain) -> None:
     lists = [[HumanMessage("hello")], [HumanMessage("a hard one")]]
-    for result in (router.generate(lists), await router.agenerate(lists)):
+    one, other = uuid4(), uuid4()
+    for result in (
+        router.generate(lists, run_id=one),
+        await router.agenerate(lists, run_id=other),
+    ):
+        assert result.run is not None
+        assert len({run.run_id for run in result.run} | {one, other}) == 3
         answered = [record(row[0].message)["answered_by"] for row in result.generations]
         assert answered == ["small", "big"]
         assert result.run is not None

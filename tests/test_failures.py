@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import httpx
@@ -16,7 +17,6 @@ from llmroute.errors import (
     ConfigurationError,
     ContentRefused,
     ContextWindowExceeded,
-    EmptyAnswer,
     InvalidRequest,
     LLMRouteError,
     MalformedAnswer,
@@ -27,7 +27,7 @@ from llmroute.errors import (
     RateLimited,
     StreamInterrupted,
 )
-from llmroute.failures import redact, status_of, translate
+from llmroute.failures import redact, secrets_in, status_of, translate, without_secrets
 
 REQUEST = httpx.Request("POST", "http://127.0.0.1/v1")
 
@@ -60,8 +60,9 @@ def status_error(status: int, message: str = "x", **headers: str) -> openai.APIS
         (TimeoutError(), ProviderTimeout),
         (ConnectionResetError(), ProviderUnavailable),
         (json.JSONDecodeError("x", "y", 0), MalformedAnswer),
-        (ValueError("No generation chunks were returned"), EmptyAnswer),
-        (IndexError("list index out of range"), MalformedAnswer),
+        (status_error(402), RateLimited),
+        (status_error(413), ContextWindowExceeded),
+        (socket.gaierror("no such host"), ProviderUnavailable),
     ],
     ids=lambda v: v.__name__ if isinstance(v, type) else repr(v)[:40],
 )
@@ -72,7 +73,8 @@ def test_what_an_sdk_raises_has_its_place_in_the_tree(error: Exception, expected
 
 
 @pytest.mark.parametrize(
-    "error", [TypeError(), AttributeError(), KeyboardInterrupt(), ConfigurationError("x")]
+    "error",
+    [TypeError(), KeyError("x"), ValueError("x"), KeyboardInterrupt(), ConfigurationError("x")],
 )
 def test_a_bug_or_a_mistake_is_no_providers_failure(error: BaseException) -> None:
     assert translate(error, "m") is None
@@ -145,3 +147,56 @@ def test_a_key_that_is_missing_is_a_matter_of_authentication(
     with pytest.raises(AuthenticationFailed) as raised:
         router.invoke("hello")
     assert len(raised.value.calls) == 1
+
+
+class TestCauses:
+    def unreadable(self) -> Exception:
+        try:
+            json.loads("{")
+        except ValueError:
+            try:
+                raise status_error(500, "cannot read the answer")
+            except openai.APIStatusError as error:
+                return error
+        raise AssertionError
+
+    def test_what_lies_below_an_error_tells_what_it_is(self) -> None:
+        assert type(translate(self.unreadable(), "m")) is MalformedAnswer
+
+    def test_what_the_caller_was_handling_is_no_cause(self) -> None:
+        error = self.unreadable()
+        assert type(translate(error, "m", handling=error.__context__)) is ProviderUnavailable
+
+    def test_an_error_that_is_its_own_cause_comes_to_an_end(self) -> None:
+        error = status_error(500)
+        error.__cause__ = error
+        assert type(translate(error, "m")) is ProviderUnavailable
+
+
+def test_an_answer_that_does_not_parse_is_not_quoted() -> None:
+    from langchain_core.exceptions import OutputParserException
+    from pydantic import BaseModel, ValidationError
+
+    class Age(BaseModel):
+        age: int
+
+    try:
+        Age.model_validate({"age": "my secret diary"})
+    except ValidationError as report:
+        error = OutputParserException("Failed to parse: my secret diary")
+        error.__cause__ = report
+    translated = translate(error, "m")
+    assert type(translated) is MalformedAnswer
+    assert translated.message == "the answer does not fit the schema: age: int_parsing"
+
+
+def test_secrets_are_found_by_their_names() -> None:
+    settings = {
+        "api_key": "plain-words",
+        "extra_headers": {"Authorization": "Bearer abc.def"},
+        "max_tokens": 5,
+        "model": "gpt",
+    }
+    assert {"plain-words", "abc.def"} <= set(secrets_in(settings))
+    assert "gpt" not in secrets_in(settings)
+    assert without_secrets(settings) == {"extra_headers": {}, "max_tokens": 5, "model": "gpt"}

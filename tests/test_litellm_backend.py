@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -166,8 +169,17 @@ class TestSecrets:
             model.invoke("x")
         assert "no-shape" not in str(raised.value)
 
+    def test_nor_one_that_stands_on_the_router(self, special: ScriptedProvider) -> None:
+        special.fail("plain", Fault.unauthorized())
+        member = Model("plain", model="openai/plain", api_base=special.base_url, ability=0.0)
+        with pytest.raises(AuthenticationFailed) as raised:
+            RouterChain(pool=[member], api_key="0f1e2d3c4b5a69788796a5b4c3d2e1f0").invoke("x")
+        assert "0f1e2d3c" not in str(raised.value)
+        assert "0f1e2d3c" not in str(raised.value.calls)
+
     def test_keys_are_in_no_repr_and_no_cache_key(self, special: ScriptedProvider) -> None:
-        model = chat(special, "plain")
+        headers = {"Authorization": f"Bearer {KEY}"}
+        model = chat(special, "plain", params={"extra_headers": headers})
         assert KEY not in repr(model)
         assert KEY not in model._get_llm_string()
 
@@ -200,6 +212,80 @@ class TestLiteLLMRouterAsAMember:
         assert min(special.count("plain"), special.count("cached")) > 0
         answered = {a.response_metadata["llmroute"]["calls"][0]["answered_by"] for a in answers}
         assert answered == {"plain", "cached"}
+
+    async def test_streams(self, special: ScriptedProvider) -> None:
+        router = RouterChain(pool=[self.member(special, "plain")])
+        assert "plain" in "".join(chunk.text for chunk in router.stream("x"))
+        assert "plain" in "".join([chunk.text async for chunk in router.astream("x")])
+
+    def test_two_groups_of_one_name_have_two_places_in_a_cache(
+        self, special: ScriptedProvider
+    ) -> None:
+        first, second = self.member(special, "plain"), self.member(special, "cached")
+        keys = {m.runnable._get_llm_string() for m in (first, second)}
+        assert len(keys) == 2
+
+    def member(self, special: ScriptedProvider, name: str) -> Model:
+        deployment = {
+            "model_name": "group",
+            "litellm_params": {
+                "model": f"openai/{name}",
+                "api_base": special.base_url,
+                "api_key": KEY,
+            },
+        }
+        balanced = import_litellm().Router(model_list=[deployment])
+        return Model("group", litellm_router=balanced, ability=0.0)
+
+
+class TestClosing:
+    @pytest.fixture
+    def endless(self) -> Iterator[ScriptedProvider]:
+        model = ScriptedModel("endless", reply="word " * 500, chunk_delay=0.05)
+        with ScriptedProvider([model]) as running:
+            yield running
+
+    async def test_a_stream_that_is_left_frees_its_connection(
+        self, endless: ScriptedProvider
+    ) -> None:
+        # A connection that still carries an answer cannot take the next request; ones that were
+        # closed or came free leave no thread of the provider's busy.
+        router = RouterChain(
+            pool=[
+                Model(
+                    "endless",
+                    model="openai/endless",
+                    api_base=endless.base_url,
+                    api_key=KEY,
+                    ability=0.0,
+                )
+            ]
+        )
+        stream = router.stream("x")
+        next(stream)
+        stream.close()
+        astream = router.astream("x")
+        await anext(astream)
+        await astream.aclose()
+        for _ in range(200):  # ten seconds; the answers themselves would take 25
+            if not answering():
+                break
+            await asyncio.sleep(0.05)
+        assert not answering()
+
+
+def answering() -> list[str]:
+    """Threads of scripted providers that are in the middle of an answer's delays."""
+    frames = sys._current_frames()
+    busy = []
+    for thread in threading.enumerate():
+        frame = frames.get(thread.ident or 0)
+        while frame is not None:
+            if frame.f_code.co_filename.endswith("testing/delivery.py"):
+                busy.append(thread.name)
+                break
+            frame = frame.f_back
+    return busy
 
 
 class TestManyAtOnce:

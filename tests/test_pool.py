@@ -56,6 +56,10 @@ class TestPrice:
         model = Model("m", input_price=1, output_price=0)
         assert model.price(1_000_000, 0, cached_tokens=500_000) == 1.0
 
+    def test_a_stated_price_does_not_mix_with_the_tables(self) -> None:
+        free = Model("openai/gpt-4.1", input_price=0, output_price=0)
+        assert free.price(1000, 10, cached_tokens=900) == 0
+
     def test_free_is_not_unknown(self) -> None:
         assert Model("local", input_price=0, output_price=0).price(10, 10) == 0
 
@@ -74,6 +78,15 @@ class TestMistakes:
         chat = FakeListChatModel(responses=["x"])
         with pytest.raises(ConfigurationError, match="both a chat_model and a litellm_router"):
             Model("m", chat_model=chat, litellm_router=object())
+
+    def test_settings_that_a_chat_model_of_ones_own_would_not_hear_of(self) -> None:
+        chat = FakeListChatModel(responses=["x"])
+        with pytest.raises(ConfigurationError, match="set that on the chat model"):
+            Model("m", chat_model=chat, timeout=3)
+
+    def test_an_ability_that_is_no_number(self) -> None:
+        with pytest.raises(ConfigurationError, match="finite"):
+            Model("m", ability=float("nan"))
 
     def test_an_empty_pool(self) -> None:
         with pytest.raises(ConfigurationError, match="at least one model"):
