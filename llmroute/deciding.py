@@ -76,6 +76,10 @@ def _choose(
     strongest = int(np.argmax(np.where(allowed[0], estimates.prior, -np.inf)))
     if broken is None or isinstance(policy, Pinned):
         chosen = int(policy.choose(estimates, allowed)[0])
+        if not 0 <= chosen < len(pool):
+            raise ConfigurationError(
+                f"the policy {type(policy).__name__} chose model number {chosen} of {len(pool)}."
+            )
         if not allowed[0, chosen]:
             raise ConfigurationError(
                 f"the policy {type(policy).__name__} chose {pool.names[chosen]!r}, which is ruled "

@@ -20,6 +20,9 @@ from llmroute.flow import Answered, Ask, Flow, Reply, Usage, Wait, call_record, 
 from llmroute.pool import Model, ModelPool
 from llmroute.request import Request
 
+#: Where OpenAI's two protocols say why an answer ended.
+_FINISH = ("finish_reason", "status")
+_CUT = "the stream ended without a finish reason"
 #: What a completed decision adds to one that has just been made. A stream's last chunk carries it.
 BILL = frozenset({"answered_by", "calls", "escalated", "cost_usd", "saved_usd"})
 
@@ -85,14 +88,19 @@ def succeeded(value: Any, ask: Ask, start: float, request: Request) -> Reply:
     latency = time.perf_counter() - start
     if isinstance(value, Opened):
         # Its usage comes at its end, which an empty stream has come to already.
-        error = _empty(ask) if value.is_empty and not request.in_tool_loop else None
-        return Reply(latency, value, _usage_of(value.leading) if error else None, error=error)
+        if value.is_empty and not request.in_tool_loop:
+            return Reply(latency, value, _usage_of(value.leading), error=_empty(ask))
+        return Reply(latency, value)
     if value is None and request.schema is not None:
         return Reply(latency, error=MalformedAnswer("the answer does not fit the schema"))
     message = _message_in(value)
     if message is None:
         return Reply(latency, value)
-    error = _empty(ask) if is_empty(message) and not request.in_tool_loop else None
+    error: ProviderError | None = None
+    if is_cut(message):
+        error = StreamInterrupted(_CUT, model=ask.model, partial=message.text)
+    elif is_empty(message) and not request.in_tool_loop:
+        error = _empty(ask)
     return Reply(
         latency,
         value,
@@ -100,6 +108,17 @@ def succeeded(value: Any, ask: Ask, start: float, request: Request) -> Reply:
         message.response_metadata.get("model_name"),
         error,
     )
+
+
+def is_cut(message: AIMessage) -> bool:
+    """Whether a whole message is what came before a cut.
+
+    OpenAI's protocol ends every answer with a reason; an end without one is a cut, even when the
+    connection closes cleanly. A chat model that streams inside `invoke` does not notice. (Our own
+    backend does; of other providers' it is not known whether they pass a reason on.)
+    """
+    metadata = message.response_metadata
+    return metadata.get("model_provider") == "openai" and not any(k in metadata for k in _FINISH)
 
 
 def _empty(ask: Ask) -> EmptyAnswer:
@@ -204,10 +223,6 @@ def _has_content(chunk: Any) -> bool:
     return not (isinstance(chunk, BaseMessage) and is_empty(chunk))
 
 
-#: Where OpenAI's two protocols say why an answer ended.
-_FINISH = ("finish_reason", "status")
-
-
 class StreamRecord:
     """Puts the record on a stream's chunks: the decision on the first, the bill on the last.
 
@@ -286,11 +301,8 @@ class StreamRecord:
         return translated
 
     def _check_finished(self) -> None:
-        # OpenAI's protocol ends every answer with a reason; an end without one is a cut, even when
-        # the connection closes cleanly. (Our own backend sees to it itself; of other chat models
-        # it is not known whether they pass a reason on.)
-        if self._provider == "openai" and not self._finished:
-            raise StreamInterrupted("the stream ended without a finish reason")
+        if self._provider == "openai" and not self._finished:  # see `is_cut`
+            raise StreamInterrupted(_CUT)
 
     def _call(self, error: ProviderError | None = None) -> CallRecord:
         reply = Reply(

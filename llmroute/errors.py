@@ -28,7 +28,7 @@ docs/fallback.md.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from llmroute.decision import CallRecord
@@ -55,7 +55,11 @@ class MissingExtra(ConfigurationError, ImportError):
             f"{feature} needs packages that are not installed. "
             f"Install them with: pip install 'llmroute[{extra}]'"
         )
+        self.feature = feature
         self.extra = extra
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.feature, self.extra)
 
 
 class ArtifactError(LLMRouteError):
@@ -76,6 +80,9 @@ class NoEligibleModel(LLMRouteError):
             "Add a model that can, relax the policy, or correct the model's stated limits."
         )
         self.excluded = dict(excluded)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.excluded,)
 
 
 class ProviderError(LLMRouteError):
@@ -219,3 +226,6 @@ class AllModelsFailed(LLMRouteError):
         super().__init__(f"No model answered, after {len(calls)} attempts:\n{listed}")
         self.calls = tuple(calls)
         self.last = last
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.calls, self.last)

@@ -178,6 +178,8 @@ def _kind(error: BaseException, causes: Sequence[BaseException]) -> type[Provide
         return ContentRefused
     if "UnsupportedParams" in names:
         return UnsupportedParameter
+    if "UnicodeEncodeError" in " ".join([names, *map(_family, causes)]):
+        return InvalidRequest  # the prompt holds what no encoding can carry
     if _NO_KEY.search(text):
         return AuthenticationFailed
     status = _status_code(error)

@@ -16,6 +16,14 @@ from typing import Any
 _TABLE_FILE = "model_prices_and_context_window_backup.json"
 _MODES = {"chat", "responses", "completion"}
 
+#: LangChain's name of a provider, as its chat models report it to traces → LiteLLM's.
+_PROVIDERS = {
+    "google_genai": "gemini",
+    "google_vertexai": "vertex_ai",
+    "mistralai": "mistral",
+    "amazon_bedrock": "bedrock",
+}
+
 #: Our name for a capability → the table's.
 _CAPABILITIES = {
     "tools": "supports_function_calling",
@@ -32,15 +40,19 @@ def lookup(name: str) -> dict[str, Any]:
     """What LiteLLM's packaged table knows of a model; empty when it does not know it.
 
     Args:
-        name: A LiteLLM model name. `"openai/gpt-4.1-nano"` is found under `"gpt-4.1-nano"` too, as
-            LiteLLM itself does for its main providers.
+        name: A LiteLLM model name. `"openai/gpt-4.1-nano"` is found under `"gpt-4.1-nano"` too,
+            because that entry is of the same provider; another provider's price is never taken.
 
     Returns:
         `input_price`, `cached_input_price` and `output_price` (USD per million tokens),
         `context_window` and `max_output_tokens` (tokens), each None when unknown, and
         `capabilities`, which holds only what the table states.
     """
-    return _entry(name) or (_entry(name.split("/", 1)[1]) if "/" in name else {})
+    provider, slash, bare = name.partition("/")
+    if not slash:
+        return _entry(name)
+    provider = _PROVIDERS.get(provider, provider)
+    return _entry(f"{provider}/{bare}") or _entry(bare, provider)
 
 
 @lru_cache(maxsize=1)
@@ -53,13 +65,15 @@ def _table_text() -> str:
 
 
 @lru_cache(maxsize=1024)
-def _entry(name: str) -> dict[str, Any]:
+def _entry(name: str, provider: str | None = None) -> dict[str, Any]:
     # Model names are keys of the outermost object only, so the first match is the entry. Parsing
     # all 4,000 of them would take more time and memory than the rest of a decision together.
     found = re.search(rf"{re.escape(json.dumps(name))}\s*:\s*(?=\{{)", _table_text())
     if found is None:
         return {}
     entry, _ = json.JSONDecoder().raw_decode(_table_text(), found.end())
+    if provider is not None and entry.get("litellm_provider") != provider:
+        return {}
     return _facts(entry) if entry.get("mode") in _MODES else {}
 
 

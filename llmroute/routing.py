@@ -65,6 +65,17 @@ class Router(BaseChatModel):
         with readable_errors(type(self).__name__):
             super().__init__(**settings)
 
+    def __getstate__(self) -> dict[Any, Any]:
+        # A loaded scorer holds an ONNX session, which stays in its process; the copy loads its own.
+        state = super().__getstate__()
+        private = {**(state.get("__pydantic_private__") or {}), "_loaded": (None, None)}
+        return {**state, "__pydantic_private__": private}
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        fresh = self.__copy__()
+        fresh._loaded = (None, None)
+        return BaseChatModel.__deepcopy__(fresh, memo)
+
     @field_validator("pool", mode="before")
     @classmethod
     def _pool_of_names(cls, pool: Any) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
+import pickle
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -21,7 +23,13 @@ from langchain_core.rate_limiters import InMemoryRateLimiter
 from pydantic import BaseModel
 
 from llmroute import Capabilities, CheapestAbove, Decision, Model, ModelPool, RouterChain, Threshold
-from llmroute.errors import AuthenticationFailed, ConfigurationError, NoEligibleModel
+from llmroute.errors import (
+    AllModelsFailed,
+    AuthenticationFailed,
+    ConfigurationError,
+    NoEligibleModel,
+    RateLimited,
+)
 from llmroute.testing import Fault, ScriptedModel, ScriptedProvider
 from tests.conftest import KEY, PRICES, WordScorer
 
@@ -585,3 +593,17 @@ def test_keys_and_prompts_are_in_no_log(
         router.invoke("my secret prompt")
     ours = [r.getMessage() for r in caplog.records if r.name.startswith("llmroute")]
     assert not [text for text in ours if "secret" in text or KEY in text]
+
+
+def test_a_router_can_be_copied_and_pickled_after_it_has_decided(litellm_pool: MakePool) -> None:
+    router = RouterChain(pool=litellm_pool("small", "big"), scorer="static")
+    first = router.decide("hello").chosen
+    for copied in (copy.deepcopy(router), pickle.loads(pickle.dumps(router))):
+        assert copied.decide("hello").chosen == first
+    assert router.decide("hello").chosen == first
+
+
+def test_errors_can_be_pickled() -> None:
+    last = RateLimited("busy", model="small", status=429)
+    for error in (NoEligibleModel({"a": "why"}), AllModelsFailed([], last), last):
+        assert str(pickle.loads(pickle.dumps(error))) == str(error)

@@ -183,6 +183,16 @@ async def test_a_stalled_stream_ends(provider: ScriptedProvider, litellm_pool: M
         await _stream(router)
 
 
+async def test_a_cut_is_noticed_when_the_model_streams_inside_invoke(
+    provider: ScriptedProvider, router: RouterChain
+) -> None:
+    router.streaming = True
+    provider.fail("small", Fault.cut_stream(after=3))
+    for answer in (await _invoke(router), await _ainvoke(router)):
+        assert answer.content.endswith(".")
+    assert [r.model for r in provider.requests] == ["small", "big", "small"]
+
+
 class TestRetries:
     """Another try on the same model, before the next one is asked."""
 

@@ -38,6 +38,10 @@ class TestWhatTheTableKnows:
         assert set(model.capabilities.model_dump().values()) == {None}
         assert model.price(10, 10) is None
 
+    @pytest.mark.parametrize("name", ["hosted_vllm/deepseek-reasoner", "lm_studio/gpt-4o", "a/o1"])
+    def test_another_providers_price_is_never_taken(self, name: str) -> None:
+        assert Model(name).output_price is None
+
     def test_a_chat_model_is_looked_up_by_the_name_it_reports(self) -> None:
         model = Model("mine", chat_model=ChatOpenAI(model="gpt-4.1-nano", api_key="x"))
         assert model.output_price == 0.4

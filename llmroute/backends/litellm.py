@@ -181,6 +181,10 @@ class LiteLLMChat(BaseChatModel):
         if method is None:
             has_schema = lookup(self.model).get("capabilities", {}).get("json_schema")
             method = "json_schema" if has_schema else "function_calling"
+        if method not in ("function_calling", "json_schema", "json_mode"):
+            raise ValueError(
+                f"method is 'function_calling', 'json_schema' or 'json_mode'; {method!r} was given."
+            )
         if kwargs:
             raise ValueError(f"with_structured_output does not know {', '.join(kwargs)}.")
         trace = {"kwargs": {"method": method}, "schema": schema}

@@ -68,11 +68,11 @@ def _show_warning(
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="llmroute")
-def cli() -> None:
-    r"""Send each prompt to the cheapest model that will answer it well enough.
+def cli() -> None:  # the backspace below is Click's sign for lines to be left as they are
+    """Send each prompt to the cheapest model that will answer it well enough.
 
     \b
     llmroute demo                                  no key needed
     llmroute decide "Prove that √2 is irrational."
     llmroute ask "Prove that √2 is irrational."    needs OPENAI_API_KEY
-    """
+    """  # noqa: D301

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
@@ -134,7 +135,11 @@ def read_prompt(argument: str) -> str:
     Raises:
         UsageError: There is no prompt in it.
     """
-    text = sys.stdin.read() if argument == "-" else argument
+    text = argument
+    if argument == "-":
+        if isinstance(sys.stdin, TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")
+        text = sys.stdin.read()
     if not text.strip():
         raise click.UsageError("the prompt is empty: give some text, or - and text on stdin.")
     return text

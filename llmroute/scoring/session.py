@@ -78,7 +78,8 @@ class Session:
             # The batch call starts a thread pool, which costs more than one text and is unsafe
             # after a fork.
             return [self._ids(texts[0])]
-        encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        readable = [_readable(text) for text in texts]
+        encoded = self._tokenizer.encode_batch_fast(readable, add_special_tokens=False)
         return [one.ids for one in encoded]
 
     def _ids(self, text: str) -> list[int]:
@@ -88,7 +89,8 @@ class Session:
         stands; asking it once a word is several times faster than once a text.
         """
         if _PLAIN.fullmatch(text) is None:
-            whole: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+            readable = _readable(text)
+            whole: list[int] = self._tokenizer.encode(readable, add_special_tokens=False).ids
             return whole
         known, ids = self._words, []
         for word in _WORDS.findall(text.lower()):
@@ -112,6 +114,11 @@ class Session:
             surface: (B, F) surface features.
         """
         return GraphOutput(*self._graph.run(_OUTPUTS, {"token_ids": token_ids, "surface": surface}))
+
+
+def _readable(text: str) -> str:
+    """The text without halves of surrogate pairs, which a cut or a wrong encoding leaves."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _open_graph(artifact: Artifact, threads: int) -> Any:

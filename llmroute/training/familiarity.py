@@ -89,9 +89,8 @@ def token_columns(
         (V, 2) columns.
     """
     counts = np.bincount(np.concatenate(ids), minlength=vocabulary).astype(np.float64)
-    rank = np.arange(vocabulary, dtype=np.float64)
-    rank = np.where(rank < _FIRST_WORD, vocabulary, rank - _FIRST_WORD + 1)
-    by_rank = 1.0 / rank
+    place = np.arange(vocabulary, dtype=np.float64)
+    by_rank = 1.0 / np.where(place < _FIRST_WORD, vocabulary, place - _FIRST_WORD + 1)
     probability = (1 - _RANK_PART) * counts / counts.sum() + _RANK_PART * by_rank / by_rank.sum()
     continues = np.zeros(vocabulary)
     for word, token in json.loads(tokenizer_json)["model"]["vocab"].items():

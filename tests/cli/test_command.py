@@ -63,7 +63,7 @@ def test_without_its_extra_it_names_the_extra_in_one_line(package: str) -> None:
 
 def test_a_pipe_that_knows_ascii_only_is_no_reason_to_fail() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "llmroute.cli", "decide", "Is √2 irrational?"],
+        [sys.executable, "-m", "llmroute", "decide", "Is √2 irrational?"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -75,7 +75,7 @@ def test_a_pipe_that_knows_ascii_only_is_no_reason_to_fail() -> None:
 
 def test_it_runs_as_a_module_too() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "llmroute.cli", "--version"],
+        [sys.executable, "-m", "llmroute", "--version"],
         capture_output=True,
         text=True,
         timeout=60,

@@ -233,6 +233,9 @@ class TestTokens:
         assert session.tokenize([text]) == [expected]
         assert session.tokenize([text]) == [expected]  # and again, from what was learnt
 
+    def test_half_a_surrogate_pair_is_readable(self, scorer: LatentAbilityScorer) -> None:
+        assert scorer._session.tokenize(["bad \ud83d"]) == scorer._session.tokenize(["bad ?"])
+
     @given(text=st.text(st.characters(max_codepoint=127), max_size=60))
     def test_are_the_tokenisers_for_any_ascii(self, text: str) -> None:
         session = load_scorer("static")._session

@@ -92,7 +92,8 @@ def _scripted(quality: float, scorer: str, as_json: bool) -> dict[str, Any]:
         requests = len(provider.requests)
     title = (
         f"{len(rows)} requests over HTTP to {', '.join(router.pool.names)}: "
-        f"the cheapest with {quality:.0%} of the best expected quality"
+        f"the cheapest with {quality:.0%} of the best expected quality (the library's default is "
+        f"{CheapestAbove().quality:.0%}, which saves less)"
     )
     return _shown(rows, totals, router.pool, title, LABEL, as_json) | {"http_requests": requests}
 

@@ -225,6 +225,17 @@ class _Bootstrap:
         return percentile_interval(float(values[0]), values[1:], self._prompts)
 
 
+def _by_part(
+    pool: ModelPool, scorer: LatentAbilityScorer, test: Outcomes
+) -> dict[str, Interval | float]:
+    figures: dict[str, Interval | float] = {}
+    for name, part in _parts(test):
+        two = replay_two(pool, scorer, part)
+        figures[f"APGR on {name} alone ({len(part):,})"] = two.apgr
+        figures[f"APGR oracle on {name}"] = two.oracle_apgr
+    return figures
+
+
 def _parts(test: Outcomes) -> list[tuple[str, Outcomes]]:
     """The benchmarks a table is made of, by the first word of the categories; none if it is one."""
     names = np.array([category.split("_")[0] for category in test.categories])
@@ -244,10 +255,7 @@ def _figures(
             "APGR oracle": two.oracle_apgr,
             "CPT(50)": two.cpt50,
             "CPT(80)": two.cpt80,
-            **{
-                f"APGR on {name} alone": replay_two(pool, scorer, part).apgr
-                for name, part in _parts(test)
-            },
+            **_by_part(pool, scorer, test),
         }
     many = replay_pool(pool, scorer, test)
     return {

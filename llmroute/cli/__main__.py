@@ -1,5 +1,0 @@
-"""`python -m llmroute.cli`, for where the `llmroute` script is not on the path."""
-
-from llmroute.cli import main
-
-main()
