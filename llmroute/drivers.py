@@ -127,13 +127,20 @@ def _empty(ask: Ask) -> EmptyAnswer:
 
 def is_empty(message: BaseMessage) -> bool:
     """Whether a message, or a chunk of one, holds nothing a user could use."""
+    content = message.content
+    if isinstance(content, list):  # Anthropic begins a stream with a block of no text
+        content = [b for b in content if b != "" and not _is_blank(b)]
     return not (
-        message.content
+        content
         or getattr(message, "tool_calls", None)
         or getattr(message, "invalid_tool_calls", None)
         or getattr(message, "tool_call_chunks", None)
         or any(message.additional_kwargs.values())
     )
+
+
+def _is_blank(block: str | dict[str, Any]) -> bool:
+    return isinstance(block, dict) and block.get("type") == "text" and not block.get("text")
 
 
 def _message_in(value: Any) -> AIMessage | None:

@@ -20,15 +20,11 @@ from typing import Any, Literal, NoReturn
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
-from langchain_core.messages.tool import ToolCallChunk
 from langchain_core.messages.utils import convert_to_openai_messages
 from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser, PydanticOutputParser
 from langchain_core.output_parsers.openai_tools import (
     JsonOutputKeyToolsParser,
     PydanticToolsParser,
-    make_invalid_tool_call,
-    parse_tool_call,
 )
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
@@ -37,6 +33,13 @@ from langchain_core.utils.function_calling import convert_to_openai_function, co
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ConfigDict, Field, SecretStr
 
+from llmroute.backends.answers import (
+    read_delta,
+    read_message,
+    read_metadata,
+    read_plain,
+    read_usage,
+)
 from llmroute.errors import MalformedAnswer, StreamInterrupted
 from llmroute.failures import secrets_in, translate, without_secrets
 from llmroute.prices import lookup
@@ -347,11 +350,11 @@ class LiteLLMChat(BaseChatModel):
     def _result(self, response: Any) -> ChatResult:
         if not getattr(response, "choices", None):
             raise MalformedAnswer("the answer holds no choices", model=self.model, status=200)
-        usage = _usage(getattr(response, "usage", None))
+        usage = read_usage(getattr(response, "usage", None))
         generations = []
         for choice in response.choices:
-            message = _message(choice.message, usage)
-            message.response_metadata = _metadata(response, choice)
+            message = read_message(choice.message, usage)
+            message.response_metadata = read_metadata(response, choice)
             generations.append(ChatGeneration(message=message))
             # Usage is of the whole call: on the first generation only, or sums count it n times.
             usage = None
@@ -379,7 +382,7 @@ class _StreamReader:
         for choice in event.choices[:1]:
             if choice.finish_reason and self._notices_cuts and _was_cut(stream):
                 raise StreamInterrupted("the stream ended before the answer did", partial=self.text)
-            message = _delta(choice.delta)
+            message = read_delta(choice.delta)
             self.text += message.text
             # Strings concatenate when chunks are added up, so each stands on one chunk only.
             if not self._named:
@@ -388,9 +391,9 @@ class _StreamReader:
             if choice.finish_reason:
                 message.response_metadata["finish_reason"] = choice.finish_reason
             if getattr(choice, "logprobs", None):
-                message.response_metadata["logprobs"] = _plain(choice.logprobs)
+                message.response_metadata["logprobs"] = read_plain(choice.logprobs)
             yield ChatGenerationChunk(message=message)
-        if usage := _usage(getattr(event, "usage", None)):
+        if usage := read_usage(getattr(event, "usage", None)):
             yield ChatGenerationChunk(message=AIMessageChunk(content="", usage_metadata=usage))
 
 
@@ -399,85 +402,6 @@ def _was_cut(stream: Any) -> bool:
     return not (
         stream.received_finish_reason or getattr(stream, "intermittent_finish_reason", None)
     )
-
-
-def _message(raw: Any, usage: UsageMetadata | None) -> AIMessage:
-    calls, invalid = [], []
-    for call in raw.tool_calls or []:
-        dumped = _plain(call)
-        try:
-            calls.append(parse_tool_call(dumped, return_id=True))
-        except Exception as error:  # the model wrote broken JSON: LangChain has a place for that
-            invalid.append(make_invalid_tool_call(dumped, str(error)))
-    return AIMessage(
-        content=raw.content or "",
-        additional_kwargs=_extras(raw),
-        tool_calls=[c for c in calls if c],
-        invalid_tool_calls=invalid,
-        usage_metadata=usage,
-    )
-
-
-def _delta(raw: Any) -> AIMessageChunk:
-    return AIMessageChunk(
-        content=raw.content or "",
-        additional_kwargs=_extras(raw),
-        tool_call_chunks=[
-            ToolCallChunk(
-                name=call.function.name,
-                args=call.function.arguments,
-                id=call.id,
-                index=call.index,
-                type="tool_call_chunk",
-            )
-            for call in raw.tool_calls or []
-        ],
-    )
-
-
-def _extras(raw: Any) -> dict[str, Any]:
-    names = ("reasoning_content", "refusal")
-    return {n: value for n in names if isinstance(value := getattr(raw, n, None), str) and value}
-
-
-def _metadata(response: Any, choice: Any) -> dict[str, Any]:
-    metadata = {
-        "model_provider": "litellm",
-        "model_name": response.model,
-        "id": response.id,
-        "finish_reason": choice.finish_reason,
-        "system_fingerprint": getattr(response, "system_fingerprint", None),
-        "logprobs": _plain(getattr(choice, "logprobs", None)),
-    }
-    return {name: value for name, value in metadata.items() if value is not None}
-
-
-def _usage(raw: Any) -> UsageMetadata | None:
-    if raw is None:
-        return None
-    prompt, completion = raw.prompt_tokens or 0, raw.completion_tokens or 0
-    usage = UsageMetadata(
-        input_tokens=prompt, output_tokens=completion, total_tokens=raw.total_tokens or 0
-    )
-    read = _details(raw, "prompt_tokens_details", cached_tokens="cache_read", audio_tokens="audio")
-    made = _details(
-        raw, "completion_tokens_details", reasoning_tokens="reasoning", audio_tokens="audio"
-    )
-    if read:
-        usage["input_token_details"] = InputTokenDetails(**read)  # type: ignore[typeddict-item]
-    if made:
-        usage["output_token_details"] = OutputTokenDetails(**made)  # type: ignore[typeddict-item]
-    return usage
-
-
-def _details(raw: Any, of: str, **names: str) -> dict[str, int]:
-    details = getattr(raw, of, None)
-    found = {ours: getattr(details, theirs, None) for theirs, ours in names.items()}
-    return {name: value for name, value in found.items() if isinstance(value, int)}
-
-
-def _plain(value: Any) -> Any:
-    return value.model_dump() if hasattr(value, "model_dump") else value
 
 
 def _tool_choice(choice: str | dict[str, Any] | bool) -> str | dict[str, Any]:

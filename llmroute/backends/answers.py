@@ -1,0 +1,94 @@
+"""LiteLLM's answers as LangChain's messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+from langchain_core.messages.tool import ToolCallChunk
+from langchain_core.output_parsers.openai_tools import make_invalid_tool_call, parse_tool_call
+
+
+def read_message(raw: Any, usage: UsageMetadata | None) -> AIMessage:
+    """A whole answer. Broken tool arguments are kept as invalid calls."""
+    calls, invalid = [], []
+    for call in raw.tool_calls or []:
+        dumped = read_plain(call)
+        try:
+            calls.append(parse_tool_call(dumped, return_id=True))
+        except Exception as error:  # the model wrote broken JSON: LangChain has a place for that
+            invalid.append(make_invalid_tool_call(dumped, str(error)))
+    return AIMessage(
+        content=raw.content or "",
+        additional_kwargs=_extras(raw),
+        tool_calls=[c for c in calls if c],
+        invalid_tool_calls=invalid,
+        usage_metadata=usage,
+    )
+
+
+def read_delta(raw: Any) -> AIMessageChunk:
+    """A piece of a stream."""
+    return AIMessageChunk(
+        content=raw.content or "",
+        additional_kwargs=_extras(raw),
+        tool_call_chunks=[
+            ToolCallChunk(
+                name=call.function.name,
+                args=call.function.arguments,
+                id=call.id,
+                index=call.index,
+                type="tool_call_chunk",
+            )
+            for call in raw.tool_calls or []
+        ],
+    )
+
+
+def _extras(raw: Any) -> dict[str, Any]:
+    names = ("reasoning_content", "refusal")
+    return {n: value for n in names if isinstance(value := getattr(raw, n, None), str) and value}
+
+
+def read_metadata(response: Any, choice: Any) -> dict[str, Any]:
+    """What a response says of itself, as it stands in `response_metadata`."""
+    metadata = {
+        "model_provider": "litellm",
+        "model_name": response.model,
+        "id": response.id,
+        "finish_reason": choice.finish_reason,
+        "system_fingerprint": getattr(response, "system_fingerprint", None),
+        "logprobs": read_plain(getattr(choice, "logprobs", None)),
+    }
+    return {name: value for name, value in metadata.items() if value is not None}
+
+
+def read_usage(raw: Any) -> UsageMetadata | None:
+    """Tokens of a call, in LangChain's terms; None where none were reported."""
+    if raw is None:
+        return None
+    prompt, completion = raw.prompt_tokens or 0, raw.completion_tokens or 0
+    usage = UsageMetadata(
+        input_tokens=prompt, output_tokens=completion, total_tokens=raw.total_tokens or 0
+    )
+    read = _details(raw, "prompt_tokens_details", cached_tokens="cache_read", audio_tokens="audio")
+    made = _details(
+        raw, "completion_tokens_details", reasoning_tokens="reasoning", audio_tokens="audio"
+    )
+    if read:
+        usage["input_token_details"] = InputTokenDetails(**read)  # type: ignore[typeddict-item]
+    if made:
+        usage["output_token_details"] = OutputTokenDetails(**made)  # type: ignore[typeddict-item]
+    return usage
+
+
+def _details(raw: Any, of: str, **names: str) -> dict[str, int]:
+    details = getattr(raw, of, None)
+    found = {ours: getattr(details, theirs, None) for theirs, ours in names.items()}
+    return {name: value for name, value in found.items() if isinstance(value, int)}
+
+
+def read_plain(value: Any) -> Any:
+    """A LiteLLM object as plain dicts and lists."""
+    return value.model_dump() if hasattr(value, "model_dump") else value
