@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -171,17 +170,21 @@ class Decision(_Record):
 
 def known(value: float) -> float | None:
     """A float for a record: NaN, which JSON has not, becomes None."""
-    return None if math.isnan(value) else float(value)
+    return None if math.isnan(value) else value
 
 
-def model_estimates(estimates: Estimates, row: int) -> Mapping[str, ModelEstimate]:
+def model_estimates(estimates: Estimates, row: int) -> dict[str, ModelEstimate]:
     """One prompt's estimates, by model, as they stand in a Decision."""
+    columns = (estimates.quality, estimates.cost, estimates.tokens, estimates.latency)
+    # Plain floats of our own making need no validation, which would cost more than the rest.
     return {
-        name: ModelEstimate(
-            quality=round(float(estimates.quality[row, m]), 6),
-            cost=known(estimates.cost[row, m]),
-            tokens=known(estimates.tokens[row, m]),
-            latency=known(estimates.latency[row, m]),
+        name: ModelEstimate.model_construct(
+            quality=round(quality, 6),
+            cost=known(cost),
+            tokens=known(tokens),
+            latency=known(latency),
         )
-        for m, name in enumerate(estimates.models)
+        for name, quality, cost, tokens, latency in zip(
+            estimates.models, *(column[row].tolist() for column in columns), strict=True
+        )
     }

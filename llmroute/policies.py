@@ -331,11 +331,12 @@ def fallback_order(estimates: Estimates, row: int, allowed: Bools, chosen: int) 
     Stand-ins that are expected to do at least as well come first, cheapest first; then the others,
     best first.
     """
-    quality, cost = estimates.quality[row], comparable_cost(estimates)[row]
-    others = [m for m in np.flatnonzero(allowed[row]) if m != chosen]
+    quality = estimates.quality[row].tolist()
+    cost = comparable_cost(estimates)[row].tolist()
+    others = [m for m, is_allowed in enumerate(allowed[row].tolist()) if is_allowed and m != chosen]
     as_good = sorted((m for m in others if quality[m] >= quality[chosen]), key=lambda m: cost[m])
     weaker = sorted((m for m in others if quality[m] < quality[chosen]), key=lambda m: -quality[m])
-    return [int(chosen), *map(int, as_good), *map(int, weaker)]
+    return [int(chosen), *as_good, *weaker]
 
 
 def _usd(amount: float) -> str:

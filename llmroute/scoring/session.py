@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,8 @@ Floats32 = npt.NDArray[np.float32]
 _INPUTS = {"token_ids": "tensor(int64)", "surface": "tensor(float)"}
 #: Text on which BERT's tokeniser does no more than split and look up: printable ASCII without the
 #: names of its special tokens, and what such text is split into.
-_PLAIN = re.compile(r"(?:[\t\n\r -Z\\-~]|\[(?!(?:CLS|SEP|UNK|PAD|MASK)\]))*")
+_PLAIN = re.compile(r"[\t\n\r -~]*")
+_SPECIAL = re.compile(r"\[(?:CLS|SEP|UNK|PAD|MASK)\]")
 _WORDS = re.compile(r"[a-z0-9]+|[^a-z0-9\s]")
 #: Words kept with their ids, and the longest one kept: enough for a language, some megabytes.
 _WORDS_KEPT, _LONGEST_KEPT = 50_000, 40
@@ -88,15 +90,14 @@ class Session:
         The tokeniser takes each word by itself, so its answer for a word holds wherever the word
         stands; asking it once a word is several times faster than once a text.
         """
-        if _PLAIN.fullmatch(text) is None:
+        if _PLAIN.fullmatch(text) is None or ("[" in text and _SPECIAL.search(text)):
             readable = _readable(text)
             whole: list[int] = self._tokenizer.encode(readable, add_special_tokens=False).ids
             return whole
-        known, ids = self._words, []
-        for word in _WORDS.findall(text.lower()):
-            found = known.get(word)
-            ids += self._learn(word) if found is None else found
-        return ids
+        words = _WORDS.findall(text.lower())
+        known = self._words
+        found = [known.get(word) or self._learn(word) for word in words]
+        return list(chain.from_iterable(found))
 
     def _learn(self, word: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(word, add_special_tokens=False).ids
