@@ -92,21 +92,22 @@ def succeeded(value: Any, ask: Ask, start: float, request: Request) -> Reply:
             return Reply(latency, value, _usage_of(value.leading), error=_empty(ask))
         return Reply(latency, value)
     if value is None and request.schema is not None:
-        return Reply(latency, error=MalformedAnswer("the answer does not fit the schema"))
+        error = MalformedAnswer("the answer does not fit the schema", model=ask.model)
+        return Reply(latency, error=error)
     message = _message_in(value)
     if message is None:
         return Reply(latency, value)
-    error: ProviderError | None = None
+    fault: ProviderError | None = None
     if is_cut(message):
-        error = StreamInterrupted(_CUT, model=ask.model, partial=message.text)
+        fault = StreamInterrupted(_CUT, model=ask.model, partial=message.text)
     elif is_empty(message) and not request.in_tool_loop:
-        error = _empty(ask)
+        fault = _empty(ask)
     return Reply(
         latency,
         value,
         _read_usage(message.usage_metadata),
         message.response_metadata.get("model_name"),
-        error,
+        fault,
     )
 
 

@@ -216,8 +216,7 @@ def _demand(latent: Latent, view: _PoolView) -> Floats:
     How a model differs from its general ability is known only for prompts like those it was
     measured on. So each prompt's further demands are weighted by the probability that it is like
     the sources on which all members were measured; where that is none of them, general ability
-    alone decides. (With a source left out of training it was never worse alone: see the scorer's
-    page in the docs.)
+    alone decides.
     """
     demand = latent.demand.copy()
     demand[:, 1:] *= (latent.source @ view.shared)[:, None]
