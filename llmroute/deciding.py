@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 import warnings
 from collections.abc import Sequence
@@ -73,7 +74,10 @@ def _choose(
     if len(excluded) == len(pool):
         raise NoEligibleModel(excluded)
     allowed = np.array([[name not in excluded for name in pool.names]])
-    strongest = int(np.argmax(np.where(allowed[0], estimates.prior, -np.inf)))
+    prior = estimates.prior.tolist()
+    strongest = max(
+        (m for m, name in enumerate(pool.names) if name not in excluded), key=prior.__getitem__
+    )
     if broken is None or isinstance(policy, Pinned):
         chosen = int(policy.choose(estimates, allowed)[0])
         if not 0 <= chosen < len(pool):
@@ -92,7 +96,7 @@ def _choose(
     if estimates.unfamiliar[0] and broken is None:
         reason += " The prompt is unlike the scorer's training data: priors were used."
     order = fallback_order(estimates, 0, allowed, chosen)
-    return Decision.model_construct(
+    return Decision(
         chosen=pool.names[chosen],
         policy=policy.to_record(),
         reason=reason,
@@ -137,7 +141,7 @@ def _check(estimates: Estimates, prompts: int, pool: ModelPool) -> None:
     """Raise ValueError for estimates that break the contract: NaN would choose at random."""
     if estimates.models != pool.names or estimates.quality.shape != (prompts, len(pool)):
         raise ValueError("estimates of other models or another number of prompts")
-    if not np.isfinite(estimates.quality.sum() + estimates.prompt_tokens.sum()):
+    if not math.isfinite(estimates.quality.sum() + estimates.prompt_tokens.sum()):
         raise ValueError("estimates that are not finite")
 
 

@@ -68,7 +68,7 @@ class Estimates:
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class ModelEstimate(_Record):
@@ -176,9 +176,8 @@ def known(value: float) -> float | None:
 def model_estimates(estimates: Estimates, row: int) -> dict[str, ModelEstimate]:
     """One prompt's estimates, by model, as they stand in a Decision."""
     columns = (estimates.quality, estimates.cost, estimates.tokens, estimates.latency)
-    # Plain floats of our own making need no validation, which would cost more than the rest.
     return {
-        name: ModelEstimate.model_construct(
+        name: ModelEstimate(
             quality=round(quality, 6),
             cost=known(cost),
             tokens=known(tokens),

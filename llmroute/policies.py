@@ -75,7 +75,7 @@ def _cheapest(cost: Floats, quality: Floats, allowed: Bools) -> Choice:
 class Policy(BaseModel, ABC):
     """How a model is chosen from estimates. Subclass it for a rule of your own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     def __init__(self, **settings: Any) -> None:
         with readable_errors(type(self).__name__):
@@ -227,10 +227,11 @@ class CheapestAbove(Policy):
 
     def why(self, estimates: Estimates, row: int, allowed: Bools, chosen: int) -> str:
         """The expected quality against what was asked."""
-        best = np.where(allowed[row], estimates.quality[row], -np.inf).max()
+        quality = estimates.quality[row].tolist()
+        best = max(q for q, may in zip(quality, allowed[row].tolist(), strict=True) if may)
         return (
             f"{estimates.models[chosen]} is the cheapest with at least {self.quality:.0%} of the "
-            f"best expected quality: {estimates.quality[row, chosen]:.3f} against {best:.3f}."
+            f"best expected quality: {quality[chosen]:.3f} against {best:.3f}."
         )
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 _TABLE_FILE = "model_prices_and_context_window_backup.json"
+#: What stands between a key and the object it names.
+_OBJECT = re.compile(r"\s*:\s*(?=\{)")
 _MODES = {"chat", "responses", "completion"}
 
 #: LangChain's name of a provider, as its chat models report it to traces → LiteLLM's.
@@ -68,10 +70,13 @@ def _table_text() -> str:
 def _entry(name: str, provider: str | None = None) -> dict[str, Any]:
     # Model names are keys of the outermost object only, so the first match is the entry. Parsing
     # all 4,000 of them would take more time and memory than the rest of a decision together.
-    found = re.search(rf"{re.escape(json.dumps(name))}\s*:\s*(?=\{{)", _table_text())
-    if found is None:
+    text, key = _table_text(), json.dumps(name)
+    at = text.find(key)
+    while at >= 0 and (start := _OBJECT.match(text, at + len(key))) is None:
+        at = text.find(key, at + 1)  # the name is a value here
+    if at < 0 or start is None:
         return {}
-    entry, _ = json.JSONDecoder().raw_decode(_table_text(), found.end())
+    entry, _ = json.JSONDecoder().raw_decode(text, start.end())
     if provider is not None and entry.get("litellm_provider") != provider:
         return {}
     return _facts(entry) if entry.get("mode") in _MODES else {}

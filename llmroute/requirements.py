@@ -49,6 +49,9 @@ class Needs:
         return None
 
 
+_NOTHING = Needs()
+
+
 def rule_out(
     pool: ModelPool, needs: Needs, text: RoutingText, messages: Sequence[BaseMessage]
 ) -> dict[str, str]:
@@ -61,8 +64,9 @@ def rule_out(
         messages: The messages, for the exact count.
     """
     excluded = {}
+    plain = needs == _NOTHING
     for model in pool:
-        why = needs.unmet_by(model) or _too_long(model, text, messages)
+        why = (None if plain else needs.unmet_by(model)) or _too_long(model, text, messages)
         if why:
             excluded[model.name] = why
     return excluded

@@ -63,6 +63,7 @@ class _PoolView:
 
     names: tuple[str, ...]
     ability: Floats  # (K, M), ready for the product
+    is_general: bool  # only general ability is not zero
     shared: Floats  # (S,) 1 for the training sources that all members were measured on
     sources: tuple[AbilitySource, ...]
     prior: Floats
@@ -181,11 +182,13 @@ class LatentAbilityScorer:
         if view is None:
             known = [self._book.of(model) for model in pool]
             ability = np.stack([one.vector for one in known])
-            if not all(one.is_full for one in known):
+            is_general = not all(one.is_full for one in known)
+            if is_general:
                 ability[:, 1:] = 0.0
             view = _PoolView(
                 names=pool.names,
                 ability=np.ascontiguousarray(ability.T),
+                is_general=is_general,
                 shared=self._shared(known),
                 sources=tuple(a.source for a in known),
                 prior=self.prior_quality(ability),
@@ -218,6 +221,8 @@ def _demand(latent: Latent, view: _PoolView) -> Floats:
     the sources on which all members were measured; where that is none of them, general ability
     alone decides.
     """
+    if view.is_general:
+        return latent.demand  # the abilities beside the general one are zero
     demand = latent.demand.copy()
     demand[:, 1:] *= (latent.source @ view.shared)[:, None]
     return demand

@@ -31,7 +31,8 @@ _INPUTS = {"token_ids": "tensor(int64)", "surface": "tensor(float)"}
 _PLAIN = re.compile(r"[\t\n\r -~]*")
 _SPECIAL = re.compile(r"\[(?:CLS|SEP|UNK|PAD|MASK)\]")
 _WORDS = re.compile(r"[a-z0-9]+|[^a-z0-9\s]")
-#: Words kept with their ids, and the longest one kept: enough for a language, some megabytes.
+#: Words, and words with the marks around them, kept with their ids, and the longest one kept:
+#: enough for a language, some megabytes.
 _WORDS_KEPT, _LONGEST_KEPT = 50_000, 40
 _OUTPUTS = ("demand", "difficulty", "log_tokens", "distance", "source")
 
@@ -85,7 +86,7 @@ class Session:
         return [one.ids for one in encoded]
 
     def _ids(self, text: str) -> list[int]:
-        """Ids of one text. Words of plain text are looked up among those met before.
+        """Ids of one text. What stands between blanks is looked up among what was met before.
 
         The tokeniser takes each word by itself, so its answer for a word holds wherever the word
         stands; asking it once a word is several times faster than once a text.
@@ -94,17 +95,22 @@ class Session:
             readable = _readable(text)
             whole: list[int] = self._tokenizer.encode(readable, add_special_tokens=False).ids
             return whole
-        words = _WORDS.findall(text.lower())
         known = self._words
-        found = [known.get(word) or self._learn(word) for word in words]
+        found = [known.get(part) or self._learn(part) for part in text.lower().split()]
         return list(chain.from_iterable(found))
 
-    def _learn(self, word: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(word, add_special_tokens=False).ids
-        if len(word) <= _LONGEST_KEPT:
+    def _learn(self, part: str) -> list[int]:
+        """Ids of what stands between blanks: a word, with the marks around it."""
+        words = _WORDS.findall(part)
+        ids: list[int]
+        if len(words) > 1:
+            ids = list(chain.from_iterable(self._words.get(w) or self._learn(w) for w in words))
+        else:
+            ids = self._tokenizer.encode(part, add_special_tokens=False).ids
+        if len(part) <= _LONGEST_KEPT:
             if len(self._words) >= _WORDS_KEPT:
                 self._words.clear()
-            self._words[word] = ids
+            self._words[part] = ids
         return ids
 
     def run(self, token_ids: Ints, surface: Floats32) -> GraphOutput:
