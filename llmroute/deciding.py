@@ -105,7 +105,7 @@ def _choose(
         unfamiliar=bool(estimates.unfamiliar[0]),
         strongest=pool.names[strongest],
         ranking=tuple(pool.names[m] for m in order),
-        prompt_tokens=int(estimates.prompt_tokens[0]),
+        prompt_tokens=round(float(estimates.prompt_tokens[0])),
         decision_us=round((time.perf_counter() - start) * 1e6, 1),
         router=estimates.scorer,
         version=__version__,

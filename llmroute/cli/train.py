@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,9 @@ def train(
         return
     console = terminal()
     console.print(_metrics(artifact))
-    console.print(f'Use it: llmroute decide --scorer {artifact.folder} "…"', markup=False)
+    # One line whatever the width, so that it can be pasted.
+    folder = shlex.quote(str(artifact.folder))
+    console.print(f'Use it: llmroute decide --scorer {folder} "…"', markup=False, soft_wrap=True)
 
 
 def _weights(given: tuple[str, ...]) -> dict[str, float]:

@@ -11,13 +11,14 @@ from llmroute.testing import Fault, ScriptedProvider
 from tests.cli.conftest import Run
 from tests.conftest import KEY
 
-pytestmark = pytest.mark.usefixtures("rank_scorer")
 MODELS = ("-m", "openai/small=0.1/0.4", "-m", "openai/big=2/8")
+#: Any quality is enough: the small model is asked first.
+CHEAPEST = ("--quality", "0")
 
 
 @pytest.fixture
 def options(provider: ScriptedProvider) -> tuple[str, ...]:
-    return (*MODELS, "--api-base", provider.base_url)
+    return (*MODELS, *CHEAPEST, "--api-base", provider.base_url)
 
 
 def test_the_answer_goes_to_stdout_and_the_bill_to_stderr(
@@ -40,8 +41,21 @@ def test_json_is_one_object_of_answer_and_record(run: Run, options: tuple[str, .
     assert document["answer"].startswith("stand-in answer from small")
     record = Decision.model_validate(document["record"])
     assert record.answered_by == "openai/small"
-    assert record.cost_usd is not None
-    assert record.cost_usd > 0
+    (call,) = record.calls
+    small = (call.prompt_tokens * 0.1 + call.completion_tokens * 0.4) / 1e6
+    big = (call.prompt_tokens * 2 + call.completion_tokens * 8) / 1e6
+    assert record.cost_usd == pytest.approx(small)
+    assert record.saved_usd == pytest.approx(big - small)
+
+
+def test_where_only_the_best_is_enough_the_best_model_answers_and_nothing_is_saved(
+    run: Run, provider: ScriptedProvider
+) -> None:
+    best = ("--quality", "1", "--api-base", provider.base_url)
+    result = run("ask", "hello", *MODELS, *best)
+    assert result.stdout.startswith("stand-in answer from big to: hello")
+    assert result.stderr.startswith("openai/big · ")
+    assert "saved" not in result.stderr
 
 
 def test_the_bill_names_failed_attempts(

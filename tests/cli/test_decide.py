@@ -3,49 +3,101 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
+from llmroute import CheapestAbove, Model, ModelPool, RouterChain
 from llmroute.decision import Decision
+from llmroute.scoring import load_scorer
 from tests.cli.conftest import Run
 
-pytestmark = pytest.mark.usefixtures("rank_scorer")
 PAIR = ("-m", "cheap=0.1/0.4", "-m", "dear=2/8")
+#: The same two models, for a router made without the command line.
+POOL = ModelPool(
+    [
+        Model("cheap", input_price=0.1, output_price=0.4),
+        Model("dear", input_price=2, output_price=8),
+    ]
+)
+EASY = "Thanks, that was really helpful!"
+HARD = "Find the remainder when the sum of k·k! for k from 1 to 100 is divided by 101."
+#: The bundled router was trained on English.
+UNFAMILIAR = ("空はなぜ青いのですか。", "この文章を三行で要約してください。")
 
 
-def test_the_table_marks_the_chosen_model_and_gives_the_reason(run: Run) -> None:
-    result = run("decide", "hello", *PAIR)
+def decided(run: Run, prompt: str, *options: str, input: str | None = None) -> dict[str, Any]:
+    result = run("decide", prompt, *options, "--json", input=input)
     assert result.exit_code == 0, result.output
-    chosen = next(line for line in result.stdout.splitlines() if "✓ chosen" in line)
-    assert chosen.split()[0] == "cheap"
-    assert "cheap is the cheapest with at least 95%" in result.stdout
+    record: dict[str, Any] = json.loads(result.stdout)
+    return record
+
+
+def row(shown: str, name: str) -> str:
+    """The model's line of the table."""
+    return next(line for line in shown.splitlines() if line.split()[:1] == [name])
+
+
+@pytest.mark.parametrize(
+    ("enough", "chosen", "other"), [(0, "cheap", "dear"), (1, "dear", "cheap")]
+)
+def test_the_table_marks_the_chosen_model_and_gives_the_reason(
+    run: Run, enough: float, chosen: str, other: str
+) -> None:
+    result = run("decide", HARD, *PAIR, "--quality", str(enough))
+    assert result.exit_code == 0, result.output
+    assert "✓ chosen" in row(result.stdout, chosen)
+    assert "✓ chosen" not in row(result.stdout, other)
+    expected = RouterChain(pool=POOL, policy=CheapestAbove(quality=enough)).decide(HARD)
+    assert expected.chosen == chosen
+    assert expected.reason in " ".join(result.stdout.split())
+    for name, known in expected.estimates.items():
+        assert f"{known.quality:.3f}" in row(result.stdout, name)
     assert "µs" in result.stdout
 
 
-def test_a_hard_prompt_goes_to_the_dear_model(run: Run) -> None:
-    assert json.loads(run("decide", "a hard one", *PAIR, "--json").stdout)["chosen"] == "dear"
+def test_an_easy_prompt_goes_to_the_cheap_model_and_a_hard_one_to_the_dear(run: Run) -> None:
+    quality = load_scorer("static").estimate([EASY, HARD], POOL).quality
+    easy, hard = quality[:, 0] / quality[:, 1]  # the cheap model's share of the dear one's
+    assert easy > hard
+    between = ("--quality", str((easy + hard) / 2))
+    assert decided(run, EASY, *PAIR, *between)["chosen"] == "cheap"
+    assert decided(run, HARD, *PAIR, *between)["chosen"] == "dear"
 
 
 def test_json_is_the_decision(run: Run) -> None:
-    record = json.loads(run("decide", "hello", *PAIR, "--json").stdout)
+    record = decided(run, HARD, *PAIR)
     decision = Decision.model_validate(record)
     assert decision.to_json() == record
     assert decision.calls == ()
-    assert set(decision.estimates) == {"cheap", "dear"}
+    expected = RouterChain(pool=POOL).decide(HARD)
+    time = {"decision_us": decision.decision_us}  # the one thing that differs from run to run
+    assert decision == expected.model_copy(update=time)
 
 
-def test_the_default_pool_is_one_providers_three_sizes(run: Run) -> None:
-    record = json.loads(run("decide", "hello", "--json").stdout)
+def test_it_needs_no_option(run: Run) -> None:
+    """The pool is one provider's three sizes, the scorer the one that ships."""
+    record = decided(run, "What is the capital of Australia?")
     assert list(record["estimates"]) == [
         "openai/gpt-4.1-nano",
         "openai/gpt-4.1-mini",
         "openai/gpt-4.1",
     ]
+    assert record["router"].startswith("static ")
+    assert all(0 < known["quality"] < 1 for known in record["estimates"].values())
+
+
+def test_an_unknown_scorer_is_one_clean_message(run: Run) -> None:
+    result = run("decide", "hello", "--scorer", "nosuch")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: no router 'nosuch'")
+    assert "Traceback" not in result.output
 
 
 def test_a_dash_reads_the_prompt_from_stdin(run: Run) -> None:
-    record = json.loads(run("decide", "-", *PAIR, "--json", input="a hard one\n").stdout)
-    assert record["chosen"] == "dear"
+    record = decided(run, "-", *PAIR, input=f"{HARD}\n")
+    expected = RouterChain(pool=POOL).decide(f"{HARD}\n")
+    assert record["estimates"] == expected.to_json()["estimates"]
 
 
 @pytest.mark.parametrize(
@@ -65,13 +117,14 @@ def test_a_dash_reads_the_prompt_from_stdin(run: Run) -> None:
 def test_each_option_is_a_policy(
     run: Run, options: tuple[str, ...], policy: dict[str, object]
 ) -> None:
-    assert json.loads(run("decide", "hello", *PAIR, *options, "--json").stdout)["policy"] == policy
+    assert decided(run, "hello", *PAIR, *options)["policy"] == policy
 
 
 def test_an_excluded_model_says_why(run: Run) -> None:
-    result = run("decide", "a hard one", *PAIR, "--max-cost", "0.0002", columns=120)
-    row = next(line for line in result.stdout.splitlines() if line.strip().startswith("dear"))
-    assert "expected cost" in row
+    too_little = decided(run, HARD, *PAIR)["estimates"]["dear"]["cost"] / 2
+    result = run("decide", HARD, *PAIR, "--max-cost", str(too_little), columns=120)
+    assert "expected cost" in row(result.stdout, "dear")
+    assert "✓ chosen" in row(result.stdout, "cheap")
 
 
 def test_when_no_model_may_be_asked_it_says_why_for_each(run: Run) -> None:
@@ -82,7 +135,18 @@ def test_when_no_model_may_be_asked_it_says_why_for_each(run: Run) -> None:
 
 
 def test_an_unfamiliar_prompt_is_marked(run: Run) -> None:
-    assert "unfamiliar prompt" in run("decide", "odd", *PAIR).stdout
+    shown = run("decide", UNFAMILIAR[0], *PAIR).stdout
+    assert "unfamiliar prompt" in shown
+    assert "expected quality (prior)" in shown
+    familiar = run("decide", HARD, *PAIR).stdout
+    assert "unfamiliar prompt" not in familiar
+    assert "(prior)" not in familiar
+
+
+def test_of_unfamiliar_prompts_only_the_models_standing_is_known(run: Run) -> None:
+    one, other = (decided(run, prompt, *PAIR)["estimates"] for prompt in UNFAMILIAR)
+    for model in ("cheap", "dear"):
+        assert one[model]["quality"] == other[model]["quality"]
 
 
 def test_a_model_without_a_price_is_unknown_and_says_how_to_state_it(run: Run) -> None:
@@ -94,7 +158,9 @@ def test_a_model_without_a_price_is_unknown_and_says_how_to_state_it(run: Run) -
 
 @pytest.mark.parametrize("columns", [80, 120])
 def test_no_line_is_wider_than_the_terminal(run: Run, columns: int) -> None:
-    result = run("decide", "a hard one", "--max-cost", "0.0005", columns=columns)
+    dearest = decided(run, HARD)["estimates"]["openai/gpt-4.1"]["cost"]
+    result = run("decide", HARD, "--max-cost", str(dearest / 2), columns=columns)
+    assert "expected cost" in row(result.stdout, "openai/gpt-4.1")
     assert max(map(len, result.stdout.splitlines())) <= columns
 
 
@@ -127,5 +193,8 @@ def test_an_empty_prompt_is_a_usage_error(run: Run) -> None:
 
 @pytest.mark.parametrize("prices", ["0/0", "0.15/0.60"])
 def test_prices_may_be_stated(run: Run, prices: str) -> None:
-    record = json.loads(run("decide", "hello", "-m", f"ollama/x={prices}", "--json").stdout)
-    assert record["estimates"]["ollama/x"]["cost"] is not None
+    given, taken = map(float, prices.split("/"))
+    record = decided(run, "hello", "-m", f"ollama/x={prices}")
+    known = record["estimates"]["ollama/x"]
+    expected = (record["prompt_tokens"] * given + known["tokens"] * taken) / 1e6
+    assert known["cost"] == pytest.approx(expected)

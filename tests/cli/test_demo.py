@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
+from itertools import takewhile
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from llmroute.cli.app import cli
 from llmroute.cli.demo.prompts import PROMPTS
 from llmroute.cli.demo.standins import LABEL, NOT_A_KEY
-from tests.cli.conftest import Run
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     """The whole first part, with the scorer that ships."""
-    from click.testing import CliRunner
-
-    from llmroute.cli.app import cli
-
     result = CliRunner().invoke(cli, ["demo", "--part", "answers", "--json"])
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
@@ -110,17 +108,53 @@ def test_it_says_that_quality_is_not_measured(document: dict[str, Any]) -> None:
     assert NOT_A_KEY not in json.dumps(document)
 
 
-@pytest.mark.usefixtures("rank_scorer")
-@pytest.mark.parametrize("columns", [80, 120])
-def test_the_tables_fit_the_terminal_and_end_with_the_label(run: Run, columns: int) -> None:
-    result = run("demo", "--part", "answers", columns=columns)
+@pytest.fixture(scope="module", params=[80, 120])
+def page(request: pytest.FixtureRequest) -> tuple[int, str]:
+    """How wide a terminal is, and what the first part looks like on it."""
+    environment = {"COLUMNS": str(request.param)}
+    result = CliRunner(env=environment).invoke(cli, ["demo", "--part", "answers"])
     assert result.exit_code == 0, result.output
-    assert max(map(len, result.stdout.splitlines())) <= columns
-    shown = " ".join(result.stdout.split())
+    assert NOT_A_KEY not in result.output
+    return request.param, result.stdout
+
+
+def test_the_tables_fit_the_terminal_and_end_with_the_label(page: tuple[int, str]) -> None:
+    columns, text = page
+    assert max(map(len, text.splitlines())) <= columns
+    shown = " ".join(text.split())
     assert shown.endswith(LABEL)
-    assert "429 ↻" in shown
-    assert "5xx ↻" in shown
     assert "40 of 40 prompts answered" in shown
     for heading in ("Who answered", "The bill", "always standin-large", "saved by routing"):
         assert heading in shown
-    assert NOT_A_KEY not in result.output
+
+
+def test_each_row_says_who_was_asked_and_what_went_wrong(
+    page: tuple[int, str], records: list[dict[str, Any]]
+) -> None:
+    shown = paths(page[1])
+    assert list(shown) == list(range(1, 41))
+    for path, record in zip(shown.values(), records, strict=True):
+        chosen, answered_by = (
+            record[which].removeprefix("standin-") for which in ("chosen", "answered_by")
+        )
+        expected = {
+            ("ok",): chosen,
+            ("rate_limited", "ok"): f"{chosen} 429 ↻ ok",
+            ("unavailable", "unavailable", "ok"): f"{chosen} 5xx ↻ 5xx → {answered_by}",
+        }
+        assert path == expected[tuple(call["status"] for call in record["calls"])]
+
+
+def paths(text: str) -> dict[int, str]:
+    """Prompt number → who was asked, as the table has it, with folded cells made whole."""
+    lines = iter(text.splitlines())
+    header = next(line for line in lines if line.split()[:1] == ["#"])
+    left, right = header.index("model"), header.index("grounds")
+    next(lines)  # the rule
+    cells: list[tuple[int, list[str]]] = []
+    for line in takewhile(str.strip, lines):
+        number = line[: header.index("kind")].strip()
+        if number:
+            cells.append((int(number), []))
+        cells[-1][1].extend(line[left:right].split())
+    return {number: " ".join(words) for number, words in cells}

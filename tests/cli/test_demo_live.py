@@ -59,7 +59,7 @@ def test_without_a_key_it_says_which_would_do(run: Run, monkeypatch: pytest.Monk
     assert "Without --live the demo needs none" in result.stderr
 
 
-@pytest.mark.usefixtures("rank_scorer", "only_openai")
+@pytest.mark.usefixtures("only_openai")
 class TestWithAKey:
     def test_nothing_is_sent_before_the_user_agrees_to_the_cost(
         self, run: Run, openai: ScriptedProvider
@@ -85,7 +85,8 @@ class TestWithAKey:
         self, run: Run, openai: ScriptedProvider
     ) -> None:
         openai.fail("gpt-4.1-nano", Fault.content_policy())
-        result = run("demo", "--live", "--api-base", openai.base_url, "--yes")
+        cheapest = ("--quality", "0")  # so that the model that refuses is asked
+        result = run("demo", "--live", "--api-base", openai.base_url, "--yes", *cheapest)
         assert result.exit_code == 0, result.output
         assert "no answer" in result.stdout
         assert "39 of 40 prompts answered" in result.stdout
