@@ -9,12 +9,13 @@ BIN    := $(VENV)/bin
 DATA   ?= ../shared/data
 OUT    ?= build/router
 SETS   ?= mmlu_pro routellm zeroeval_math llmrouter_dc
+MEASURED ?= routerbench cascades $(SETS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint train clean
+.PHONY: help demo test lint train benchmarks clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.llmroute-demo ## See the router at work; no key needed
 	$(BIN)/llmroute demo
@@ -30,6 +31,10 @@ lint: $(VENV)/.llmroute-dev ## Check style and types only
 train: $(VENV)/.llmroute-train ## Train the bundled router again: DATA=folder OUT=folder
 	$(BIN)/llmroute train $(addprefix $(DATA)/,$(SETS)) --out $(OUT) --name static --label 2 \
 	  --weight routellm=2
+
+benchmarks: $(VENV)/.llmroute-demo ## Measure on recorded outcomes, write docs/benchmarks.md: DATA=folder
+	$(BIN)/llmroute eval $(foreach set,$(MEASURED),--data $(DATA)/$(set)) --shift \
+	  --markdown docs/benchmarks.md
 
 clean: ## Remove the virtual environment, caches and builds
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,11 +8,12 @@ recorded outcomes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import Self
 
 from llmroute.decision import Bools, Estimates, Floats
 from llmroute.errors import ConfigurationError
@@ -21,6 +22,11 @@ from llmroute.validation import readable_errors
 Choice = npt.NDArray[np.intp]
 
 _A_HAIR_LESS = 1 - 1e-6
+#: The steps in which a knob is swept.
+_HUNDREDTHS = np.linspace(0.0, 1.0, 101)
+#: How far a willingness to pay is swept to either side of the one at which the greatest difference
+#: in quality is worth the greatest difference in cost, and the least such differences.
+_WIDTH, _LEAST_USD, _LEAST_QUALITY = 1e4, 1e-12, 1e-6
 
 
 def comparable_cost(estimates: Estimates) -> Floats:
@@ -73,7 +79,14 @@ def _cheapest(cost: Floats, quality: Floats, allowed: Bools) -> Choice:
 
 
 class Policy(BaseModel, ABC):
-    """How a model is chosen from estimates. Subclass it for a rule of your own."""
+    """How a model is chosen from estimates. Subclass it for a rule of your own.
+
+    Attributes:
+        knob: The setting that trades cost for quality, which an evaluation sweeps; None where there
+            is none.
+    """
+
+    knob: ClassVar[str | None] = None
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -108,6 +121,30 @@ class Policy(BaseModel, ABC):
     def check(self, models: tuple[str, ...]) -> None:
         """Raise ConfigurationError when the policy cannot work with these models."""
 
+    def settings(self, estimates: Estimates) -> Floats:
+        """Values of the knob from one end of what it can do to the other, rising.
+
+        Args:
+            estimates: Prompts that are like those to come.
+
+        Returns:
+            (N,) values; none without a knob.
+        """
+        return np.zeros(0)
+
+    def turned_to(self, value: float) -> Self:
+        """This policy with its knob at another value.
+
+        Args:
+            value: One of `settings`, or between them.
+
+        Raises:
+            ConfigurationError: It has no knob.
+        """
+        if self.knob is None:
+            raise ConfigurationError(f"{type(self).__name__} has no knob to turn.")
+        return self.model_copy(update={self.knob: float(value)})
+
     def to_record(self) -> dict[str, Any]:
         """The policy's name and numbers, as they stand in a Decision."""
         return {"name": type(self).__name__, **self.model_dump(mode="json", exclude_none=True)}
@@ -122,6 +159,8 @@ class Threshold(Policy):
         strong: The strong model's name; by default the one with the better standing.
         weak: The weak model's name; by default the other one of a pool of two.
     """
+
+    knob: ClassVar[str | None] = "threshold"
 
     threshold: float = Field(ge=0, le=1)
     strong: str | None = None
@@ -165,6 +204,11 @@ class Threshold(Policy):
         """The model is not of the pair."""
         return "neither the strong nor the weak model of the threshold"
 
+    def settings(self, estimates: Estimates) -> Floats:
+        """Thresholds that send more and more prompts to the weak model, in steps of 1 %."""
+        scores = win_probability(estimates, *self._pair(estimates))
+        return np.unique(np.concatenate([[0.0], np.quantile(scores, _HUNDREDTHS), [1.0]]))
+
     def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
         """The strong model from the threshold on; the other one where one is ruled out."""
         weak, strong = self._pair(estimates)
@@ -193,7 +237,17 @@ class WillingnessToPay(Policy):
         usd: What one good answer is worth, USD. RouterBench's λ.
     """
 
+    knob: ClassVar[str | None] = "usd"
+
     usd: float = Field(gt=0)
+
+    def settings(self, estimates: Estimates) -> Floats:
+        """Values from "only cost counts" to "only quality counts", evenly on a log scale."""
+        cost, quality = comparable_cost(estimates), estimates.quality
+        dearest = max(float(np.ptp(cost, axis=1).max(initial=0.0)), _LEAST_USD)
+        largest = max(float(np.ptp(quality, axis=1).max(initial=0.0)), _LEAST_QUALITY)
+        middle = dearest / largest
+        return np.geomspace(middle / _WIDTH, middle * _WIDTH, len(_HUNDREDTHS))
 
     def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
         """The greatest net value."""
@@ -217,7 +271,13 @@ class CheapestAbove(Policy):
         quality: The share of the best eligible model's expected quality that is enough, 0..1.
     """
 
+    knob: ClassVar[str | None] = "quality"
+
     quality: float = Field(default=0.95, ge=0, le=1)
+
+    def settings(self, estimates: Estimates) -> Floats:
+        """Shares in steps of 1 %."""
+        return _HUNDREDTHS
 
     def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
         """The cheapest of those that are good enough."""
@@ -245,6 +305,8 @@ class BestWithin(Policy):
         latency: Seconds to the full answer it may be expected to take.
     """
 
+    knob: ClassVar[str | None] = "cost"
+
     cost: float | None = Field(default=None, ge=0)
     latency: float | None = Field(default=None, gt=0)
 
@@ -255,6 +317,11 @@ class BestWithin(Policy):
                 "BestWithin needs a limit: BestWithin(cost=0.002) or BestWithin(latency=3)."
             )
         return self
+
+    def settings(self, estimates: Estimates) -> Floats:
+        """Limits on the cost that let in one more hundredth of the expected costs at each step."""
+        known = estimates.cost[~np.isnan(estimates.cost)]
+        return np.unique(np.quantile(known, _HUNDREDTHS)) if len(known) else np.zeros(0)
 
     def admits(self, estimates: Estimates) -> Bools:
         """The models within the limits. Comparing with NaN is False, so unknown stays in."""

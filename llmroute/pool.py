@@ -318,6 +318,15 @@ class ModelPool(Frozen):
         """The members' names, in order."""
         return tuple(m.name for m in self.models)
 
+    def without_prices(self) -> ModelPool:
+        """The pool with no price known: where calls are counted, known prices of some would weigh.
+
+        Returns:
+            Another pool of the same members.
+        """
+        none = {"input_price": None, "cached_input_price": None, "output_price": None}
+        return ModelPool([model.model_copy(update=none) for model in self])
+
     def __len__(self) -> int:
         return len(self.models)
 

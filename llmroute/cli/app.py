@@ -18,6 +18,7 @@ _COMMANDS = {
     "ask": "llmroute.cli.ask",
     "demo": "llmroute.cli.demo.command",
     "train": "llmroute.cli.train",
+    "eval": "llmroute.cli.eval",
 }
 
 

@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from llmroute.chain import RouterChain
     from llmroute.policies import Policy
-    from llmroute.pool import Model
+    from llmroute.pool import Model, ModelPool
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -181,13 +181,26 @@ def router_from(
             f"--threshold chooses between two models and {len(members)} are given. Give --model "
             "twice, or use --quality for a larger pool."
         )
-    policy = _policy(quality, threshold, willingness, max_cost, max_latency)
+    policy = policy_from(quality, threshold, willingness, max_cost, max_latency)
     from llmroute.chain import RouterChain
-    from llmroute.pool import ModelPool
     from llmroute.scoring import load_scorer
 
-    pool = ModelPool([_model(member, api_base) for member in members])
-    return RouterChain(pool=pool, policy=policy, scorer=load_scorer(scorer))
+    return RouterChain(pool=pool_of(members, api_base), policy=policy, scorer=load_scorer(scorer))
+
+
+def pool_of(members: tuple[Member, ...], api_base: str | None = None) -> ModelPool:
+    """The pool of some members.
+
+    Args:
+        members: The models.
+        api_base: Where all models are served, when not at their providers.
+
+    Raises:
+        ConfigurationError: A pool that cannot work.
+    """
+    from llmroute.pool import ModelPool
+
+    return ModelPool([_model(member, api_base) for member in members])
 
 
 def _model(member: Member, api_base: str | None) -> Model:
@@ -203,13 +216,25 @@ def _model(member: Member, api_base: str | None) -> Model:
     )
 
 
-def _policy(
+def policy_from(
     quality: float | None,
     threshold: float | None,
     willingness: float | None,
     max_cost: float | None,
     max_latency: float | None,
 ) -> Policy:
+    """The policy that the options describe.
+
+    Args:
+        quality: For `CheapestAbove`.
+        threshold: For `Threshold`.
+        willingness: For `WillingnessToPay`.
+        max_cost: For `BestWithin`.
+        max_latency: For `BestWithin`.
+
+    Raises:
+        UsageError: Options that exclude each other.
+    """
     limits = max_cost if max_cost is not None else max_latency
     given = {
         "--quality": quality,

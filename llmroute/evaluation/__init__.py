@@ -6,35 +6,41 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from llmroute.evaluation.evaluating import evaluate as evaluate
     from llmroute.evaluation.metrics import Interval as Interval
     from llmroute.evaluation.outcomes import Outcomes as Outcomes
+    from llmroute.evaluation.outcomes import Samples as Samples
     from llmroute.evaluation.outcomes import default_data as default_data
     from llmroute.evaluation.pools import pool_from_outcomes as pool_from_outcomes
-    from llmroute.evaluation.replay import PoolReplay as PoolReplay
-    from llmroute.evaluation.replay import TwoModelReplay as TwoModelReplay
-    from llmroute.evaluation.replay import replay_pool as replay_pool
-    from llmroute.evaluation.replay import replay_two as replay_two
+    from llmroute.evaluation.replaying import replay as replay
+    from llmroute.evaluation.report import Evaluated as Evaluated
+    from llmroute.evaluation.report import Report as Report
+    from llmroute.evaluation.run import Run as Run
 
 _HOMES = {
+    "Evaluated": "report",
     "Interval": "metrics",
     "Outcomes": "outcomes",
-    "PoolReplay": "replay",
-    "TwoModelReplay": "replay",
+    "Report": "report",
+    "Run": "run",
+    "Samples": "outcomes",
     "default_data": "outcomes",
+    "evaluate": "evaluating",
     "pool_from_outcomes": "pools",
-    "replay_pool": "replay",
-    "replay_two": "replay",
+    "replay": "replaying",
 }
 
 __all__ = [
+    "Evaluated",
     "Interval",
     "Outcomes",
-    "PoolReplay",
-    "TwoModelReplay",
+    "Report",
+    "Run",
+    "Samples",
     "default_data",
+    "evaluate",
     "pool_from_outcomes",
-    "replay_pool",
-    "replay_two",
+    "replay",
 ]
 
 

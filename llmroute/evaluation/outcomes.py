@@ -3,29 +3,110 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from llmroute.errors import ConfigurationError, MissingExtra
+from llmroute.errors import ConfigurationError
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+#: Texts, or None where there is none.
+Texts = npt.NDArray[np.object_]
 Split = Literal["train", "test"]
 
+#: The files of a folder of outcomes.
 PROMPTS, OUTCOMES = "prompts.parquet", "outcomes.parquet"
-_PROMPT_COLUMNS = ("prompt_id", "prompt", "category", "split")
-_OUTCOME_COLUMNS = ("prompt_id", "model", "score")
-#: Columns that hold a call's cost, the measured one before the nominal one.
-_COST_COLUMNS = ("cost_usd", "est_cost_usd")
+
+#: Fields of a number for each prompt and model.
+NUMBERS = (
+    "score",
+    "cost",
+    "prompt_tokens",
+    "completion_tokens",
+    "latency",
+    "confidence",
+    "confidence_cost",
+)
+#: Those of them that lie in 0..1; the others are 0 or more.
+SHARES = ("score", "confidence")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """S generations of models that were asked the same prompt more than once.
+
+    For disagreement: sample a weak model, let its answers vote, escalate where they differ. The
+    generations of one prompt, model and style keep the order in which they were recorded.
+
+    Attributes:
+        models: Names of the models that were sampled. They need not be among the outcomes' models:
+            there, a way of asking can count as a model of its own.
+        styles: Names of the ways they were asked, such as `"cot1"`.
+        prompt: (S,) index of the prompt in the outcomes.
+        model: (S,) index in `models`.
+        style: (S,) index in `styles`.
+        result: (S,) the final answer as text, which is what votes are counted over; None where
+            none could be read off the generation.
+        score: (S,) quality of the answer, 0..1.
+    """
+
+    models: tuple[str, ...]
+    styles: tuple[str, ...]
+    prompt: Ints
+    model: Ints
+    style: Ints
+    result: Texts
+    score: Floats
+
+    def __post_init__(self) -> None:
+        sizes = {
+            name: len(getattr(self, name))
+            for name in ("prompt", "model", "style", "result", "score")
+        }
+        if len(set(sizes.values())) != 1:
+            raise ConfigurationError(
+                "samples need arrays of one length; "
+                + ", ".join(f"{name} has {size}" for name, size in sizes.items())
+                + "."
+            )
+        _check_range("score of samples", self.score, share=True)
+
+    def __len__(self) -> int:
+        return len(self.prompt)
+
+    def select(self, index: Ints, prompts: int) -> Samples:
+        """The samples of some prompts, renumbered.
+
+        Args:
+            index: The prompts that are kept, by their present index, in their new order; one that
+                stands there twice has its samples twice.
+            prompts: How many prompts there are at present.
+        """
+        order = np.argsort(self.prompt, kind="stable")
+        counts = np.bincount(self.prompt, minlength=prompts)
+        starts = np.cumsum(counts) - counts
+        taken = counts[index]
+        # Of each kept prompt: where its samples start, and the count 0, 1, 2, … of each of them.
+        within = np.arange(taken.sum()) - np.repeat(np.cumsum(taken) - taken, taken)
+        rows = order[np.repeat(starts[index], taken) + within]
+        return replace(
+            self,
+            prompt=np.repeat(np.arange(len(index)), taken),
+            model=self.model[rows],
+            style=self.style[rows],
+            result=self.result[rows],
+            score=self.score[rows],
+        )
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """P prompts answered by M models. NaN where a model was not asked.
+    """P prompts answered by M models. NaN where a model was not asked, or a number is not known.
 
     Attributes:
         prompts: The P texts.
@@ -36,7 +117,15 @@ class Outcomes:
         cost: (P, M) USD of the call, or None when no cost is known.
         prompt_tokens: (P, M) input tokens, or None.
         completion_tokens: (P, M) output tokens, or None.
-        source: The folder's name, for reports.
+        latency: (P, M) seconds until the whole answer was there, or None.
+        confidence: (P, M) how sure the model was of its answer, such as the probability of the
+            answer's token, 0..1, or None.
+        confidence_cost: (P, M) further USD that the confidence cost, such as a verification call's;
+            0 where it came with the answer. None where it is not known.
+        responses: (P, M) the answers' texts, None where there is none; None when they were not
+            read.
+        samples: Several generations of some models to each prompt, or None.
+        source: Name of the data, for reports.
     """
 
     prompts: tuple[str, ...]
@@ -47,11 +136,16 @@ class Outcomes:
     cost: Floats | None = None
     prompt_tokens: Floats | None = None
     completion_tokens: Floats | None = None
+    latency: Floats | None = None
+    confidence: Floats | None = None
+    confidence_cost: Floats | None = None
+    responses: Texts | None = None
+    samples: Samples | None = None
     source: str = "outcomes"
 
     def __post_init__(self) -> None:
         shape = (len(self.prompts), len(self.models))
-        for name in ("score", "cost", "prompt_tokens", "completion_tokens"):
+        for name in (*NUMBERS, "responses"):
             array = getattr(self, name)
             if array is not None and array.shape != shape:
                 raise ConfigurationError(
@@ -63,41 +157,46 @@ class Outcomes:
                 f"{shape[0]} prompts need as many ids and categories; {len(self.prompt_ids)} and "
                 f"{len(self.categories)} were given."
             )
-        with np.errstate(invalid="ignore"):
-            outside = (self.score < 0) | (self.score > 1)
-        if outside.any():
-            raise ConfigurationError(
-                f"scores must lie in 0..1; {self.score[outside][0]} was given. Scale them."
-            )
+        for name in NUMBERS:
+            array = getattr(self, name)
+            if array is not None:
+                _check_range(name, array, share=name in SHARES)
 
     def __len__(self) -> int:
         return len(self.prompts)
 
     @classmethod
-    def read(cls, folder: str | Path, split: Split | None = None) -> Outcomes:
-        """Reads a folder of `prompts.parquet` and `outcomes.parquet`.
+    def read(
+        cls,
+        path: str | Path,
+        split: Split | None = None,
+        *,
+        responses: bool = False,
+        samples: bool = False,
+        score_name: str | None = None,
+    ) -> Outcomes:
+        """Reads recorded outcomes of any kind that docs/outcomes.md describes.
 
-        Rows whose split is `exclude` are never returned.
+        A folder of `prompts.parquet` and `outcomes.parquet`; a log of your own as CSV, TSV or
+        JSONL; an export of LangSmith or Langfuse; one of RouterBench's pickles; or a checkout of
+        RouteLLM's repository. Rows whose split is `exclude` are never returned.
 
         Args:
-            folder: The folder.
+            path: The file or folder.
             split: `"train"` or `"test"`; None for both.
+            responses: Also read the answers' texts, which can be most of the file.
+            samples: Also read `samples.parquet` of the folder.
+            score_name: Which feedback score of a trace, or which column of a log, is the quality;
+                needed when a trace has several.
 
         Raises:
-            ConfigurationError: The folder or a column is missing, or no prompt is left.
-            MissingExtra: pyarrow is not installed.
+            ConfigurationError: The data are missing or cannot be used, with the rows at fault; or
+                no prompt is left.
+            MissingExtra: pyarrow is needed and not installed.
         """
-        if split not in ("train", "test", None):
-            raise ConfigurationError(f"split is 'train', 'test' or None; {split!r} was given.")
-        path = Path(folder)
-        prompts = _table(path / PROMPTS, _PROMPT_COLUMNS)
-        wanted = ("train", "test") if split is None else (split,)
-        kept = [i for i, part in enumerate(prompts["split"]) if part in wanted]
-        if not kept:
-            raise ConfigurationError(f"{path / PROMPTS} has no prompt with split {split!r}.")
-        ids = [str(prompts["prompt_id"][i]) for i in kept]
-        rows = _table(path / OUTCOMES, _OUTCOME_COLUMNS)
-        return _assemble(path.name, prompts, kept, ids, rows)
+        from llmroute.evaluation.readers import read
+
+        return read(path, split, responses=responses, samples=samples, score_name=score_name)
 
     def select(self, which: npt.ArrayLike) -> Outcomes:
         """The outcomes of some prompts.
@@ -105,25 +204,24 @@ class Outcomes:
         Args:
             which: P booleans, or indices.
         """
-        index = np.asarray(which)
-        index = np.flatnonzero(index) if index.dtype == bool else index
+        index = np.arange(len(self))[np.asarray(which, dtype=None if np.size(which) else np.intp)]
         places: list[int] = index.tolist()
 
         def pick(values: Sequence[str]) -> tuple[str, ...]:
             return tuple(values[i] for i in places)
 
-        def rows(array: Floats | None) -> Floats | None:
-            return None if array is None else array[index]
-
+        arrays = {
+            name: array[index]
+            for name in (*NUMBERS, "responses")
+            if (array := getattr(self, name)) is not None
+        }
         return replace(
             self,
             prompts=pick(self.prompts),
             prompt_ids=pick(self.prompt_ids),
             categories=pick(self.categories),
-            score=self.score[index],
-            cost=rows(self.cost),
-            prompt_tokens=rows(self.prompt_tokens),
-            completion_tokens=rows(self.completion_tokens),
+            samples=None if self.samples is None else self.samples.select(index, len(self)),
+            **arrays,
         )
 
     def complete(self) -> Outcomes:
@@ -132,6 +230,35 @@ class Outcomes:
         if self.cost is not None:
             known &= ~np.isnan(self.cost).any(axis=1)
         return self.select(known)
+
+    def only(self, models: Sequence[str]) -> Outcomes:
+        """The outcomes of some models, in that order.
+
+        Args:
+            models: Their names.
+
+        Raises:
+            ConfigurationError: One has no outcomes.
+        """
+        missing = [name for name in models if name not in self.models]
+        if missing:
+            raise ConfigurationError(
+                f"{self.source} has no outcomes of {', '.join(map(repr, missing))}; it has "
+                f"{', '.join(map(repr, self.models))}."
+            )
+        columns = [self.models.index(name) for name in models]
+        arrays = {
+            name: array[:, columns]
+            for name in (*NUMBERS, "responses")
+            if (array := getattr(self, name)) is not None
+        }
+        return replace(self, models=tuple(models), **arrays)
+
+    def describe(self) -> str:
+        """What the table holds and what it can carry: sizes, means, holes, warnings."""
+        from llmroute.evaluation.describe import described
+
+        return described(self)
 
 
 def default_data() -> Path | None:
@@ -151,62 +278,12 @@ def default_data() -> Path | None:
     return None
 
 
-def _table(path: Path, needed: Iterable[str]) -> dict[str, list[Any]]:
-    try:
-        import pyarrow
-        import pyarrow.parquet as parquet
-    except ImportError:
-        raise MissingExtra("Reading parquet", "eval") from None
-    if not path.is_file():
-        raise ConfigurationError(
-            f"no file {path}: a folder of outcomes holds {PROMPTS} and {OUTCOMES}."
-        )
-    try:
-        names = set(parquet.read_schema(path).names)
-        missing = [name for name in needed if name not in names]
-        if missing:
-            raise ConfigurationError(
-                f"{path} has no column {', '.join(missing)}; it has {', '.join(sorted(names))}."
-            )
-        optional = {"prompt_tokens", "completion_tokens", *_COST_COLUMNS} & names
-        # Responses can be most of the file, and nothing here reads them.
-        table: dict[str, list[Any]] = parquet.read_table(
-            path, columns=[*needed, *sorted(optional)]
-        ).to_pydict()
-    except (OSError, pyarrow.ArrowException) as fault:
-        raise ConfigurationError(f"{path} cannot be read as parquet: {fault}") from None
-    return table
-
-
-def _assemble(
-    source: str,
-    prompts: Mapping[str, list[Any]],
-    kept: Sequence[int],
-    ids: Sequence[str],
-    rows: Mapping[str, list[Any]],
-) -> Outcomes:
-    place = {prompt_id: i for i, prompt_id in enumerate(ids)}
-    models = sorted(set(rows["model"]))
-    column = {name: i for i, name in enumerate(models)}
-    at = np.array([place.get(str(p), -1) for p in rows["prompt_id"]], dtype=np.int64)
-    of = np.array([column[name] for name in rows["model"]], dtype=np.int64)
-    present = at >= 0
-
-    def grid(name: str) -> Floats:
-        values = np.array(rows[name], dtype=np.float64)  # None becomes NaN
-        table = np.full((len(ids), len(models)), np.nan)
-        table[at[present], of[present]] = values[present]
-        return table
-
-    cost = next((name for name in _COST_COLUMNS if name in rows), None)
-    return Outcomes(
-        prompts=tuple(str(prompts["prompt"][i]) for i in kept),
-        prompt_ids=tuple(ids),
-        categories=tuple(str(prompts["category"][i]) for i in kept),
-        models=tuple(models),
-        score=grid("score"),
-        cost=grid(cost) if cost else None,
-        prompt_tokens=grid("prompt_tokens") if "prompt_tokens" in rows else None,
-        completion_tokens=grid("completion_tokens") if "completion_tokens" in rows else None,
-        source=source,
-    )
+def _check_range(name: str, array: Floats, *, share: bool) -> None:
+    with np.errstate(invalid="ignore"):
+        outside = (array < 0) | (array > (1 if share else np.finfo(np.float64).max))
+    if not outside.any():
+        return
+    found = array[outside][0]
+    if share:
+        raise ConfigurationError(f"{name} must lie in 0..1; {found} was given. Scale it.")
+    raise ConfigurationError(f"{name} must be 0 or more and finite; {found} was given.")

@@ -24,9 +24,12 @@ def pool_from_outcomes(
 ) -> ModelPool:
     """A pool of an outcomes table's models, for replaying choices among them.
 
-    Each model gets the general ability that explains its scores best under the scorer's demands and
-    difficulties, the verbosity and the effective prices that explain its recorded costs best under
-    the scorer's token estimates. Fit it on the train split and replay on the test split.
+    Where the scorer was trained on every one of the models, it has abilities of its own for them.
+    Otherwise each model gets the general ability that explains its scores best under the scorer's
+    demands and difficulties. Each gets the verbosity and the effective prices that explain its recorded costs best under
+    the scorer's token estimates. Where no cost is recorded, no price is known: one that LiteLLM
+    knows of some models only would weigh in as a cost of those. Fit it on the train split and
+    replay on the test split.
 
     Args:
         outcomes: The answers to fit on.
@@ -42,18 +45,23 @@ def pool_from_outcomes(
             "Give 'static' or a folder made by `llmroute train`."
         )
     latent = loaded.latent(outcomes.prompts)
-    return ModelPool([_member(outcomes, m, latent) for m in range(len(outcomes.models))])
+    sources = loaded.ability_source(ModelPool(list(outcomes.models)))
+    known = all(source == "fitted" for source in sources)
+    pool = ModelPool([_member(outcomes, m, latent, known) for m in range(len(outcomes.models))])
+    return pool if outcomes.cost is not None else pool.without_prices()
 
 
-def _member(outcomes: Outcomes, index: int, latent: Latent) -> Model:
+def _member(outcomes: Outcomes, index: int, latent: Latent, known: bool) -> Model:
     name = outcomes.models[index]
     score = outcomes.score[:, index]
     if np.isnan(score).all():
         raise ConfigurationError(
             f"model {name!r} has no answer in {outcomes.source}; drop it or add its outcomes."
         )
-    ability = fit_ability(latent.demand[:, :1], latent.difficulty, score, _PRIOR_PRECISION)
-    numbers: dict[str, float] = {"ability": float(ability[0])}
+    numbers: dict[str, float] = {}
+    if not known:
+        ability = fit_ability(latent.demand[:, :1], latent.difficulty, score, _PRIOR_PRECISION)
+        numbers["ability"] = float(ability[0])
     tokens = latent.tokens
     if outcomes.completion_tokens is not None:
         verbosity = _ratio(outcomes.completion_tokens[:, index], tokens)

@@ -1,295 +1,267 @@
-"""A scorer replayed on recorded outcomes: what its choices would have cost and been worth."""
+"""A router replayed on recorded outcomes: its own code, its calls answered from the records."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
-import numpy.typing as npt
+from langchain_core.messages import AIMessage, HumanMessage
 
+from llmroute import flow
+from llmroute.decision import Bools, Decision, Estimates
+from llmroute.drivers import drive
 from llmroute.errors import ConfigurationError
-from llmroute.evaluation.metrics import (
-    Interval,
-    aiq,
-    apgr_interval,
-    convex_hull,
-    cpt_interval,
-    oracle_choice,
-    percentile_interval,
-    resampling_weights,
-)
 from llmroute.evaluation.outcomes import Outcomes
+from llmroute.evaluation.run import (
+    Floats,
+    Ints,
+    Run,
+    names_to_indices,
+    run_of_choices,
+    spend_of,
+)
+from llmroute.flow import Ask, Reply, Usage
+from llmroute.policies import Policy, win_probability
 from llmroute.pool import ModelPool
-from llmroute.scoring.base import Scorer
+from llmroute.requirements import Needs, rule_out
+from llmroute.routing import Router
+from llmroute.scoring.text import RoutingText
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+#: Prompts decided together: enough to be quick, few enough that their records stay small.
+_TOGETHER = 1024
 
-#: How two qualities become one preference for the strong model.
-Preference = Literal["gain", "failure", "win"]
+Progress = Callable[[str, int, int], None]
 
-_SETTINGS = 65
-_REPLICATES = 500
+
+def replay(router: Router, outcomes: Outcomes) -> Iterator[Decision]:
+    """Each prompt through the router's own code, in order; no model is called.
+
+    What the provider would have answered is read from the records, so the algorithm is the one that
+    runs in production: `decide`, then the flow, then the record with every call.
+
+    Args:
+        router: The router. Its models must be among those of the outcomes.
+        outcomes: P prompts that the router's models answered.
+
+    Yields:
+        P completed decisions.
+
+    Raises:
+        ConfigurationError: A model of the pool has no outcomes.
+        NoEligibleModel: No model can take one of the prompts.
+    """
+    names_to_indices(outcomes, router.pool.names)
+    for start in range(0, len(outcomes), _TOGETHER):
+        prompts = outcomes.prompts[start : start + _TOGETHER]
+        for row, decision in enumerate(router.decide_batch(prompts), start):
+            yield _answered(router, decision, outcomes, row)
+
+
+def _answered(router: Router, decision: Decision, outcomes: Outcomes, row: int) -> Decision:
+    def perform(ask: Ask) -> Reply:
+        return _recorded(outcomes, row, ask)
+
+    answered = drive(flow.answer(decision, router.pool, flow.Retry()), perform)
+    call = flow.call_record(answered.ask, answered.reply, decision, router.pool)
+    return flow.complete(decision, [*answered.calls, call], router.pool)
+
+
+def _recorded(outcomes: Outcomes, row: int, ask: Ask) -> Reply:
+    """The answer that was recorded, as a provider gives it."""
+    column = outcomes.models.index(ask.model)
+
+    def cell(table: Floats | None) -> float | None:
+        value = None if table is None else float(table[row, column])
+        return None if value is None or np.isnan(value) else value
+
+    given, taken = cell(outcomes.prompt_tokens), cell(outcomes.completion_tokens)
+    text = None if outcomes.responses is None else outcomes.responses[row, column]
+    return Reply(
+        latency_s=cell(outcomes.latency) or 0.0,
+        value=AIMessage(text or ""),
+        usage=None if given is None or taken is None else Usage(round(given), round(taken)),
+        answered_by=ask.model,
+    )
 
 
 @dataclass(frozen=True)
-class TwoModelReplay:
-    """A scorer as a router between two models.
+class Replayed:
+    """What a router made of P prompts, in numbers.
 
     Attributes:
-        weak: The weak model.
-        strong: The strong model.
-        preference: How its qualities were turned into a preference.
-        apgr: Average performance gap recovered; random is 0.5.
-        cpt50: Strong-call share that recovers half of the gap.
-        cpt80: Likewise, four fifths.
-        oracle_apgr: APGR of the router that knows the scores.
-        category_apgr: APGR of the router that knows each category's mean gain on these very
-            prompts: what a perfect category label would be worth.
-        weak_quality: Mean score of the weak model.
-        strong_quality: Mean score of the strong model.
-        unfamiliar: Part of the prompts the scorer called unfamiliar.
+        estimates: Its scorer's estimates.
+        allowed: (P, M) which of the pool's models can take each prompt at all.
+        calls: (P, M) how often each of them was called.
+        answered: (P,) which of them gave the answer that was returned.
     """
 
-    weak: str
-    strong: str
-    preference: Preference
-    apgr: Interval
-    cpt50: Interval
-    cpt80: Interval
-    oracle_apgr: float
-    category_apgr: float
-    weak_quality: float
-    strong_quality: float
-    unfamiliar: float
+    estimates: Estimates
+    allowed: Bools
+    calls: Ints
+    answered: Ints
 
 
-@dataclass(frozen=True)
-class PoolReplay:
-    """A scorer as a router among all models of a pool, by willingness to pay.
-
-    Attributes:
-        curve: (N, 2) mean cost in USD and mean quality at each willingness to pay.
-        cost_range: Mean cost of the cheapest and of the dearest single model: the range of AIQ.
-        aiq: AIQ of the scorer.
-        random: AIQ of choosing a model at random, one point.
-        zero: AIQ of the zero router: mixing single models at random.
-        best_single: AIQ of the best single model, one point.
-        oracle: AIQ of the router that knows every score and cost beforehand, over all λ.
-        gain_over_zero: The scorer's AIQ less the zero router's, on the same replicates.
-        closed: Part of the gap from zero router to oracle that the scorer closes.
-        singles: Model name → mean cost and mean quality.
-        unfamiliar: Part of the prompts the scorer called unfamiliar.
-    """
-
-    curve: Floats
-    cost_range: tuple[float, float]
-    aiq: Interval
-    random: Interval
-    zero: Interval
-    best_single: Interval
-    oracle: Interval
-    gain_over_zero: Interval
-    closed: Interval
-    unfamiliar: float
-    singles: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-
-
-def replay_two(
-    pool: ModelPool, scorer: Scorer, outcomes: Outcomes, preference: Preference = "win"
-) -> TwoModelReplay:
-    """APGR and CPT of a scorer between the two models of an outcomes table.
-
-    The strong model is the one with the better mean score. Only its place is taken from the
-    scores; the preferences come from the scorer alone.
+def replayed(router: Router, outcomes: Outcomes, progress: Progress | None = None) -> Replayed:
+    """Every prompt through the router's own code, and what came of it.
 
     Args:
-        pool: A pool that has both models under the names of the table.
-        scorer: The scorer.
-        outcomes: Answers of two models.
-        preference: `"win"`, what the policy `Threshold` goes by, is the probability that only the
-            strong model is right, q(strong)·(1 − q(weak)); `"gain"` is q(strong) − q(weak),
-            `"failure"` 1 − q(weak).
+        router: The router. Its M models are among those of the outcomes.
+        outcomes: P prompts that all models answered.
+        progress: Told how many prompts are replayed.
 
     Raises:
-        ConfigurationError: Not two models, or a model that the pool lacks.
+        ConfigurationError: A model of the pool has no outcomes.
     """
-    if len(outcomes.models) != 2:
-        raise ConfigurationError(
-            f"APGR compares two models; {outcomes.source} has {len(outcomes.models)}."
-        )
-    whole = outcomes.complete()
-    means = whole.score.mean(axis=0)
-    weak, strong = (0, 1) if means[1] >= means[0] else (1, 0)
-    estimates = scorer.estimate(whole.prompts, pool)
-    columns = _columns(estimates.models, whole.models)
-    quality = estimates.quality[:, columns]
-    preferred = preference_for_strong(quality[:, weak], quality[:, strong], preference)
-    low, high = whole.score[:, weak], whole.score[:, strong]
-    return TwoModelReplay(
-        weak=whole.models[weak],
-        strong=whole.models[strong],
-        preference=preference,
-        apgr=apgr_interval(preferred, low, high),
-        cpt50=cpt_interval(preferred, low, high, 0.5),
-        cpt80=cpt_interval(preferred, low, high, 0.8),
-        oracle_apgr=apgr_interval(high - low, low, high, replicates=1).value,
-        category_apgr=apgr_interval(
-            _category_gain(whole.categories, high - low), low, high, replicates=1
-        ).value,
-        weak_quality=float(means[weak]),
-        strong_quality=float(means[strong]),
-        unfamiliar=float(estimates.unfamiliar.mean()),
+    place = {name: m for m, name in enumerate(router.pool.names)}
+    calls = np.zeros((len(outcomes), len(place)), dtype=np.int64)
+    answered = np.zeros(len(outcomes), dtype=np.int64)
+    for row, decision in enumerate(replay(router, outcomes)):
+        for call in decision.calls:
+            calls[row, place[call.model]] += 1
+        answered[row] = place[decision.calls[-1].model]
+        if progress is not None and (row + 1) % _TOGETHER == 0:
+            progress("replaying", row + 1, len(outcomes))
+    return Replayed(
+        estimates=router._load().estimate(outcomes.prompts, router.pool),
+        allowed=allowed_by(router.pool, outcomes),
+        calls=calls,
+        answered=answered,
     )
 
 
-def preference_for_strong(weak: Floats, strong: Floats, preference: Preference) -> Floats:
-    """One number per prompt that ranks prompts for the strong model.
+def router_run(
+    router: Router,
+    outcomes: Outcomes,
+    strong: int,
+    *,
+    name: str = "llmroute",
+    found: Replayed | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """The run of a router: as configured, through its own code; at other settings, its policy's.
 
     Args:
-        weak: (P,) estimated quality of the weak model.
-        strong: (P,) estimated quality of the strong model.
-        preference: See `replay_two`.
-    """
-    if preference == "gain":
-        return strong - weak
-    if preference == "failure":
-        return 1.0 - weak
-    if preference == "win":
-        return strong * (1.0 - weak)
-    raise ConfigurationError(f"preference is 'gain', 'failure' or 'win'; {preference!r} was given.")
-
-
-def replay_pool(pool: ModelPool, scorer: Scorer, outcomes: Outcomes) -> PoolReplay:
-    """Cost and quality of choosing argmax λ·quality − cost among a table's models, over all λ.
-
-    Args:
-        pool: A pool with the table's models and their prices; see `pool_from_outcomes`.
-        scorer: The scorer.
-        outcomes: Answers and costs of at least two models.
+        router: The router. Its models are those of the outcomes.
+        outcomes: P prompts that all models answered.
+        strong: Index of the strongest single model.
+        name: What it is called in a report.
+        found: What it made of the prompts, where that is known already.
+        progress: Told how many prompts are replayed.
 
     Raises:
-        ConfigurationError: No recorded cost, a model without a price, or one the pool lacks.
+        ConfigurationError: A model of the pool has no outcomes.
     """
-    whole = outcomes.complete()
-    if whole.cost is None:
-        raise ConfigurationError(
-            f"{outcomes.source} has no costs; a cost–quality curve needs them. "
-            "For two models use replay_two, which counts calls."
-        )
-    estimates = scorer.estimate(whole.prompts, pool)
-    columns = _columns(estimates.models, whole.models)
-    quality, expected = estimates.quality[:, columns], estimates.cost[:, columns]
-    if np.isnan(expected).any():
-        unpriced = [m for m, c in zip(whole.models, expected.T, strict=True) if np.isnan(c).any()]
-        raise ConfigurationError(
-            f"no price is known for {', '.join(unpriced)}; give input_price and output_price."
-        )
-    return _summary(
-        whole, whole.cost, _choices(quality, expected), float(estimates.unfamiliar.mean())
+    if found is None:
+        found = replayed(router, outcomes, progress)
+    run = swept_run(router, outcomes, found.estimates, found.allowed, strong, name=name)
+    column = names_to_indices(outcomes, router.pool.names)
+    run.score[run.setting] = outcomes.score[np.arange(len(outcomes)), column[found.answered]]
+    run.cost[run.setting] = (found.calls * spend_of(outcomes)[:, column]).sum(axis=1)
+    run.strong[run.setting] = (found.calls[:, column == strong] > 0).any(axis=1)
+    return run
+
+
+def swept_run(
+    router: Router,
+    outcomes: Outcomes,
+    estimates: Estimates,
+    allowed: Bools,
+    strong: int,
+    *,
+    name: str,
+    home: str | None = None,
+) -> Run:
+    """What a router's policy makes of estimates at each setting of its knob.
+
+    Args:
+        router: The router.
+        outcomes: P prompts that all models answered.
+        estimates: Its scorer's estimates of them.
+        allowed: (P, M) which of the pool's models can take each prompt at all.
+        strong: Index of the strongest single model.
+        name: What it is called in a report.
+        home: Name of the run it is compared with; see `Run`.
+
+    Raises:
+        ConfigurationError: A model of the pool has no outcomes, or the policy leaves some prompt
+            without a model.
+    """
+    column = names_to_indices(outcomes, router.pool.names)
+    knob, choices, setting = _sweep(router.policy, estimates, allowed)
+    quality = np.full(outcomes.score.shape, np.nan)
+    quality[:, column] = estimates.quality
+    return run_of_choices(
+        name,
+        outcomes,
+        column[choices],
+        knob,
+        strong=strong,
+        setting=setting,
+        quality=quality,
+        preference=_preference(estimates, column, strong),
+        home=home,
     )
 
 
-def _choices(quality: Floats, cost: Floats) -> Ints:
-    """(N, P) argmax λ·quality − cost at each of N willingnesses to pay."""
-    return np.stack(
-        [np.argmax(pay * quality - cost, axis=1) for pay in _willingness(quality, cost)]
-    )
+def _sweep(policy: Policy, estimates: Estimates, allowed: Bools) -> tuple[Floats, Ints, int]:
+    """The knob's values, (N, P) the model chosen at each, and which value is the policy's own."""
+    own = 0.0 if policy.knob is None else getattr(policy, policy.knob)
+    if own is None:  # a limit that is not set
+        own = np.inf
+    knob, choices = [], []
+    for value in np.unique(np.append(policy.settings(estimates), own)):
+        turned = policy if value == own else policy.turned_to(value)
+        may = turned.admits(estimates) & allowed
+        # At a limit that some prompt cannot keep, the router would refuse it: no setting.
+        if may.any(axis=1).all():
+            knob.append(value)
+            choices.append(turned.choose(estimates, may))
+    if own not in knob:
+        raise ConfigurationError(
+            f"{type(policy).__name__} leaves some prompts without any model; widen its limits, or "
+            "take those prompts out."
+        )
+    return np.array(knob), np.stack(choices), knob.index(own)
 
 
-def _willingness(quality: Floats, cost: Floats) -> Floats:
-    """Values of λ, USD per unit of quality, from "only cost counts" to "only quality counts"."""
-    spread = max(float(np.ptp(cost, axis=1).max()), 1e-12)
-    finest = max(float(np.ptp(quality, axis=1).max()), 1e-6)
-    inner = np.geomspace(spread / finest * 1e-4, spread / finest * 1e4, _SETTINGS - 1)
-    return np.concatenate([[0.0], inner])
+def allowed_by(pool: ModelPool, outcomes: Outcomes) -> Bools:
+    """(P, M) which models can take each prompt at all; context windows may rule one out.
+
+    Args:
+        pool: The M models.
+        outcomes: The P prompts.
+    """
+    allowed = np.ones((len(outcomes), len(pool)), dtype=np.bool_)
+    for row, prompt in enumerate(outcomes.prompts):
+        for name in rule_out(pool, Needs(), RoutingText.of(prompt), [HumanMessage(prompt)]):
+            allowed[row, pool.names.index(name)] = False
+    return allowed
 
 
-def _summary(outcomes: Outcomes, cost: Floats, choices: Ints, unfamiliar: float) -> PoolReplay:
-    prompts = np.arange(len(outcomes))
-    score = outcomes.score
-    # Knowing everything, the last point is the cheapest of the best; the sweep comes as near to it
-    # as its largest λ.
-    oracle = np.vstack([_choices(score, cost), oracle_choice(score, cost)])
-    every = np.vstack([choices, oracle])
-    # (P, settings) columns whose means are points of the picture: the router's settings first,
-    # then the oracle's, then the single models.
-    costs = np.column_stack([*(cost[prompts, chosen] for chosen in every), cost])
-    scores = np.column_stack([*(score[prompts, chosen] for chosen in every), score])
-    counts = len(choices), len(oracle)
-    figures = _figures(costs.mean(axis=0), scores.mean(axis=0), counts)
-    weights = resampling_weights(len(outcomes), _REPLICATES, seed=0) / len(outcomes)
-    replicates = [
-        _figures(c, s, counts) for c, s in zip(weights @ costs, weights @ scores, strict=True)
-    ]
-    intervals = {
-        name: percentile_interval(value, np.array([r[name] for r in replicates]), len(outcomes))
-        for name, value in figures.items()
+def _preference(estimates: Estimates, column: Ints, strong: int) -> Floats | None:
+    if len(column) != 2:
+        return None
+    stronger = int(np.flatnonzero(column == strong)[0])
+    return win_probability(estimates, weak=1 - stronger, strong=stronger)
+
+
+def joined(parts: Sequence[Estimates], order: Ints | None = None) -> Estimates:
+    """Estimates of several groups of prompts as those of all.
+
+    Args:
+        parts: Estimates for the same models.
+        order: (P,) which row of the parts, one after the other, each prompt's is; None for as
+            they are.
+    """
+    rows = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Estimates)
+        if field.name not in ("models", "prior", "scorer")
     }
-    means = np.column_stack([costs.mean(axis=0), scores.mean(axis=0)])
-    singles = means[sum(counts) :]
-    return PoolReplay(
-        curve=means[: counts[0]],
-        cost_range=(float(singles[:, 0].min()), float(singles[:, 0].max())),
-        unfamiliar=unfamiliar,
-        singles={
-            name: (float(c), float(q))
-            for name, (c, q) in zip(outcomes.models, singles, strict=True)
-        },
-        **intervals,
+    return Estimates(
+        models=parts[0].models,
+        prior=np.mean([part.prior for part in parts], axis=0),
+        scorer=parts[0].scorer,
+        **{name: values if order is None else values[order] for name, values in rows.items()},
     )
-
-
-def _figures(cost: Floats, quality: Floats, counts: tuple[int, int]) -> dict[str, float]:
-    """AIQ of each router from mean costs and qualities laid out as `_summary` does."""
-    points = np.column_stack([cost, quality])
-    router, oracle, singles = np.split(points, np.cumsum(counts))
-    low, high = float(singles[:, 0].min()), float(singles[:, 0].max())
-    # Always sending everything to the cheapest model is open to every router.
-    cheapest = singles[np.argmin(singles[:, 0])]
-    random = singles.mean(axis=0)
-    best = singles[np.argmax(singles[:, 1])]
-
-    def area(*rows: Floats) -> float:
-        return aiq(np.vstack([cheapest, *rows]), low, high)
-
-    figures = {
-        "aiq": area(router),
-        "random": area(random),
-        "zero": area(singles),
-        "best_single": area(best),
-        "oracle": area(oracle),
-    }
-    figures["gain_over_zero"] = figures["aiq"] - figures["zero"]
-    figures["closed"] = figures["gain_over_zero"] / (figures["oracle"] - figures["zero"])
-    return figures
-
-
-def _columns(pool: tuple[str, ...], models: tuple[str, ...]) -> list[int]:
-    missing = [name for name in models if name not in pool]
-    if missing:
-        raise ConfigurationError(
-            f"the pool lacks {', '.join(missing)}, which the outcomes have. "
-            "Make the pool from the same folder: ModelPool.from_outcomes."
-        )
-    return [pool.index(name) for name in models]
-
-
-def _category_gain(categories: tuple[str, ...], gain: Floats) -> Floats:
-    names, which = np.unique(np.array(categories), return_inverse=True)
-    totals = np.bincount(which, weights=gain, minlength=len(names))
-    means: Floats = (totals / np.bincount(which, minlength=len(names)))[which]
-    return means
-
-
-__all__ = [
-    "PoolReplay",
-    "Preference",
-    "TwoModelReplay",
-    "convex_hull",
-    "preference_for_strong",
-    "replay_pool",
-    "replay_two",
-]

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError
-from llmroute.evaluation.metrics import (
-    Interval,
-    apgr_interval,
-    percentile_interval,
-    resampling_weights,
-)
+from llmroute.evaluation.metrics import Interval, Resamples, apgr_interval, interval
 from llmroute.evaluation.outcomes import Outcomes
-from llmroute.evaluation.replay import Preference, preference_for_strong
 from llmroute.pool import ModelPool
 from llmroute.scoring.artifact import Artifact, Metric
 from llmroute.scoring.latent import LatentAbilityScorer
@@ -25,7 +19,13 @@ Floats = npt.NDArray[np.float64]
 
 _REPLICATES = 500
 _LEAST = 1e-6
-_PREFERENCES: tuple[Preference, ...] = ("gain", "failure", "win")
+#: How two qualities become one preference for the strong model: what it gains, that the weak one
+#: fails, or both, which is what the policy `Threshold` goes by.
+_PREFERENCES: dict[str, Callable[[Floats, Floats], Floats]] = {
+    "gain": lambda weak, strong: strong - weak,
+    "failure": lambda weak, strong: 1.0 - weak,
+    "win": lambda weak, strong: strong * (1.0 - weak),
+}
 
 
 def test_metrics(
@@ -73,11 +73,11 @@ def _groups(outcomes: Outcomes, left_out: Sequence[str]) -> Iterator[tuple[str, 
         yield outcomes.source, outcomes.select(trained_on)
 
 
-def _apgr(quality: Floats, score: Floats, preference: Preference) -> Interval:
+def _apgr(quality: Floats, score: Floats, preference: str) -> Interval:
     known = ~np.isnan(score).any(axis=1)
     quality, score = quality[known], score[known]
     weak, strong = np.argsort(score.mean(axis=0))
-    preferred = preference_for_strong(quality[:, weak], quality[:, strong], preference)
+    preferred = _PREFERENCES[preference](quality[:, weak], quality[:, strong])
     return apgr_interval(preferred, score[:, weak], score[:, strong], replicates=_REPLICATES)
 
 
@@ -94,15 +94,14 @@ def log_loss(quality: Floats, score: Floats) -> Metric:
     cells = -(target * np.log(quality) + (1 - target) * np.log(1 - quality)) * known
     asked = known.any(axis=1)
     each = cells[asked].sum(axis=1) / known[asked].sum(axis=1)
-    weights = resampling_weights(len(each), _REPLICATES, seed=0)
-    replicates = weights @ each / len(each)
-    return _as_metric(percentile_interval(float(each.mean()), replicates, len(each)))
+    resamples = Resamples([str(row) for row in range(len(each))], _REPLICATES)
+    return _as_metric(interval(resamples.means(each), len(each)))
 
 
-def _as_metric(interval: Interval) -> Metric:
+def _as_metric(figure: Interval) -> Metric:
     return Metric(
-        value=round(interval.value, 5),
-        low=round(interval.low, 5),
-        high=round(interval.high, 5),
-        prompts=interval.prompts,
+        value=round(figure.value, 5),
+        low=round(figure.low, 5),
+        high=round(figure.high, 5),
+        prompts=figure.prompts,
     )

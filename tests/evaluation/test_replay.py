@@ -1,151 +1,124 @@
-from collections.abc import Sequence
-from pathlib import Path
+"""Replaying a router: its own code runs, and the records answer."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from llmroute.decision import Estimates
+from llmroute import (
+    BestWithin,
+    CheapestAbove,
+    ModelPool,
+    RouterChain,
+    Threshold,
+    WillingnessToPay,
+)
+from llmroute.decision import Bools, Estimates
 from llmroute.errors import ConfigurationError
-from llmroute.evaluation import Outcomes, pool_from_outcomes, replay_pool, replay_two
-from llmroute.pool import Model, ModelPool
-from llmroute.scoring import LatentAbilityScorer, RoutingText, load_scorer
+from llmroute.evaluation import replay
+from llmroute.evaluation.replaying import router_run
+from llmroute.evaluation.run import spend_of
+from llmroute.policies import Choice, Policy
+from tests.evaluation.made_up import Told, made_up, pool_of
+
+OUTCOMES = made_up(prompts=60)
+SCORER = Told(OUTCOMES, 0.2 + 0.6 * OUTCOMES.score)
 
 
-class Fixed:
-    """A scorer that says what it is told."""
-
-    name, version = "fixed", "1"
-
-    def __init__(self, models: Sequence[str], quality: np.ndarray, cost: np.ndarray) -> None:
-        self.models, self.quality, self.cost = tuple(models), quality, cost
-
-    def estimate(self, prompts: Sequence[str | RoutingText], pool: ModelPool) -> Estimates:
-        size = len(prompts)
-        return Estimates(
-            models=self.models,
-            quality=self.quality,
-            cost=self.cost,
-            tokens=np.ones_like(self.cost),
-            latency=np.ones_like(self.cost),
-            prompt_tokens=np.ones(size),
-            unfamiliar=np.zeros(size, dtype=bool),
-            prior=self.quality.mean(axis=0),
-            scorer="fixed 1",
-        )
+def router(policy: Policy) -> RouterChain:
+    return RouterChain(pool=pool_of(OUTCOMES), scorer=SCORER, policy=policy)
 
 
-def made_up(models: int = 3, prompts: int = 400, seed: int = 0) -> Outcomes:
-    generator = np.random.default_rng(seed)
-    hard = generator.random((prompts, 1))
-    score = (generator.random((prompts, models)) + np.linspace(0, 0.6, models) > hard).astype(float)
-    cost = np.geomspace(1e-4, 1e-2, models) * generator.uniform(0.5, 1.5, (prompts, 1))
-    return Outcomes(
-        prompts=tuple(f"Question {i}: what is {i} times {i + 1}?" for i in range(prompts)),
-        prompt_ids=tuple(map(str, range(prompts))),
-        categories=tuple("ab"[i % 2] for i in range(prompts)),
-        models=tuple(f"m{i}" for i in range(models)),
-        score=score,
-        cost=cost,
-    )
+POLICIES = [
+    CheapestAbove(quality=0.9),
+    WillingnessToPay(usd=1e-5),
+    Threshold(threshold=0.3, weak="m0", strong="m2"),
+    BestWithin(cost=2.5e-6),
+    BestWithin(latency=10),
+]
 
 
-POOL3 = ModelPool([Model(f"m{i}", input_price=1, output_price=1) for i in range(3)])
+@pytest.mark.parametrize("policy", POLICIES, ids=repr)
+def test_the_record_is_what_the_router_itself_decides(policy: Policy) -> None:
+    chain = router(policy)
+    for prompt, decision in zip(OUTCOMES.prompts, replay(chain, OUTCOMES), strict=True):
+        assert decision.chosen == chain.decide(prompt).chosen
+        assert decision.answered_by == decision.chosen
+        (call,) = decision.calls
+        assert (call.model, call.purpose, call.status) == (decision.chosen, "answer", "ok")
 
 
-def test_a_scorer_that_knows_the_scores_comes_close_to_the_oracle() -> None:
-    o = made_up()
-    assert o.cost is not None
-    found = replay_pool(POOL3, Fixed(o.models, o.score, o.cost), o)
-    assert found.zero.value < found.aiq.value <= found.oracle.value + 1e-9
-    assert found.closed.value > 0.95
-    assert found.curve.shape[1] == 2
-    assert set(found.singles) == set(o.models)
+def test_calls_are_billed_at_the_recorded_tokens() -> None:
+    chain = router(CheapestAbove())
+    decision = next(replay(chain, OUTCOMES))
+    (call,) = decision.calls
+    assert (call.prompt_tokens, call.completion_tokens) == (20, 50)
+    assert decision.cost_usd == pytest.approx(chain.pool[decision.chosen].price(20, 50))
 
 
-def test_a_scorer_that_knows_nothing_is_the_zero_router() -> None:
-    o = made_up()
-    assert o.cost is not None
-    same = np.broadcast_to(o.score.mean(0), o.score.shape)
-    flat = np.broadcast_to(o.cost.mean(0), o.cost.shape)
-    found = replay_pool(POOL3, Fixed(o.models, same, flat), o)
-    assert found.gain_over_zero.value == pytest.approx(0, abs=1e-9)
-    assert found.random.value <= found.zero.value + 1e-9
-    assert found.best_single.value <= found.zero.value + 1e-9
+@pytest.mark.parametrize("policy", POLICIES, ids=repr)
+def test_the_sweep_and_the_router_agree_where_they_meet(policy: Policy) -> None:
+    chain = router(policy)
+    run = router_run(chain, OUTCOMES, strong=2)
+    assert run.setting is not None
+    chosen = [OUTCOMES.models.index(d.chosen) for d in replay(chain, OUTCOMES)]
+    rows = np.arange(len(OUTCOMES))
+    assert run.score[run.setting].tolist() == OUTCOMES.score[rows, chosen].tolist()
+    assert run.cost[run.setting].tolist() == spend_of(OUTCOMES)[rows, chosen].tolist()
+    assert run.strong[run.setting].tolist() == [float(m == 2) for m in chosen]
 
 
-def test_two_models_by_every_preference() -> None:
-    o = made_up(models=2)
-    assert o.cost is not None
-    knowing = Fixed(o.models, 0.1 + 0.8 * o.score, o.cost)
-    pool = ModelPool(["m0", "m1"])
-    found = replay_two(pool, knowing, o, "gain")
-    assert (found.weak, found.strong) == ("m0", "m1")
-    assert found.apgr.value == pytest.approx(found.oracle_apgr)
-    for preference in ("failure", "win"):
-        assert 0.5 < replay_two(pool, knowing, o, preference).apgr.value <= found.oracle_apgr
-    with pytest.raises(ConfigurationError, match="'gain', 'failure' or 'win'"):
-        replay_two(pool, knowing, o, "hope")  # type: ignore[arg-type]
+@pytest.mark.parametrize("policy", POLICIES, ids=repr)
+def test_the_knob_goes_from_one_end_to_the_other(policy: Policy) -> None:
+    run = router_run(router(policy), OUTCOMES, strong=2)
+    assert (np.diff(run.knob) > 0).all()
+    assert run.knob[run.setting] == pytest.approx(getattr(policy, policy.knob or "") or np.inf)
+    spend = run.cost.mean(axis=1)
+    ends = spend[-1] - spend[0]
+    assert ends < 0 if isinstance(policy, Threshold) else ends > 0
 
 
-def test_what_cannot_be_replayed_is_refused() -> None:
-    o = made_up()
-    assert o.cost is not None
-    scorer = Fixed(o.models, o.score, o.cost)
-    with pytest.raises(ConfigurationError, match="two models"):
-        replay_two(POOL3, scorer, o)
-    free = Outcomes(o.prompts, o.prompt_ids, o.categories, o.models, o.score)
-    with pytest.raises(ConfigurationError, match="no costs"):
-        replay_pool(POOL3, scorer, free)
-    with pytest.raises(ConfigurationError, match="m2"):
-        replay_pool(POOL3, Fixed(("m0", "m1", "x"), o.score, o.cost), o)
-    with pytest.raises(ConfigurationError, match="no price"):
-        replay_pool(POOL3, Fixed(o.models, o.score, np.full_like(o.cost, np.nan)), o)
+def test_a_policy_of_ones_own_is_one_point() -> None:
+    class Last(Policy):
+        def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
+            return np.full(len(estimates), 2)
+
+        def why(self, estimates: Estimates, row: int, allowed: Bools, chosen: int) -> str:
+            return "it is the last"
+
+    run = router_run(router(Last()), OUTCOMES, strong=2)
+    assert len(run) == 1
+    assert (run.score[0] == OUTCOMES.score[:, 2]).all()
 
 
-def test_a_pool_from_outcomes_has_their_mean_costs_and_order() -> None:
-    o = made_up(seed=3)
-    assert o.cost is not None
-    pool = pool_from_outcomes(o)
-    scorer = load_scorer("static")
-    estimates = scorer.estimate(o.prompts, pool)
-    np.testing.assert_allclose(estimates.cost.mean(0), o.cost.mean(0), rtol=1e-6)
-    general = [m.ability for m in pool]
-    assert general == sorted(general)  # type: ignore[type-var]
-    assert estimates.quality.mean(0) == pytest.approx(o.score.mean(0), abs=0.1)
+def test_the_pool_may_have_another_order() -> None:
+    turned = RouterChain(pool=ModelPool(list(pool_of(OUTCOMES))[::-1]), scorer=SCORER)
+    straight = router_run(router(CheapestAbove()), OUTCOMES, strong=2)
+    other = router_run(turned, OUTCOMES, strong=2)
+    np.testing.assert_array_equal(straight.score, other.score)
+    np.testing.assert_array_equal(straight.quality, other.quality)
 
 
-def test_a_pool_needs_answers() -> None:
-    o = made_up(models=2, prompts=5)
-    o.score[:, 1] = np.nan
-    with pytest.raises(ConfigurationError, match="m1"):
-        pool_from_outcomes(o)
+def test_a_model_that_cannot_take_a_prompt_is_not_asked_at_any_setting() -> None:
+    small = [
+        m.model_copy(update={"context_window": 5}) if m.name == "m0" else m
+        for m in pool_of(OUTCOMES)
+    ]
+    chain = RouterChain(pool=ModelPool(small), scorer=SCORER)
+    run = router_run(chain, OUTCOMES, strong=2)
+    cheapest = run.cost[0]
+    assert (cheapest == spend_of(OUTCOMES)[:, 1]).all()
 
 
-@pytest.fixture(scope="module")
-def static() -> LatentAbilityScorer:
-    return load_scorer("static")
+def test_a_model_without_outcomes_is_refused() -> None:
+    chain = RouterChain(pool=ModelPool(["m0", "other"]), scorer=SCORER)
+    with pytest.raises(
+        ConfigurationError, match=r"no outcomes of 'other'; it has 'm0', 'm1', 'm2'"
+    ):
+        next(replay(chain, OUTCOMES))
 
 
-def part(data: Path, prefix: str) -> Outcomes:
-    o = Outcomes.read(data / "routellm", "test")
-    return o.select(np.array([c.startswith(prefix) for c in o.categories]))
-
-
-def test_the_bundled_router_on_mmlu(data: Path, static: LatentAbilityScorer) -> None:
-    found = replay_two(ModelPool(list(part(data, "mmlu").models)), static, part(data, "mmlu"))
-    assert found.apgr.value > 0.62
-    assert found.apgr.low > 0.55
-    assert found.unfamiliar < 0.05
-
-
-def test_the_bundled_router_transfers(data: Path, static: LatentAbilityScorer) -> None:
-    for prefix in ("gsm8k", "mt"):
-        o = part(data, prefix)
-        assert replay_two(ModelPool(list(o.models)), static, o, "failure").apgr.value > 0.5
-
-
-def test_the_bundled_router_on_routerbench(data: Path, static: LatentAbilityScorer) -> None:
-    pool = pool_from_outcomes(Outcomes.read(data / "routerbench", "train"), static)
-    found = replay_pool(pool, static, Outcomes.read(data / "routerbench", "test"))
-    assert found.aiq.value > found.random.value
-    assert found.gain_over_zero.value > -0.01
+def test_without_recorded_tokens_the_cost_is_the_estimate() -> None:
+    bare = replace(OUTCOMES, prompt_tokens=None, completion_tokens=None)
+    decision = next(replay(router(CheapestAbove()), bare))
+    assert decision.calls[0].cost_is_estimated

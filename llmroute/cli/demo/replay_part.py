@@ -18,16 +18,11 @@ if TYPE_CHECKING:
 
 #: Characters from which there is room for intervals.
 _WIDE = 110
-#: Folder → what its outcomes cannot tell.
-LIMITS = {
-    "routellm": "Two models of 2023, no costs recorded: spend is the share of strong calls. GSM8K "
-    "and MT-Bench are test only; MT-Bench scores are a judge's, scaled to 0..1.",
-    "routerbench": "A part of RouterBench, models of 2023, at most 90 prompts of most tasks; ARC, "
-    "WinoGrande and MBPP weigh most. Costs are the recorded USD.",
-}
+#: The folders that are replayed.
+FOLDERS = ("routellm", "routerbench")
 _ABSENT = (
     "No recorded outcomes to replay: point to a folder that holds "
-    f"{' and '.join(f'{name}/' for name in LIMITS)} with --data DIR or LLMROUTE_DATA."
+    f"{' and '.join(f'{name}/' for name in FOLDERS)} with --data DIR or LLMROUTE_DATA."
 )
 
 
@@ -45,7 +40,7 @@ def replay_part(data: Path | None, scorer: str, as_json: bool) -> dict[str, Any]
     from llmroute.evaluation import default_data
 
     root = data or default_data()
-    folders = [root / name for name in LIMITS if (root / name).is_dir()] if root else []
+    folders = [root / name for name in FOLDERS if (root / name).is_dir()] if root else []
     if not folders:
         click.echo(_ABSENT, err=as_json)
         return None
@@ -66,6 +61,7 @@ def replay_part(data: Path | None, scorer: str, as_json: bool) -> dict[str, Any]
 
 def _studies(folders: list[Path], scorer: str, as_json: bool) -> list[Study]:
     from llmroute.cli.demo.replay import study
+    from llmroute.evaluation.limits import LIMITS
     from llmroute.scoring import load_scorer
 
     loaded = load_scorer(scorer)

@@ -1,0 +1,159 @@
+"""Several reports as one Markdown page: docs/benchmarks.md is made by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from llmroute.evaluation.metrics import Interval
+from llmroute.evaluation.report import Evaluated, Report
+from llmroute.evaluation.run import Unit
+from llmroute.evaluation.writing import write_whole
+
+#: Figure of a report, its heading, and how it is written.
+_Column = tuple[str, str, Callable[[Interval], str]]
+
+
+def _plain(form: str, scale: float = 1.0) -> Callable[[Interval], str]:
+    return lambda one: f"{scale * one.value:{form}}"
+
+
+def _whole(form: str, scale: float = 1.0) -> Callable[[Interval], str]:
+    def write(one: Interval) -> str:
+        if one.low != one.low:  # measured on the sample only
+            return f"{scale * one.value:{form}}"
+        return f"{scale * one.value:{form}} [{scale * one.low:{form}}, {scale * one.high:{form}}]"
+
+    return write
+
+
+_QUALITY: _Column = ("quality", "quality", _whole(".3f"))
+_AT_COST: _Column = ("quality_at_cost", "quality at llmroute's spend", _whole(".3f"))
+_COLUMNS: dict[Unit, tuple[_Column, ...]] = {
+    "USD": (
+        _QUALITY,
+        _AT_COST,
+        ("cost", "USD per 1000", _plain(".3g", 1000)),
+        ("saved", "bill saved, %", _whole(".0f", 100)),
+        ("over_zero", "over zero router, points", _whole("+.1f", 100)),
+        ("aiq", "AIQ", _whole(".3f")),
+        ("aiq_over_zero", "AIQ over zero router", _whole("+.3f")),
+        ("aiq_routerbench", "AIQ, RouterBench's range", _plain(".3f")),
+        ("perf_gain", "PerfGain, %", _whole("+.1f", 100)),
+        ("cost_save", "CostSave, %", _whole(".0f", 100)),
+        ("cost_at_95", "bill for 95 % of the best, %", _whole(".0f", 100)),
+        ("aiq_drop", "AIQ lost on unseen categories", _whole(".3f")),
+    ),
+    "strong calls": (
+        _QUALITY,
+        _AT_COST,
+        ("strong_share", "strong calls, %", _plain(".0f", 100)),
+        ("apgr", "APGR", _whole(".3f")),
+        ("cpt50", "CPT(50), %", _whole(".1f", 100)),
+        ("cpt80", "CPT(80), %", _whole(".1f", 100)),
+        ("apgr_routellm", "APGR, RouteLLM's bins", _plain(".3f")),
+        ("apgr_drop", "APGR lost on unseen categories", _whole(".3f")),
+    ),
+    "calls": (
+        _QUALITY,
+        ("kept", "of the best single model, %", _whole(".1f", 100)),
+        ("gap_oracle", "gap to the oracle, %", _whole(".1f", 100)),
+    ),
+}
+
+
+def write_page(path: str | Path, reports: Sequence[Report]) -> None:
+    """Write the figures of several reports as a Markdown page, whole or not at all.
+
+    Args:
+        path: The file.
+        reports: What was found on each of the data.
+    """
+    write_whole(path, "\n".join(_page(reports)) + "\n")
+
+
+def _page(reports: Sequence[Report]) -> Iterator[str]:
+    first = reports[0].provenance
+    yield "# Benchmarks"
+    yield ""
+    yield (
+        "Made by a command; do not edit. Every figure is of recorded outcomes; no model was called "
+        "for it. Prices, abilities and all that learns were fitted on the `train` split, "
+        "everything is measured on `test`. In brackets: 95 % intervals, "
+        f"{first.replicates:,} bootstrap replicates over prompts, seed {first.seed}."
+    )
+    yield ""
+    yield f"    {first.command}"
+    yield ""
+    yield (
+        "`llmroute` is the router as it is configured (the default policy unless the command says "
+        "otherwise); figures of a curve, such as AIQ, are over its policy's knob. A router without "
+        "a quality of its own here is measured as a curve only. PerfGain and CostSave take the "
+        "best setting seen on these very prompts, for every router alike, and so flatter all."
+    )
+    yield ""
+    versions = ", ".join(f"{name} {version}" for name, version in first.versions.items())
+    yield f"Versions: {versions}."
+    for report in reports:
+        yield from _section(report)
+
+
+def _section(report: Report) -> Iterator[str]:
+    yield ""
+    yield f"## {report.source}"
+    yield ""
+    yield (
+        f"Prompts: {report.prompts:,}; categories: {len(report.categories)}; models: "
+        f"{len(report.models)}. {report.limits}"
+    ).strip()
+    yield ""
+    yield f"{_sentence(report.provenance.split)}"
+    yield ""
+    everyone = (report.router, *report.baselines.values())
+    columns = [
+        column for column in _COLUMNS[report.unit] if any(column[0] in e.metrics for e in everyone)
+    ]
+    yield from _table(
+        ("router", *(heading for _, heading, _ in columns)),
+        ((_bold(one, report), *_cells(one, columns)) for one in everyone),
+    )
+    auroc = [
+        (name.partition(":")[2], _whole(".3f")(figure))
+        for name, figure in report.metrics.items()
+        if name.startswith("auroc:")
+    ]
+    if auroc:
+        yield ""
+        calibration = " and ".join(
+            f"{label} {_whole('.3f')(report.metrics[name])}"
+            for name, label in (("ece", "ECE"), ("brier", "Brier score"))
+            if name in report.metrics
+        )
+        yield (
+            f"Estimated against observed quality, mean over models: {calibration}. How well "
+            "llmroute's estimate tells a model's good answers from its bad ones:"
+        )
+        yield ""
+        yield from _table(("model", "AUROC"), auroc)
+
+
+def _cells(one: Evaluated, columns: Sequence[_Column]) -> Iterator[str]:
+    for name, _, write in columns:
+        figure = one.metrics.get(name)
+        yield "" if figure is None else write(figure)
+
+
+def _bold(one: Evaluated, report: Report) -> str:
+    name = one.name.replace("|", "\\|")
+    return f"**{name}**" if one is report.router else name
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(headings)} |"
+    yield f"| {' | '.join(['---'] * len(headings))} |"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + "."

@@ -1,0 +1,171 @@
+"""A way to choose, replayed on recorded outcomes at every setting of its knob."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from llmroute.errors import ConfigurationError
+from llmroute.evaluation.outcomes import Outcomes
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+#: What spend is counted in: recorded USD; the share of strong calls, where two models have no
+#: recorded costs; calls, where more than two have none.
+Unit = Literal["USD", "strong calls", "calls"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A way to choose among M models, replayed at N settings on P prompts.
+
+    Attributes:
+        name: What it is called in a report.
+        score: (N, P) score of the answer that was returned, 0..1.
+        cost: (N, P) spend of all its calls, in the recorded outcomes' unit.
+        strong: (N, P) whether the strongest single model was called; an expectation for choices
+            made at random.
+        knob: (N,) the number that was swept, such as a threshold.
+        setting: The row that is the router as it was configured; None where there is only a sweep.
+        quality: (P, M) estimated probability of a good answer, where the router has estimates.
+        preference: (P,) what ranks prompts for the stronger of two models; where it is not given,
+            the difference of the estimates.
+        home: Name of the run of the same router on ground it knows, where this one is on ground it
+            does not: the report says what is lost.
+    """
+
+    name: str
+    score: Floats
+    cost: Floats
+    strong: Floats
+    knob: Floats
+    setting: int | None = None
+    quality: Floats | None = None
+    preference: Floats | None = None
+    home: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.knob)
+
+
+def unit_of(outcomes: Outcomes) -> Unit:
+    """What spend is counted in on these outcomes.
+
+    Args:
+        outcomes: The recorded outcomes.
+    """
+    if outcomes.cost is not None:
+        return "USD"
+    return "strong calls" if len(outcomes.models) == 2 else "calls"
+
+
+def spend_of(outcomes: Outcomes) -> Floats:
+    """(P, M) what a call costs, in the outcomes' unit.
+
+    Args:
+        outcomes: The recorded outcomes.
+    """
+    if outcomes.cost is not None:
+        return outcomes.cost
+    spend = np.ones(outcomes.score.shape)
+    if len(outcomes.models) == 2:
+        spend[:, 1 - strongest(outcomes)] = 0.0
+    return spend
+
+
+def strongest(outcomes: Outcomes) -> int:
+    """Index of the model with the best mean score; of equals, the first.
+
+    Args:
+        outcomes: The recorded outcomes; models nobody asked are passed over.
+    """
+    return int(np.nanargmax(np.nanmean(outcomes.score, axis=0)))
+
+
+def preference_of(run: Run, strong: int) -> Floats | None:
+    """(P,) what ranks prompts for the stronger of two models, or None without estimates.
+
+    Args:
+        run: A run between two models.
+        strong: Index of the stronger one.
+    """
+    if run.preference is not None or run.quality is None:
+        return run.preference
+    gain: Floats = run.quality[:, strong] - run.quality[:, 1 - strong]
+    return gain
+
+
+def run_of_choices(
+    name: str,
+    outcomes: Outcomes,
+    choices: Ints,
+    knob: Floats,
+    *,
+    strong: int,
+    setting: int | None = None,
+    quality: Floats | None = None,
+    preference: Floats | None = None,
+    home: str | None = None,
+) -> Run:
+    """The run of a router that asks one model a prompt.
+
+    Args:
+        name: What it is called in a report.
+        outcomes: P prompts that all M models answered.
+        choices: (N, P) the model asked, at each of N settings.
+        knob: (N,) the settings.
+        strong: Index of the strongest single model.
+        setting: The row that is the router as configured.
+        quality: (P, M) estimates it chose by.
+        preference: (P,) what ranks prompts for the stronger of two models.
+        home: Name of the run it is compared with; see `Run`.
+
+    Raises:
+        ConfigurationError: Choices of another shape, or of models that are not there.
+    """
+    shape = (len(knob), len(outcomes))
+    if choices.shape != shape or (
+        choices.size and not 0 <= choices.min() <= choices.max() < len(outcomes.models)
+    ):
+        raise ConfigurationError(
+            f"{name}: choices need the shape {shape} and values 0..{len(outcomes.models) - 1}; got "
+            f"shape {choices.shape}."
+        )
+    prompts = np.arange(len(outcomes))
+    return Run(
+        name=name,
+        score=outcomes.score[prompts, choices],
+        cost=spend_of(outcomes)[prompts, choices],
+        strong=(choices == strong).astype(np.float64),
+        knob=knob,
+        setting=setting,
+        quality=quality,
+        preference=preference,
+        home=home,
+    )
+
+
+def names_to_indices(outcomes: Outcomes, names: Iterable[str]) -> Ints:
+    """Columns of the outcomes' models.
+
+    Args:
+        outcomes: The recorded outcomes.
+        names: Model names.
+
+    Raises:
+        ConfigurationError: A name that the outcomes lack.
+    """
+    column = {name: m for m, name in enumerate(outcomes.models)}
+    found = list(names)
+    missing = sorted(set(found) - set(column))
+    if missing:
+        raise ConfigurationError(
+            f"{outcomes.source} has no outcomes of {', '.join(map(repr, missing))}; it has "
+            f"{', '.join(map(repr, outcomes.models))}."
+        )
+    return np.array([column[name] for name in found], dtype=np.int64)

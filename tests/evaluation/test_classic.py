@@ -1,0 +1,284 @@
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmroute.errors import ConfigurationError, MissingExtra
+from llmroute.evaluation import baselines, predictors
+from llmroute.evaluation.classic import KNNScorer, MLPScorer, SVMScorer, classic_runs
+from llmroute.evaluation.metrics import aiq
+from llmroute.evaluation.outcomes import Outcomes
+from llmroute.evaluation.predictors import NearestAnswers
+from llmroute.evaluation.vectors import WordFeatures, features_named
+from llmroute.pool import Model, ModelPool
+from llmroute.scoring.base import Scorer
+from llmroute.scoring.text import RoutingText
+
+SCORERS = (KNNScorer, MLPScorer, SVMScorer)
+
+
+class Compass:
+    """Vectors of prompts that are an angle in degrees."""
+
+    def fit(self, texts: Sequence[str]) -> "Compass":
+        return self
+
+    def transform(self, texts: Sequence[str]) -> np.ndarray:
+        angles = np.radians([float(text) for text in texts])
+        return np.column_stack([np.cos(angles), np.sin(angles)]).astype(np.float32)
+
+
+def table(prompts: Sequence[str], score: np.ndarray, cost: np.ndarray | None = None) -> Outcomes:
+    names = tuple(f"q{i}" for i in range(len(prompts)))
+    models = ("small", "large", "huge")[: np.shape(score)[1]]
+    labels = ("all",) * len(prompts)
+    return Outcomes(tuple(prompts), names, labels, models, np.array(score, dtype=float), cost)
+
+
+def arithmetic_and_poems(prompts: int = 120, seed: int = 0) -> Outcomes:
+    """The small model can add and the large one can rhyme."""
+    generator = np.random.default_rng(seed)
+    adds = generator.random(prompts) < 0.5
+    texts = [
+        f"What is {generator.integers(99)} plus {generator.integers(99)}?"
+        if is_sum
+        else f"Write a poem about the {'moon' if generator.random() < 0.5 else 'sea'}, please."
+        for is_sum in adds
+    ]
+    score = np.column_stack([adds, ~adds]).astype(float)
+    return table(texts, score, np.tile([0.01, 0.02], (prompts, 1)))
+
+
+ANGLES = st.lists(st.integers(0, 359), min_size=1, max_size=25)
+
+
+@given(ANGLES, st.integers(1, 30), st.randoms(use_true_random=False))
+def test_neighbours_are_the_nearest_by_cosine(angles: list[int], k: int, random: object) -> None:
+    score = np.array([[random.choice([0, 1, np.nan]), random.choice([0, 0.5, 1])] for _ in angles])
+    score[0] = 1.0
+    asked = [0, 45, 133, 300]
+    outcomes = table([str(a) for a in angles], score)
+    found = KNNScorer.fit(outcomes, k=k, features=Compass()).quality([str(a) for a in asked])
+    for angle, row in zip(asked, found, strict=True):
+        apart = [min(abs(a - angle), 360 - abs(a - angle)) for a in angles]
+        # All that are as near as the k-th count.
+        limit = sorted(apart)[min(k, len(apart)) - 1]
+        near = score[[a <= limit for a in apart]]
+        for m in range(2):
+            known = near[~np.isnan(near[:, m]), m]
+            expected = known.mean() if len(known) else np.nanmean(score[:, m])
+            assert row[m] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("k", [1, 7, 40, 61, 1000])
+def test_many_prompts_are_searched_in_blocks_and_groups_to_the_same_end(
+    k: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(k)
+    vectors, asked = (generator.normal(size=(n, 16)).astype(np.float32) for n in (990, 50))
+    vectors[200:300] = vectors[0]  # a prompt that occurs a hundred times
+    asked[0] = vectors[0]
+    score = generator.random((990, 3))
+    score[generator.random(score.shape) < 0.3] = np.nan
+    monkeypatch.setattr(predictors, "_BLOCK_CELLS", 5000)
+    found = NearestAnswers(vectors, score, k).predict(asked)
+    similarity = asked @ vectors.T
+    for row, alike in enumerate(similarity):
+        near = score[alike >= np.sort(alike)[-min(k, 990)] - 1e-6]
+        known = (~np.isnan(near)).any(axis=0)
+        assert found[row, known] == pytest.approx(np.nanmean(near[:, known], axis=0))
+
+
+def test_cross_fitted_no_prompt_sees_its_own_answers() -> None:
+    generator = np.random.default_rng(0)
+    angles = [str(a) for a in generator.integers(0, 360, 60)]
+    outcomes = table(angles, generator.random((60, 2)), generator.random((60, 2)))
+    (before,) = classic_runs(outcomes, features=Compass(), k=3)
+    for row in range(0, 60, 7):
+        changed = outcomes.score.copy()
+        changed[[a == angles[row] for a in angles]] = 0.5
+        (after,) = classic_runs(replace(outcomes, score=changed), features=Compass(), k=3)
+        assert (after.quality[row] == before.quality[row]).all()
+        assert (after.quality != before.quality).any()
+
+
+def test_with_a_train_table_it_is_the_scorer_that_is_swept() -> None:
+    train, test = arithmetic_and_poems(), arithmetic_and_poems(40, seed=1)
+    for scorer, run in zip(
+        SCORERS, classic_runs(test, train, kinds=("knn", "mlp", "svm")), strict=True
+    ):
+        fitted = scorer.fit(train)
+        assert run.name == fitted.name
+        assert run.quality == pytest.approx(fitted.quality(test.prompts), abs=1e-6)
+        swept = baselines.estimates_run("", test, run.quality, train.cost.mean(axis=0))
+        assert (run.score == swept.score).all()
+
+
+def test_models_are_matched_by_name() -> None:
+    train, test = arithmetic_and_poems(), arithmetic_and_poems(40, seed=1)
+    turned = replace(
+        train, models=train.models[::-1], score=train.score[:, ::-1], cost=train.cost[:, ::-1]
+    )
+    (run,), (same,) = classic_runs(test, train), classic_runs(test, turned)
+    assert (run.score == same.score).all()
+
+
+@pytest.mark.parametrize("scorer", SCORERS)
+def test_it_learns_who_can_do_what(scorer: type) -> None:
+    train, test = arithmetic_and_poems(), arithmetic_and_poems(60, seed=1)
+    quality = scorer.fit(train).quality(test.prompts)
+    assert (quality.argmax(axis=1) == test.score.argmax(axis=1)).all()
+    assert ((quality >= 0) & (quality <= 1)).all()
+
+
+@pytest.mark.parametrize("scorer", SCORERS)
+@pytest.mark.parametrize("part", [0.05, 0.6])
+def test_answers_may_be_missing(scorer: type, part: float) -> None:
+    train, test = arithmetic_and_poems(200), arithmetic_and_poems(60, seed=1)
+    missing = np.random.default_rng(0).random(train.score.shape) < part
+    thinned = replace(train, score=np.where(missing, np.nan, train.score))
+    quality = scorer.fit(thinned).quality(test.prompts)
+    assert (quality.argmax(axis=1) == test.score.argmax(axis=1)).all()
+
+
+@pytest.mark.parametrize("scorer", SCORERS)
+def test_it_keeps_the_contract(scorer: type) -> None:
+    train = arithmetic_and_poems()
+    fitted = scorer.fit(train)
+    pool = ModelPool([Model("large"), Model("small")])
+    prompts = ["What is 2 plus 2?", RoutingText.of("Write a poem about rain."), ""]
+    estimates = fitted.estimate(prompts, pool)
+    assert isinstance(fitted, Scorer)
+    assert estimates.models == ("large", "small")
+    assert estimates.quality.shape == estimates.cost.shape == estimates.tokens.shape == (3, 2)
+    assert estimates.quality[0, 1] > estimates.quality[0, 0]
+    assert estimates.quality[1, 0] > estimates.quality[1, 1]
+    assert estimates.cost == pytest.approx(np.tile([0.02, 0.01], (3, 1)))
+    assert estimates.prior == pytest.approx(train.score.mean(axis=0)[::-1])
+    assert estimates.scorer == f"{scorer.name} {fitted.version}"
+    assert len(fitted.estimate([], pool)) == 0
+
+
+def test_without_recorded_costs_the_pools_prices_count() -> None:
+    train = replace(
+        arithmetic_and_poems(), cost=None, completion_tokens=np.tile([10.0, 50.0], (120, 1))
+    )
+    pool = ModelPool([Model("small", input_price=1, output_price=2), Model("large")])
+    estimates = KNNScorer.fit(train).estimate(["abcd" * 5], pool)
+    assert estimates.cost[0, 0] == pytest.approx((5 * 1 + 10 * 2) / 1e6)
+    assert np.isnan(estimates.cost[0, 1])
+    assert estimates.tokens.tolist() == [[10, 50]]
+
+
+def test_the_version_changes_with_what_was_learned() -> None:
+    train = arithmetic_and_poems()
+    known = {
+        KNNScorer.fit(train).version,
+        KNNScorer.fit(train, k=5).version,
+        KNNScorer.fit(train, seed=1).version,
+        KNNScorer.fit(replace(train, score=1 - train.score)).version,
+        MLPScorer.fit(train).version,
+    }
+    assert len(known) == 5
+    assert KNNScorer.fit(train).version in known
+
+
+def test_vectors_have_length_one_and_hang_on_no_order() -> None:
+    texts = [*arithmetic_and_poems().prompts, "", "  ", "\ud800"]
+    vectors = WordFeatures().fit(texts).transform(texts)
+    turned = WordFeatures().fit(texts[::-1]).transform(texts)
+    lengths = np.linalg.norm(vectors, axis=1)
+    assert lengths[:-3] == pytest.approx(np.ones(len(texts) - 3), abs=1e-5)
+    assert lengths[-3:-1].tolist() == [0, 0]
+    assert vectors == pytest.approx(turned, abs=1e-5)
+
+
+def test_more_words_than_dimensions_are_reduced() -> None:
+    generator = np.random.default_rng(0)
+    texts = [" ".join(f"w{i}" for i in generator.integers(0, 500, 30)) for _ in range(300)]
+    vectors = WordFeatures(20).fit(texts).transform(texts)
+    assert vectors.shape == (300, 20)
+    assert WordFeatures(20).fit(texts).transform([]).shape == (0, 20)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(300), abs=1e-5)
+
+
+def test_faults_say_how_to_mend_them() -> None:
+    train = arithmetic_and_poems()
+    with pytest.raises(ConfigurationError, match=r"no answer of 'gpt'.*knows 'small', 'large'"):
+        KNNScorer.fit(train).estimate(["hi"], ModelPool(["gpt"]))
+    with pytest.raises(ConfigurationError, match="no prompts"):
+        SVMScorer.fit(train.select([]))
+    with pytest.raises(ConfigurationError, match="no answer of 'large'"):
+        MLPScorer.fit(replace(train, score=train.score * [1, np.nan]))
+    with pytest.raises(ConfigurationError, match="1 or more"):
+        KNNScorer.fit(train, k=0)
+    with pytest.raises(ConfigurationError, match="'words' or 'minilm'"):
+        features_named("bert")
+    with pytest.raises(ConfigurationError, match="'knn', 'mlp', 'svm'"):
+        list(classic_runs(train, kinds=("tree",)))
+    with pytest.raises(ConfigurationError, match="fit"):
+        WordFeatures().transform(["hi"])
+
+
+@pytest.mark.parametrize(
+    ("package", "call", "extra"),
+    [
+        ("sklearn", "WordFeatures()", "eval"),
+        ("sklearn", "Network(np.eye(3), np.eye(3))", "eval"),
+        ("sklearn", "SupportVectors(np.eye(3), np.eye(3))", "eval"),
+        ("sentence_transformers", "MiniLMFeatures()", "bench"),
+    ],
+)
+def test_what_is_not_installed_is_named(package: str, call: str, extra: str) -> None:
+    code = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        "import numpy as np\n"
+        "from llmroute.errors import MissingExtra\n"
+        "from llmroute.evaluation.predictors import Network, SupportVectors\n"
+        "from llmroute.evaluation.vectors import MiniLMFeatures, WordFeatures\n"
+        f"try: {call}\n"
+        "except MissingExtra as fault: print(fault.extra)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == extra, done.stderr
+    assert issubclass(MissingExtra, ImportError)
+
+
+def test_importing_it_is_cheap() -> None:
+    code = (
+        "import sys, llmroute.evaluation.classic, llmroute.evaluation.cascading; heavy = "
+        "{'sklearn', 'scipy', 'torch', 'sentence_transformers'} & set(sys.modules); "
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_on_routerbench_words_alone_are_worth_little(data: Path) -> None:
+    train = Outcomes.read(data / "routerbench", "train")
+    test = Outcomes.read(data / "routerbench", "test").complete()
+    singles = np.column_stack([test.cost.mean(axis=0), test.score.mean(axis=0)])
+    low, high = singles[:, 0].min(), singles[:, 0].max()
+
+    def area(points: np.ndarray) -> float:
+        return float(aiq(np.vstack([singles[[singles[:, 0].argmin()]], points]), low, high))
+
+    found = {
+        run.name: area(np.column_stack([run.cost.mean(axis=1), run.score.mean(axis=1)]))
+        for run in [
+            baselines.oracle_sweep(test),
+            baselines.category_prior(test, train),
+            *classic_runs(test, train, kinds=("knn", "mlp")),
+        ]
+    }
+    zero = area(singles)
+    assert zero < found["knn"] < found["oracle"]
+    assert zero < found["mlp"] < found["oracle"]
+    # What the category is worth, no reading of the text adds to.
+    assert zero < found["category"] < found["oracle"]
