@@ -141,3 +141,25 @@ def test_each_kind_of_bad_row_is_named_with_its_line(
 
 def test_a_file_that_is_not_there_is_a_usage_error(run: Run, tmp_path: Path) -> None:
     assert run("eval", "--data", str(tmp_path / "none.csv")).exit_code == 2
+
+
+def test_out_is_a_page_a_document_and_pictures(run: Run, log: Path, tmp_path: Path) -> None:
+    out = tmp_path / "reports" / "mine"
+    result = run("eval", "--data", str(log), *FEW, "--out", str(out))
+    assert result.exit_code == 0, result.output
+    assert f"Written: {out / 'report.html'}" in result.stdout
+    assert json.loads((out / "report.json").read_text())["source"] == "my_log"
+    assert (
+        "<svg" in (out / "report.html").read_text()
+        or "data:image" in (out / "report.html").read_text()
+    )
+    assert {"cost_quality.png", "cost_quality-dark.png"} <= {p.name for p in out.iterdir()}
+    assert not [p.name for p in out.iterdir() if p.name.endswith(".part")]
+
+
+def test_of_several_data_each_has_a_folder(run: Run, log: Path, tmp_path: Path) -> None:
+    other = write_log(tmp_path / "other.csv", 100)
+    out = tmp_path / "reports"
+    run("eval", "--data", str(log), "--data", str(other), *FEW, "--out", str(out))
+    assert (out / "my_log" / "report.html").is_file()
+    assert (out / "other" / "report.html").is_file()
