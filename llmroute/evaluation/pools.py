@@ -26,10 +26,11 @@ def pool_from_outcomes(
 
     Where the scorer was trained on every one of the models, it has abilities of its own for them.
     Otherwise each model gets the general ability that explains its scores best under the scorer's
-    demands and difficulties. Each gets the verbosity and the effective prices that explain its recorded costs best under
-    the scorer's token estimates. Where no cost is recorded, no price is known: one that LiteLLM
-    knows of some models only would weigh in as a cost of those. Fit it on the train split and
-    replay on the test split.
+    demands and difficulties. Each gets the verbosity and the effective prices that explain its
+    recorded costs best under the scorer's token estimates. Where no cost is recorded, no price is
+    known: one that LiteLLM knows of some models only would weigh in as a cost of those.
+
+    Fit it on the train split and replay on the test split.
 
     Args:
         outcomes: The answers to fit on.

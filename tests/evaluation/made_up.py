@@ -34,9 +34,8 @@ def made_up(models: int = 3, prompts: int = 400, seed: int = 0, *, costs: bool =
 
 def pool_of(outcomes: Outcomes) -> ModelPool:
     """The outcomes' models, the later the dearer."""
-    return ModelPool(
-        [Model(name, input_price=1 + m, output_price=1 + m) for m, name in enumerate(outcomes.models)]
-    )
+    prices = enumerate(outcomes.models, start=1)
+    return ModelPool([Model(name, input_price=usd, output_price=usd) for usd, name in prices])
 
 
 class Told:
