@@ -53,15 +53,22 @@ class Estimates:
 
     def row(self, index: int) -> Estimates:
         """The estimates of one prompt, as a table of one row."""
-        one = slice(index, index + 1)
+        return self.rows(slice(index, index + 1))
+
+    def rows(self, some: slice) -> Estimates:
+        """The estimates of some prompts.
+
+        Args:
+            some: Which.
+        """
         return Estimates(
             models=self.models,
-            quality=self.quality[one],
-            cost=self.cost[one],
-            tokens=self.tokens[one],
-            latency=self.latency[one],
-            prompt_tokens=self.prompt_tokens[one],
-            unfamiliar=self.unfamiliar[one],
+            quality=self.quality[some],
+            cost=self.cost[some],
+            tokens=self.tokens[some],
+            latency=self.latency[some],
+            prompt_tokens=self.prompt_tokens[some],
+            unfamiliar=self.unfamiliar[some],
             prior=self.prior,
             scorer=self.scorer,
         )

@@ -93,6 +93,13 @@ def eval(
     from llmroute.evaluation.markdown import write_page
 
     policy = policy_from(quality, threshold, willingness, max_cost, max_latency)
+    if shift and models:
+        raise click.UsageError(
+            "--shift fits the models' abilities anew without some categories; with --model nothing "
+            "is fitted. Leave out one of them."
+        )
+    if out is not None:
+        _prepare(out, data)
     reports = {}
     for path in data:
         with _bar(shown=not as_json) as told:
@@ -153,7 +160,10 @@ def _report(
     router = make(train)
     measured_on = measured_on.only(router.pool.names)
     others = {}
-    if shift and train is not None and _can_shift(router, measured_on):
+    obstacle = _no_shift(router, measured_on, train) if shift else None
+    if obstacle:
+        click.echo(f"No figures under shift for {measured_on.source}: {obstacle}.", err=True)
+    elif shift and train is not None:
         from llmroute.evaluation.shift import unseen_categories
 
         others["llmroute, unseen categories"] = unseen_categories(
@@ -171,6 +181,7 @@ def _report(
         replicates=replicates,
         seed=seed,
         classic=classic,
+        split=_split(split, train, router, measured_on),
         limits=LIMITS.get(measured_on.source, ""),
         command=shlex.join(["llmroute", *sys.argv[1:]]),
         files=[path] if path.is_file() else sorted(path.glob("*.parquet")),
@@ -178,20 +189,40 @@ def _report(
     )
 
 
-def _can_shift(router: RouterChain, outcomes: Outcomes) -> bool:
-    """Whether leaving categories out of the fitting would show anything.
-
-    Not where there is one category, nor where the scorer itself was trained on all of them.
-    """
+def _split(split: str, train: Outcomes | None, router: RouterChain, outcomes: Outcomes) -> str:
+    """What is measured, and what the router was fitted on."""
+    said = f"measured on the {split} split"
+    if train is not None:
+        said += f"; the router's pool is fitted on {len(train):,} prompts of the train split"
     card = getattr(router.scorer, "card", None)
-    home = card is not None and outcomes.source in {source.name for source in card.data}
-    return not home and len(set(outcomes.categories)) > 1
+    if card is not None and outcomes.source in {source.name for source in card.data}:
+        said += f"; its scorer was trained on the train split of {outcomes.source} too"
+    return said
+
+
+def _no_shift(router: RouterChain, outcomes: Outcomes, train: Outcomes | None) -> str | None:
+    """Why leaving categories out of the fitting would show nothing, or None."""
+    if train is None:
+        return "nothing is fitted without train rows"
+    if len(set(outcomes.categories)) < 2:
+        return "it has one category"
+    card = getattr(router.scorer, "card", None)
+    if card is None or not hasattr(card, "abilities"):
+        return "the scorer has no abilities to fit anew"
+    if outcomes.source in {source.name for source in card.data}:
+        return "the scorer itself was trained on all of its categories"
+    return None
 
 
 def _train(read: Callable[[str], Outcomes]) -> Outcomes | None:
     try:
         return read("train")
-    except ConfigurationError:  # a log whose every row is for testing
+    except ConfigurationError:  # all faults of the data were met when the test rows were read
+        click.echo(
+            "Warning: no rows for fitting (split train): abilities and prices are guessed from the "
+            "models' names.",
+            err=True,
+        )
         return None
 
 
@@ -216,6 +247,20 @@ def _maker(
         return RouterChain(pool=pool, policy=policy, scorer=loaded)
 
     return make
+
+
+def _prepare(out: Path, data: tuple[Path, ...]) -> None:
+    """Find out before the work whether its results can be written."""
+    stems = [path.stem for path in data]
+    if len(set(stems)) < len(stems):
+        raise click.UsageError(
+            "two of the --data have the same name, so their reports would be one folder. Rename "
+            "one, or run them apart."
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise click.ClickException(f"{out} cannot be made: {fault.strerror}.") from None
 
 
 def _write(report: Report, folder: Path) -> None:

@@ -81,6 +81,7 @@ def random_choice(outcomes: Outcomes) -> Run:
         cost=spend_of(outcomes).mean(axis=1).reshape(shape),
         strong=np.full(shape, 1 / len(outcomes.models)),
         knob=np.zeros(1),
+        preference=np.zeros(len(outcomes)) if len(outcomes.models) == 2 else None,
     )
 
 

@@ -89,6 +89,7 @@ def cascade(
         cost=paid[prompts, last],
         strong=np.where(last >= strong, reached[:, strong], 0.0),
         knob=knob,
+        simulated=True,
     )
 
 

@@ -51,6 +51,7 @@ def evaluate(
     seed: int = 0,
     classic: bool = True,
     others: Mapping[str, Router | Chooser | Sequence[str] | Run] | None = None,
+    split: str = "",
     limits: str = "",
     command: str = "",
     files: Iterable[str | Path] = (),
@@ -74,6 +75,8 @@ def evaluate(
         seed: Seed of the bootstrap and of the baselines that draw.
         classic: Whether RouterBench's kNN, MLP and SVM routers and its cascades are measured too.
         others: Further routers to compare, by name.
+        split: Which part of the data this is, and what the router was fitted on, for the report:
+            that is not seen here.
         limits: What these outcomes cannot tell, for the report.
         command: How this evaluation is run again, for the report.
         files: Files the outcomes were read from; their hashes go into the report.
@@ -100,7 +103,12 @@ def evaluate(
     steps = _runs(whole, learned_from, strong, seed, classic, compared, told)
     for run in steps:
         told(f"measuring {run.name}", len(everyone), len(everyone) + 1)
-        everyone.setdefault(run.name, measured(ground, run))
+        if run.name in everyone:
+            raise ConfigurationError(
+                f"two ways to choose are called {run.name!r}: models, baselines and routers stand "
+                "in one table. Give the router, or the model in the outcomes, another name."
+            )
+        everyone[run.name] = measured(ground, run)
     found = evaluated(ground, everyone, _spend(everyone[name]))
     singles = ground.singles[0]
     return Report(
@@ -114,6 +122,7 @@ def evaluate(
             model: (float(cost), float(quality))
             for model, (cost, quality) in zip(whole.models, singles, strict=True)
         },
+        strongest=whole.models[strong],
         hull=convex_hull(singles),
         categories={
             category: whole.categories.count(category) for category in sorted(set(whole.categories))
@@ -129,7 +138,7 @@ def evaluate(
             command=command,
             data=dict(_hashes(files, whole)),
             versions=dict(_versions()),
-            split=_split(learned_from),
+            split=_split(split, whole, learned_from),
             replicates=replicates,
             seed=seed,
             made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -201,10 +210,10 @@ def _runs(
 
 
 def _best_setting(run: Run) -> Run:
-    """The run with the cheapest of its best settings as its own."""
+    """The oracle's run with the cheapest of its best settings as its own."""
     score, cost = run.score.mean(axis=1), run.cost.mean(axis=1)
     best = np.lexsort((cost, -score.round(12)))[0]
-    return replace(run, setting=int(best))
+    return replace(run, setting=int(best), simulated=True)
 
 
 def _spend(one: Measured) -> Floats:
@@ -213,13 +222,22 @@ def _spend(one: Measured) -> Floats:
     return spend
 
 
-def _split(train: Outcomes | None) -> str:
-    learned = (
-        "baselines that learn are cross-fitted in 5 folds on the same prompts"
-        if train is None
-        else f"baselines that learn are fitted on {len(train):,} other prompts (train)"
-    )
-    return f"measured on prompts the figures were not fitted on; {learned}"
+def _split(stated: str, outcomes: Outcomes, train: Outcomes | None) -> str:
+    """What was measured on and fitted on what, as far as it is known."""
+    if train is None:
+        learned = "baselines that learn are cross-fitted in 5 folds on the same prompts"
+    else:
+        both = len(set(train.prompts) & set(outcomes.prompts))
+        learned = f"baselines that learn are fitted on {len(train):,} prompts, " + (
+            f"of which {both:,} are measured on too" if both else "none of which is measured on"
+        )
+        if both:
+            warnings.warn(
+                f"{both:,} prompts stand in train and in what is measured: figures of what learned "
+                "from them are too good. Give other prompts as train.",
+                stacklevel=3,
+            )
+    return f"{stated}; {learned}" if stated else learned
 
 
 def _hashes(files: Iterable[str | Path], outcomes: Outcomes) -> Iterator[tuple[str, str]]:
@@ -230,7 +248,8 @@ def _hashes(files: Iterable[str | Path], outcomes: Outcomes) -> Iterator[tuple[s
                 digest.update(block)
         yield Path(file).name, digest.hexdigest()
     # What was measured on, whatever it was read from.
-    digest = hashlib.sha256("\0".join((*outcomes.models, *outcomes.prompt_ids)).encode())
+    names = "\0".join((*outcomes.models, *outcomes.prompt_ids))
+    digest = hashlib.sha256(names.encode("utf-8", "surrogatepass"))
     digest.update(np.ascontiguousarray(outcomes.score).tobytes())
     if outcomes.cost is not None:
         digest.update(np.ascontiguousarray(outcomes.cost).tobytes())

@@ -67,8 +67,8 @@ GLOSSARY: dict[str, str] = {
     ),
     "aiq": (
         "Average improvement in quality: area under the non-decreasing convex hull of the "
-        "settings, over the spend of the cheapest to that of the dearest single model, divided by "
-        "this range (arXiv 2403.12031, with our range)."
+        "settings and of always asking the cheapest model, over the spend of the cheapest to that "
+        "of the dearest single model, divided by this range (arXiv 2403.12031, with our range)."
     ),
     "aiq_over_zero": "AIQ less that of the zero router.",
     "aiq_closed": (

@@ -15,16 +15,21 @@ _Column = tuple[str, str, Callable[[Interval], str]]
 
 
 def _plain(form: str, scale: float = 1.0) -> Callable[[Interval], str]:
-    return lambda one: f"{scale * one.value:{form}}"
+    return lambda one: _number(scale * one.value, form)
 
 
 def _whole(form: str, scale: float = 1.0) -> Callable[[Interval], str]:
     def write(one: Interval) -> str:
-        if one.low != one.low:  # measured on the sample only
-            return f"{scale * one.value:{form}}"
-        return f"{scale * one.value:{form}} [{scale * one.low:{form}}, {scale * one.high:{form}}]"
+        value, low, high = (_number(scale * part, form) for part in (one.value, one.low, one.high))
+        # A figure may have no interval: it is of the sample only, or often has no meaning.
+        return value if one.low != one.low else f"{value} [{low}, {high}]"
 
     return write
+
+
+def _number(value: float, form: str) -> str:
+    text = f"{value:{form}}"
+    return text.replace("-", "") if not text.strip("-0.") else text  # no minus zero
 
 
 _QUALITY: _Column = ("quality", "quality", _whole(".3f"))
@@ -38,7 +43,7 @@ _COLUMNS: dict[Unit, tuple[_Column, ...]] = {
         ("over_zero", "over zero router, points", _whole("+.1f", 100)),
         ("aiq", "AIQ", _whole(".3f")),
         ("aiq_over_zero", "AIQ over zero router", _whole("+.3f")),
-        ("aiq_routerbench", "AIQ, RouterBench's range", _plain(".3f")),
+        ("aiq_routerbench", "AIQ, RouterBench's range", _whole(".3f")),
         ("perf_gain", "PerfGain, %", _whole("+.1f", 100)),
         ("cost_save", "CostSave, %", _whole(".0f", 100)),
         ("cost_at_95", "bill for 95 % of the best, %", _whole(".0f", 100)),
@@ -78,8 +83,7 @@ def _page(reports: Sequence[Report]) -> Iterator[str]:
     yield ""
     yield (
         "Made by a command; do not edit. Every figure is of recorded outcomes; no model was called "
-        "for it. Prices, abilities and all that learns were fitted on the `train` split, "
-        "everything is measured on `test`. In brackets: 95 % intervals, "
+        "for it. In brackets: 95 % intervals, "
         f"{first.replicates:,} bootstrap replicates over prompts, seed {first.seed}."
     )
     yield ""
@@ -87,7 +91,9 @@ def _page(reports: Sequence[Report]) -> Iterator[str]:
     yield ""
     yield (
         "`llmroute` is the router as it is configured (the default policy unless the command says "
-        "otherwise); figures of a curve, such as AIQ, are over its policy's knob. A router without "
+        "otherwise); AIQ and other figures of a curve are over its policy's knob, APGR and CPT "
+        "over a threshold on the probability that only the strong model is right. AIQ has always "
+        "asking the cheapest model among every router's settings. A router without "
         "a quality of its own here is measured as a curve only. PerfGain and CostSave take the "
         "best setting seen on these very prompts, for every router alike, and so flatter all."
     )

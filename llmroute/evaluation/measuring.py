@@ -85,6 +85,7 @@ class Measured:
         knob: (N,) the settings.
         setting: The one that is the router as configured, or None.
         home: Name of the run it is compared with, or None.
+        simulated: It is no company to compare with.
         own: Figures that need more than means.
         categories: (C, N) mean quality in each category.
     """
@@ -95,6 +96,7 @@ class Measured:
     knob: Floats
     setting: int | None
     home: str | None
+    simulated: bool
     own: Mapping[str, Floats]
     categories: Floats
 
@@ -123,6 +125,7 @@ def measured(ground: Ground, run: Run) -> Measured:
         knob=run.knob,
         setting=run.setting,
         home=run.home,
+        simulated=run.simulated,
         own=dict(_own_figures(ground, run)),
         categories=_by_category(ground.outcomes.categories, run.score),
     )
@@ -136,8 +139,8 @@ def evaluated(
     Args:
         ground: What they are measured against.
         everyone: All runs by name, `oracle` among them. Figures that hang on the company, such as
-            the distance to the common frontier, are taken among these without the oracle, which
-            is no router that one could have.
+            the distance to the common frontier, are taken among these without the oracle and the
+            cascades with a simulated judge, which are no routers that one could have.
         spend: (R+1,) mean spend at which runs that are a sweep without a setting of their own are
             shown: the router's.
     """
@@ -149,7 +152,7 @@ class _Company:
     """What figures that compare need to know of the other runs."""
 
     def __init__(self, ground: Ground, everyone: Mapping[str, Measured], spend: Floats) -> None:
-        routers = [one.points for name, one in everyone.items() if name != "oracle"]
+        routers = [one.points for one in everyone.values() if not one.simulated]
         oracle = everyone["oracle"].points
         self.points: Floats = np.concatenate(routers, axis=1)
         self.dearest: Floats = np.max([convex_hull(p)[:, -1, 0] for p in routers], axis=0)
@@ -260,7 +263,9 @@ def _own_figures(ground: Ground, run: Run) -> Iterator[tuple[str, Floats]]:
 
 def _by_category(categories: tuple[str, ...], score: Floats) -> Floats:
     """(C, N) mean of (N, P) scores in each category, by name."""
-    names, which = np.unique(np.array(categories), return_inverse=True)
+    names = sorted(set(categories))
+    place = {name: number for number, name in enumerate(names)}
+    which = np.array([place[category] for category in categories])
     member: Floats = np.zeros((len(which), len(names)))
     member[np.arange(len(which)), which] = 1.0
     means: Floats = (score @ (member / member.sum(axis=0))).T

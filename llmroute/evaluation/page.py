@@ -85,8 +85,8 @@ def verdict(report: Report) -> str:
         )
     if "cost_save" in figures:
         found += (
-            "the cheapest setting on its curve that is as good as that model "
-            f"{_change('cost_save', figures['cost_save'])} of its {bill}."
+            "the cheapest setting on its curve that is as good as that model, picked on these very "
+            f"prompts, {_change('cost_save', figures['cost_save'])} of its {bill}."
         )
     else:
         found += "no setting on its curve is as good as that model."
@@ -102,7 +102,9 @@ def against_chance(report: Report) -> str:
     over = report.metrics.get("over_zero")
     if over is None:
         return ""
-    if over.low > 0:
+    if over.low == over.high == 0:
+        found = "no difference"
+    elif over.low > 0:
         found = "a gain"
     elif over.high < 0:
         found = "a loss"
@@ -116,7 +118,7 @@ def against_chance(report: Report) -> str:
 
 def best_single(report: Report) -> str:
     """The single model with the best mean score."""
-    return max(report.singles, key=lambda name: report.singles[name][1])
+    return report.strongest
 
 
 def _opening(report: Report, title: str) -> str:

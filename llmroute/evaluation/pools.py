@@ -8,7 +8,7 @@ import numpy.typing as npt
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation.outcomes import Outcomes
 from llmroute.pool import Model, ModelPool
-from llmroute.scoring import load_scorer
+from llmroute.scoring import load_latent
 from llmroute.scoring.fitting import fit_ability
 from llmroute.scoring.latent import Latent, LatentAbilityScorer
 
@@ -39,7 +39,7 @@ def pool_from_outcomes(
     Raises:
         ConfigurationError: A model without a single answer, or a scorer of another kind.
     """
-    loaded = load_scorer(scorer) if isinstance(scorer, str) else scorer
+    loaded = load_latent(scorer) if isinstance(scorer, str) else scorer
     if not isinstance(loaded, LatentAbilityScorer):
         raise ConfigurationError(
             f"abilities are fitted under a latent-ability scorer; {scorer!r} is none. "

@@ -9,6 +9,7 @@ import numpy as np
 from langchain_core.messages import AIMessage, HumanMessage
 
 from llmroute import flow
+from llmroute.deciding import decide
 from llmroute.decision import Bools, Decision, Estimates
 from llmroute.drivers import drive
 from llmroute.errors import ConfigurationError
@@ -24,7 +25,7 @@ from llmroute.evaluation.run import (
 from llmroute.flow import Ask, Reply, Usage
 from llmroute.policies import Policy, win_probability
 from llmroute.pool import ModelPool
-from llmroute.requirements import Needs, rule_out
+from llmroute.requirements import Needs, must_count, rule_out
 from llmroute.routing import Router
 from llmroute.scoring.text import RoutingText
 
@@ -34,7 +35,9 @@ _TOGETHER = 1024
 Progress = Callable[[str, int, int], None]
 
 
-def replay(router: Router, outcomes: Outcomes) -> Iterator[Decision]:
+def replay(
+    router: Router, outcomes: Outcomes, estimates: Estimates | None = None
+) -> Iterator[Decision]:
     """Each prompt through the router's own code, in order; no model is called.
 
     What the provider would have answered is read from the records, so the algorithm is the one that
@@ -43,6 +46,7 @@ def replay(router: Router, outcomes: Outcomes) -> Iterator[Decision]:
     Args:
         router: The router. Its models must be among those of the outcomes.
         outcomes: P prompts that the router's models answered.
+        estimates: What its scorer says of them, where that is known already.
 
     Yields:
         P completed decisions.
@@ -53,9 +57,23 @@ def replay(router: Router, outcomes: Outcomes) -> Iterator[Decision]:
     """
     names_to_indices(outcomes, router.pool.names)
     for start in range(0, len(outcomes), _TOGETHER):
-        prompts = outcomes.prompts[start : start + _TOGETHER]
-        for row, decision in enumerate(router.decide_batch(prompts), start):
+        requests = [router._request(p, {}) for p in outcomes.prompts[start : start + _TOGETHER]]
+        scorer = router._load() if estimates is None else _Said(estimates, start)
+        decisions = decide(requests, router.pool, scorer, router.policy)
+        for row, decision in enumerate(decisions, start):
             yield _answered(router, decision, outcomes, row)
+
+
+class _Said:
+    """A scorer that has spoken already, so that each prompt is read once."""
+
+    def __init__(self, estimates: Estimates, start: int) -> None:
+        self.name, _, self.version = estimates.scorer.partition(" ")
+        self._estimates, self._start = estimates, start
+
+    def estimate(self, prompts: Sequence[str | RoutingText], pool: ModelPool) -> Estimates:
+        """What was said of the prompts from `start` on."""
+        return self._estimates.rows(slice(self._start, self._start + len(prompts)))
 
 
 def _answered(router: Router, decision: Decision, outcomes: Outcomes, row: int) -> Decision:
@@ -114,16 +132,17 @@ def replayed(router: Router, outcomes: Outcomes, progress: Progress | None = Non
         ConfigurationError: A model of the pool has no outcomes.
     """
     place = {name: m for m, name in enumerate(router.pool.names)}
+    estimates = router._load().estimate(outcomes.prompts, router.pool)
     calls = np.zeros((len(outcomes), len(place)), dtype=np.int64)
     answered = np.zeros(len(outcomes), dtype=np.int64)
-    for row, decision in enumerate(replay(router, outcomes)):
+    for row, decision in enumerate(replay(router, outcomes, estimates)):
         for call in decision.calls:
             calls[row, place[call.model]] += 1
         answered[row] = place[decision.calls[-1].model]
         if progress is not None and (row + 1) % _TOGETHER == 0:
             progress("replaying", row + 1, len(outcomes))
     return Replayed(
-        estimates=router._load().estimate(outcomes.prompts, router.pool),
+        estimates=estimates,
         allowed=allowed_by(router.pool, outcomes),
         calls=calls,
         answered=answered,
@@ -234,8 +253,10 @@ def allowed_by(pool: ModelPool, outcomes: Outcomes) -> Bools:
     """
     allowed = np.ones((len(outcomes), len(pool)), dtype=np.bool_)
     for row, prompt in enumerate(outcomes.prompts):
-        for name in rule_out(pool, Needs(), RoutingText.of(prompt), [HumanMessage(prompt)]):
-            allowed[row, pool.names.index(name)] = False
+        text = RoutingText("", len(prompt))
+        if must_count(pool, text):
+            for name in rule_out(pool, Needs(), text, [HumanMessage(prompt)]):
+                allowed[row, pool.names.index(name)] = False
     return allowed
 
 

@@ -77,6 +77,7 @@ class Report:
         prompts: Prompts measured on.
         models: The models, in the outcomes' order.
         singles: Model → mean spend and mean quality.
+        strongest: The best single model, the cheapest of equals: savings are of its bill.
         hull: (H, 2) the zero router: convex hull of the single models.
         categories: Category → prompts.
         reliability: Model → estimated against observed quality.
@@ -91,6 +92,7 @@ class Report:
     prompts: int
     models: tuple[str, ...]
     singles: Mapping[str, tuple[float, float]]
+    strongest: str
     hull: Floats
     categories: Mapping[str, int]
     reliability: Mapping[str, ReliabilityBins]

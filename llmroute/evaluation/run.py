@@ -15,6 +15,8 @@ from llmroute.evaluation.outcomes import Outcomes
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+#: Qualities nearer than this are equal.
+_EQUAL = 1e-9
 #: What spend is counted in: recorded USD; the share of strong calls, where two models have no
 #: recorded costs; calls, where more than two have none.
 Unit = Literal["USD", "strong calls", "calls"]
@@ -37,6 +39,7 @@ class Run:
             the difference of the estimates.
         home: Name of the run of the same router on ground it knows, where this one is on ground it
             does not: the report says what is lost.
+        simulated: It knows scores that no router can know, so it is no company to compare with.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Run:
     quality: Floats | None = None
     preference: Floats | None = None
     home: str | None = None
+    simulated: bool = False
 
     def __len__(self) -> int:
         return len(self.knob)
@@ -79,12 +83,15 @@ def spend_of(outcomes: Outcomes) -> Floats:
 
 
 def strongest(outcomes: Outcomes) -> int:
-    """Index of the model with the best mean score; of equals, the first.
+    """Index of the model with the best mean score; of equals, the cheapest.
 
     Args:
         outcomes: The recorded outcomes; models nobody asked are passed over.
     """
-    return int(np.nanargmax(np.nanmean(outcomes.score, axis=0)))
+    quality = np.nanmean(outcomes.score, axis=0)
+    best = quality >= np.nanmax(quality) - _EQUAL
+    cost = np.zeros(len(best)) if outcomes.cost is None else np.nanmean(outcomes.cost, axis=0)
+    return int(np.argmin(np.where(best, cost, np.inf)))
 
 
 def preference_of(run: Run, strong: int) -> Floats | None:
@@ -133,8 +140,9 @@ def run_of_choices(
         choices.size and not 0 <= choices.min() <= choices.max() < len(outcomes.models)
     ):
         raise ConfigurationError(
-            f"{name}: choices need the shape {shape} and values 0..{len(outcomes.models) - 1}; got "
-            f"shape {choices.shape}."
+            f"{name}: choices need one model for each of the {len(outcomes)} prompts that every "
+            f"model answered, at each setting: shape {shape}, 0..{len(outcomes.models) - 1}. "
+            f"The shape {choices.shape} was given."
         )
     prompts = np.arange(len(outcomes))
     return Run(

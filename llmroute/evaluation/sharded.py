@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from llmroute.decision import Estimates
-from llmroute.errors import ConfigurationError, MissingExtra
+from llmroute.errors import ConfigurationError, LLMRouteError, MissingExtra
 from llmroute.evaluation.evaluating import evaluate
 from llmroute.evaluation.outcomes import Outcomes, Split
 from llmroute.evaluation.replaying import Progress, Replayed, joined, replayed, router_run
@@ -86,7 +86,11 @@ def evaluate_sharded(
         rows.append(row)
         if progress is not None:
             progress("replaying shards", len(rows), len(paths))
-    parts = [_read(row["numbers"]) for row in sorted(rows, key=lambda row: row["place"])]
+    rows.sort(key=lambda row: row["place"])
+    faults = [row["fault"] for row in rows if row["fault"]]
+    if faults:
+        raise ConfigurationError(" ".join(faults[:3]))
+    parts = [_read(row["numbers"]) for row in rows]
     outcomes = _outcomes(parts, router.pool.names)
     strong = strongest(outcomes)
     run = router_run(router, outcomes, strong, name=name, found=_replayed(parts, router))
@@ -111,8 +115,14 @@ class _Shard:
         self._router, self._split = router, split
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """From a shard's path to its numbers."""
-        outcomes = Outcomes.read(row["path"], self._split).only(self._router.pool.names).complete()
+        """From a shard's path to its numbers, or to what is wrong with it."""
+        try:
+            return {"place": row["place"], "numbers": self._numbers(row["path"]), "fault": ""}
+        except LLMRouteError as fault:  # Ray would wrap it in an error of its own
+            return {"place": row["place"], "numbers": b"", "fault": f"{row['path']}: {fault}"}
+
+    def _numbers(self, path: str) -> bytes:
+        outcomes = Outcomes.read(path, self._split).only(self._router.pool.names).complete()
         found = replayed(self._router, outcomes)
         arrays = {
             "prompt_ids": np.array(outcomes.prompt_ids, dtype=np.str_),
@@ -128,7 +138,7 @@ class _Shard:
         }
         packed = io.BytesIO()
         np.savez(packed, **arrays)
-        return {"place": row["place"], "numbers": packed.getvalue()}
+        return packed.getvalue()
 
 
 def _read(packed: bytes) -> dict[str, Any]:
@@ -147,13 +157,19 @@ def _outcomes(parts: Sequence[Mapping[str, Any]], models: tuple[str, ...]) -> Ou
         raise ConfigurationError(
             f"the prompt {again!r} stands in two shards; keep all answers to a prompt in one."
         )
+    priced = ["own_cost" in part for part in parts]
+    if any(priced) and not all(priced):
+        raise ConfigurationError(
+            f"{priced.count(False)} of {len(parts)} shards have no costs and the others have. Give "
+            "costs in all of them, or in none."
+        )
     return Outcomes(
         prompts=tuple(ids),
         prompt_ids=tuple(ids),
         categories=tuple(_together(parts, "categories").tolist()),
         models=models,
         score=_together(parts, "own_score"),
-        cost=_together(parts, "own_cost") if all("own_cost" in part for part in parts) else None,
+        cost=_together(parts, "own_cost") if all(priced) else None,
         source=f"{len(parts)} shards",
     )
 

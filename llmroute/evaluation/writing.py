@@ -24,7 +24,7 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
         OSError: It cannot be written. An older file is then as it was.
     """
     target = Path(path)
-    raw = content.encode("utf-8") if isinstance(content, str) else content
+    raw = content.encode("utf-8", "replace") if isinstance(content, str) else content
     target.parent.mkdir(parents=True, exist_ok=True)
     # In the same folder, since a file can only take another's place within one file system.
     draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")

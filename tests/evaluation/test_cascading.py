@@ -37,7 +37,9 @@ BUDGETS = [0.0, 0.2, 0.5, 100.0]
 def told(outcomes: Outcomes, row: int, budget: float, threshold: float, wrong: tuple) -> tuple:
     """One prompt through the cascade as the paper tells it, with a judge that errs where told."""
     order = np.lexsort((outcomes.score.mean(axis=0), outcomes.cost.mean(axis=0)))
-    strongest = int(np.argmax(outcomes.score.mean(axis=0)))
+    # Of equally good models the cheapest.
+    quality, cost = outcomes.score.mean(axis=0), outcomes.cost.mean(axis=0)
+    strongest = min(range(len(cost)), key=lambda m: (quality[m] < quality.max() - 1e-9, cost[m], m))
     spent, called, answer = 0.0, False, 0.0
     for place, model in enumerate(order):
         price = outcomes.cost[row, model]

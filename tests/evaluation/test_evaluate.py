@@ -157,7 +157,7 @@ class TestRoutersOfOtherMakes:
             evaluate(["m9"] * len(OUTCOMES), OUTCOMES, **FEW)
 
     def test_too_few_names(self) -> None:
-        with pytest.raises(ConfigurationError, match=r"choices need the shape \(1, 400\)"):
+        with pytest.raises(ConfigurationError, match="one model for each of the 400 prompts"):
             evaluate(["m0"], OUTCOMES, **FEW)
 
 
@@ -205,3 +205,24 @@ def test_the_bundled_router_on_routerbench(data: Path) -> None:
     report = evaluate(RouterChain(pool=pool, policy=CheapestAbove()), test, **FEW)
     assert report.metrics["aiq"].value > report.baselines["random"].metrics["aiq"].value
     assert report.metrics["aiq_over_zero"].value > -0.01
+
+
+class TestNamesAndTies:
+    def test_two_of_one_name_are_refused(self) -> None:
+        odd = replace(OUTCOMES, models=("oracle", "m1", "m2"))
+        with pytest.raises(ConfigurationError, match="two ways to choose are called 'oracle'"):
+            evaluate(["m1"] * 400, odd, **FEW)
+
+    def test_of_equally_good_models_savings_are_of_the_cheapest_ones_bill(self) -> None:
+        score = np.ones((400, 2))
+        equal = replace(
+            made_up(models=2), score=score, cost=np.tile([0.01, 0.001], (400, 1)), models=("d", "c")
+        )
+        report = evaluate(["c"] * 400, equal, **FEW)
+        assert report.strongest == "c"
+        assert report.metrics["saved"].value == 0
+
+    def test_train_that_is_measured_on_is_warned_of_and_told(self) -> None:
+        with pytest.warns(UserWarning, match="400 prompts stand in train"):
+            report = evaluate(["m1"] * 400, OUTCOMES, train=OUTCOMES, **FEW)
+        assert "400 are measured on too" in report.provenance.split

@@ -152,8 +152,8 @@ class TestVerdict:
         assert verdict(report) == (
             "As configured, llmroute saves 41.2\u00a0% [39.0,\u00a043.0] of the bill of m2, "
             "the best single model, and keeps 98.5\u00a0% [97.0,\u00a0100.1] of its quality; "
-            "the cheapest setting on its curve that is as good as that model "
-            "saves 20.0\u00a0% [10.0,\u00a030.0] "
+            "the cheapest setting on its curve that is as good as that model, picked on these "
+            "very prompts, saves 20.0\u00a0% [10.0,\u00a030.0] "
             "of its bill."
         )
 
@@ -284,7 +284,7 @@ class TestNamesOfStrangers:
         )
         report = report_on(
             outcomes,
-            name=self.odd,
+            name=self.odd + "1",
             limits=self.odd,
             command=self.odd,
             others={self.odd + "2": ["m0"] * 400},

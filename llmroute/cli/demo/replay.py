@@ -110,7 +110,7 @@ def study(folder: Path, scorer: LatentAbilityScorer, limits: str) -> Study:
         name=folder.name,
         prompts=report.prompts,
         models=len(report.models),
-        strong=max(report.singles, key=lambda name: report.singles[name][1]),
+        strong=report.strongest,
         lines=_lines(report, list(routers)),
         figures=figures,
         unfamiliar=float(scorer.estimate(test.prompts, pool).unfamiliar.mean()),
@@ -127,7 +127,7 @@ def _label(quality: float) -> str:
 def _lines(report: Report, cheaper: list[str]) -> tuple[Line, ...]:
     names = list(report.singles)
     cheapest = min(names, key=lambda name: report.singles[name][0])
-    strong = max(names, key=lambda name: report.singles[name][1])
+    strong = report.strongest
     others = report.baselines
     priced = report.unit == "USD"
     zero = Line(
@@ -172,16 +172,12 @@ def _figures(report: Report) -> dict[str, Interval | float]:
         label: report.metrics[name] for name, label in shown.items() if name in report.metrics
     }
     name, label = next(iter(shown.items()))
-    for other in ("random", "category", "zero", _best(report), "oracle"):
+    for other in ("random", "category", "zero", report.strongest, "oracle"):
         figure = report.baselines[other].metrics.get(name)
         if figure is not None:
-            title = "best single" if other == _best(report) else other
+            title = "best single" if other == report.strongest else other
             found[f"{label} {title}"] = figure
     return found
-
-
-def _best(report: Report) -> str:
-    return max(report.singles, key=lambda name: report.singles[name][1])
 
 
 def _by_part(

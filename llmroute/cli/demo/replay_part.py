@@ -62,9 +62,9 @@ def replay_part(data: Path | None, scorer: str, as_json: bool) -> dict[str, Any]
 def _studies(folders: list[Path], scorer: str, as_json: bool) -> list[Study]:
     from llmroute.cli.demo.replay import study
     from llmroute.evaluation.limits import LIMITS
-    from llmroute.scoring import load_scorer
+    from llmroute.scoring import load_latent
 
-    loaded = load_scorer(scorer)
+    loaded = load_latent(scorer)
     studies = []
     with progress(shown=not as_json) as display:
         task = display.add_task("replaying", total=len(folders), note="")

@@ -250,8 +250,8 @@ def ranked(values: Floats) -> Ranking:
 def interval(values: Floats, prompts: int, level: float = 0.95) -> Interval:
     """A figure with the middle of its bootstrap replicates (percentile interval).
 
-    Replicates on which the figure has no meaning (NaN) are left out. A figure that has none on
-    the sample itself has no interval.
+    Where the figure has no meaning (NaN) on the sample itself, or on more replicates than may lie
+    outside at one end, it has no interval: one of the others alone would look surer than it is.
 
     Args:
         values: (R+1,) the figure on the sample, then on each replicate.
@@ -260,7 +260,8 @@ def interval(values: Floats, prompts: int, level: float = 0.95) -> Interval:
     """
     value, replicates = float(values[0]), np.asarray(values[1:])
     known = replicates[~np.isnan(replicates)]
-    if math.isnan(value) or not len(known):
+    too_many = len(known) < len(replicates) * (1 + level) / 2
+    if math.isnan(value) or not len(known) or too_many:
         return Interval(value, math.nan, math.nan, level, prompts)
     low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high), level, prompts)

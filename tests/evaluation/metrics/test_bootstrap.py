@@ -82,7 +82,7 @@ def test_a_replicate_that_drew_nothing_has_no_mean() -> None:
     means = Resamples(["a"], 50).means(np.array([[0.5]]))
     assert set(means[~np.isnan(means)]) == {0.5}
     assert np.isnan(means[2:]).any()
-    assert interval(means[:, 0], 1).low == 0.5
+    assert np.isnan(interval(means[:, 0], 1).low)  # a third of the replicates say nothing
 
 
 def test_a_category_is_drawn_as_in_the_whole() -> None:
@@ -115,9 +115,11 @@ def test_an_interval_is_the_middle_of_the_replicates() -> None:
     assert (narrower.low, narrower.high) == pytest.approx((0.1, 0.9))
 
 
-def test_replicates_without_meaning_are_left_out() -> None:
-    some = interval(np.array([0.5, np.nan, 0.2, 0.2, np.nan]), 3)
+def test_few_replicates_without_meaning_are_left_out_and_many_leave_no_interval() -> None:
+    some = interval(np.array([0.5, np.nan, *[0.2] * 99]), 3)
     assert (some.low, some.high) == (0.2, 0.2)
+    many = interval(np.array([0.5, *[np.nan] * 5, *[0.2] * 95]), 3)
+    assert np.isnan(many.low)
     for values in ([np.nan, 0.1, 0.2], [0.5, np.nan, np.nan], [0.5]):
         none = interval(np.array(values), 3)
         assert np.isnan(none.low)
