@@ -25,6 +25,8 @@ from llmroute.prices import lookup
 from llmroute.validation import Frozen, readable_errors
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from typing_extensions import Self
 
     from llmroute.evaluation.outcomes import Outcomes
@@ -317,6 +319,34 @@ class ModelPool(Frozen):
     def names(self) -> tuple[str, ...]:
         """The members' names, in order."""
         return tuple(m.name for m in self.models)
+
+    def with_profiles(self, path: str | Path, *, scorer: str | Path = "static") -> ModelPool:
+        """The pool with the abilities that `llmroute profile` measured; see docs/profile.md.
+
+        Args:
+            path: The profile file.
+            scorer: Name or folder of the scorer the pool is used with.
+
+        Raises:
+            ConfigurationError: The file cannot be used, or is of another scorer.
+        """
+        from llmroute.profiling import with_profiles
+
+        return with_profiles(self, path, scorer=scorer)
+
+    def fit_abilities(self, outcomes: Outcomes, scorer: str | Path = "static") -> ModelPool:
+        """The pool with abilities fitted from recorded answers; a model without any stays.
+
+        Args:
+            outcomes: Recorded answers, under the names of the pool.
+            scorer: Name or folder of the scorer the pool is used with.
+
+        Raises:
+            ConfigurationError: No model of the pool has an answer.
+        """
+        from llmroute.profiling import fit_abilities
+
+        return fit_abilities(self, outcomes, scorer)
 
     def without_prices(self) -> ModelPool:
         """The pool with no price known: where calls are counted, known prices of some would weigh.

@@ -18,6 +18,7 @@ _COMMANDS = {
     "ask": "llmroute.cli.ask",
     "demo": "llmroute.cli.demo.command",
     "train": "llmroute.cli.train",
+    "profile": "llmroute.cli.profile",
     "eval": "llmroute.cli.eval",
 }
 

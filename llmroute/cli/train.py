@@ -1,73 +1,156 @@
-"""`llmroute train`: recorded outcomes in, a router's folder out."""
+"""`llmroute train`: recorded outcomes or comparisons in, a router's folder out."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from llmroute.cli.options import json_option
+from llmroute.errors import ConfigurationError
+from llmroute.routers import NAMES
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.progress import Progress, TaskID
 
-    from llmroute.scoring.artifact import Artifact
+    from llmroute.scoring.artifact import Artifact, Metric
 
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_LATENT = "latent"
+#: Options that one kind of router takes → their defaults.
+_OF_LATENT: dict[str, Any] = {"encoder": "static", "label": "1", "weights": (), "epochs": None}
+_OF_OTHERS: dict[str, Any] = {"labels": "score", "features": "words"}
+_OF_ONE: dict[str, tuple[str, ...]] = {
+    "bert": ("layers", "epochs"),
+    "causal": ("judge", "judge_url", "judge_prompts"),
+}
 
 
-@click.command(short_help="Train a router on recorded outcomes.")
-@click.argument("data", nargs=-1, required=True, type=_FOLDER)
+@click.command(short_help="Train a router on recorded outcomes or comparisons.")
+@click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--out",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     help="The folder to write; a router that is there is replaced.",
 )
-@click.option("--encoder", default="static", show_default=True, help="Kind of encoder.")
+@click.option(
+    "--router",
+    type=click.Choice([_LATENT, *NAMES]),
+    default=_LATENT,
+    show_default=True,
+    help="Which router; docs/routers.md says how each works.",
+)
 @click.option("--name", help="Name for the card.  [default: the folder's name]")
-@click.option("--label", default="1", show_default=True, help="Version for the card.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--encoder", help="latent: kind of encoder.  [default: static]")
+@click.option("--label", help="latent: version for the card.  [default: 1]")
 @click.option(
     "--weight",
     "weights",
     multiple=True,
     metavar="FOLDER=NUMBER",
-    help="Weight of a folder's prompts in the loss, by the folder's name; 1 for the others.",
+    help="latent: weight of a folder's prompts in the loss, by its name; 1 for the others.",
 )
-@click.option("--epochs", type=click.IntRange(1), help="Passes over the prompts, at most.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--epochs", type=click.IntRange(1), help="latent, bert: passes over the prompts, at most."
+)
+@click.option(
+    "--labels",
+    type=click.Choice(["score", "hard", "soft", "shifted"]),
+    help="The others: how outcomes become labels.  [default: score]",
+)
+@click.option(
+    "--features",
+    type=click.Choice(["words", "static", "minilm"]),
+    help="The others: what the router sees of a prompt.  [default: words]",
+)
+@click.option("--layers", type=click.IntRange(1, 6), help="bert: layers of MiniLM.  [default: 3]")
+@click.option("--judge", metavar="MODEL", help="causal: the chat model that is asked.")
+@click.option("--judge-url", metavar="URL", help="causal: where it is served, OpenAI-compatible.")
+@click.option(
+    "--judge-prompts",
+    type=click.IntRange(1),
+    help="causal: training prompts it is asked about, at most.  [default: 500]",
+)
 @json_option
 def train(
     data: tuple[Path, ...],
     out: Path,
-    encoder: str,
+    router: str,
     name: str | None,
-    label: str,
-    weights: tuple[str, ...],
-    epochs: int | None,
     seed: int,
     as_json: bool,
+    **given: Any,
 ) -> None:
-    """Train a router on folders of outcomes (prompts.parquet and outcomes.parquet).
+    """Train a router on the train split of DATA, and measure it on the test split.
 
-    Needs the extra `train`. The folder it writes goes to `--scorer` and `RouterChain(scorer=…)`.
+    DATA are outcomes (a log, a folder of parquet files, an export; docs/outcomes.md) or tables of
+    comparisons with the columns prompt, model_a, model_b and winner (a, b or tie). The router
+    `latent` takes folders of parquet files, and needs the extra `train`; the others need `eval`.
+    The folder that is written goes to `--scorer` and `RouterChain(scorer=…)`.
     """
+    from llmroute.cli.render import print_json, progress
+
+    stated = {option: value for option, value in given.items() if value not in (None, ())}
+    _check_options(router, stated)
+    if router == _LATENT:
+        _train_latent(data, out, name, seed, as_json, {**_OF_LATENT, **stated})
+        return
+    from llmroute.cli.training import report, trained
+
+    with progress(shown=not as_json) as display:
+        options = {**_OF_OTHERS, **stated}
+        found = trained(router, data, out, name=name, seed=seed, told=_Bars(display), **options)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    report(found)
+
+
+def _check_options(router: str, stated: Mapping[str, Any]) -> None:
+    """Raise UsageError where an option belongs to another router."""
+    own = set(_OF_LATENT if router == _LATENT else {**_OF_OTHERS})
+    own |= set(_OF_ONE.get(router, ()))
+    if router in _OF_ONE:
+        own -= {"features"}
+    names = {"weights": "--weight", "judge_url": "--judge-url", "judge_prompts": "--judge-prompts"}
+    foreign = [names.get(option, f"--{option}") for option in stated if option not in own]
+    if foreign:
+        raise click.UsageError(f"--router {router} takes no {', '.join(foreign)}.")
+
+
+def _train_latent(
+    data: tuple[Path, ...],
+    out: Path,
+    name: str | None,
+    seed: int,
+    as_json: bool,
+    options: Mapping[str, Any],
+) -> None:
     from llmroute.cli.render import print_json, progress, terminal
     from llmroute.training import Settings
     from llmroute.training import train as train_router
 
+    files = [str(path) for path in data if not path.is_dir()]
+    if files:
+        raise ConfigurationError(
+            f"the router latent is trained on folders of parquet files; {', '.join(files)} is a "
+            "file. Give --router linear, or another of `llmroute train --help`."
+        )
+    epochs = options["epochs"]
     settings = Settings() if epochs is None else Settings(epochs=epochs)
     with progress(shown=not as_json) as display:
         artifact = train_router(
             list(data),
             out,
-            encoder=encoder,
+            encoder=options["encoder"],
             name=name,
-            version=label,
-            weights=_weights(weights),
+            version=options["label"],
+            weights=_weights(options["weights"]),
             seed=seed,
             settings=settings,
             progress=_Bars(display),
@@ -109,17 +192,28 @@ class _Bars:
 
 
 def _metrics(artifact: Artifact) -> RenderableType:
-    from llmroute.cli.render import table
-
     card = artifact.card
     prompts = sum(source.prompts for source in card.data)
-    listing = table(
-        title=f"{card.name} {card.version}: {len(card.abilities)} models, {prompts:,} prompts "
-        f"from {', '.join(source.name for source in card.data)}"
+    return figures(
+        card.metrics,
+        f"{card.name} {card.version}: {len(card.abilities)} models, {prompts:,} prompts "
+        f"from {', '.join(source.name for source in card.data)}",
     )
+
+
+def figures(metrics: Mapping[str, Metric], title: str) -> RenderableType:
+    """A card's figures, one a row.
+
+    Args:
+        metrics: Figures by name.
+        title: Stands above them.
+    """
+    from llmroute.cli.render import table
+
+    listing = table(title=title)
     for heading in ("measured", "value", "95 % interval", "prompts"):
         listing.add_column(heading, justify="left" if heading == "measured" else "right")
-    for name, metric in card.metrics.items():
+    for name, metric in metrics.items():
         known = metric.low is not None and metric.high is not None
         listing.add_row(
             name,

@@ -27,11 +27,18 @@ _HOMES = {
 }
 _BUNDLED = Path(__file__).parent / "bundled"
 
-__all__ = ["LatentAbilityScorer", "RoutingText", "Scorer", "load_scorer", "routing_text"]
+__all__ = [
+    "LatentAbilityScorer",
+    "RoutingText",
+    "Scorer",
+    "load_latent",
+    "load_scorer",
+    "routing_text",
+]
 
 
-def load_scorer(name_or_path: str | Path = "static") -> LatentAbilityScorer:
-    """A scorer by name, or from a router's folder.
+def load_scorer(name_or_path: str | Path = "static") -> Scorer:
+    """A scorer by name, or from a router's folder, whichever kind of router it holds.
 
     A bundled router is loaded once a process. Scorers of one folder share one ONNX session.
 
@@ -41,12 +48,35 @@ def load_scorer(name_or_path: str | Path = "static") -> LatentAbilityScorer:
 
     Raises:
         ArtifactError: No such router, or its folder is incomplete, damaged or of another version.
+        MissingExtra: What the router needs is not installed.
+    """
+    from llmroute.scoring.artifact import kind_of
+
+    if (Path(name_or_path) / "local.json").is_file():
+        from llmroute.scoring.local import LocalScorer
+
+        return LocalScorer.load(name_or_path)
+    if str(name_or_path) not in _bundled_names() and kind_of(name_or_path) is not None:
+        from llmroute.routers import load
+
+        return load(name_or_path)
+    return load_latent(name_or_path)
+
+
+def load_latent(name_or_path: str | Path = "static") -> LatentAbilityScorer:
+    """`load_scorer` where a latent-ability scorer is needed, for its demands and difficulties.
+
+    Args:
+        name_or_path: The name of a bundled router, or the path of a folder.
+
+    Raises:
+        ArtifactError: No such router, one of another kind, or a folder that cannot be used.
     """
     from llmroute.errors import ArtifactError
     from llmroute.scoring.artifact import load
     from llmroute.scoring.latent import LatentAbilityScorer
 
-    bundled = sorted(p.name for p in _BUNDLED.iterdir()) if _BUNDLED.is_dir() else []
+    bundled = _bundled_names()
     if str(name_or_path) in bundled:
         return _bundled(str(name_or_path))
     if not Path(name_or_path).is_dir():
@@ -55,6 +85,10 @@ def load_scorer(name_or_path: str | Path = "static") -> LatentAbilityScorer:
             "is not a folder. Give one of those names, or the folder `llmroute train` wrote."
         )
     return LatentAbilityScorer(load(name_or_path))
+
+
+def _bundled_names() -> list[str]:
+    return sorted(p.name for p in _BUNDLED.iterdir()) if _BUNDLED.is_dir() else []
 
 
 @lru_cache

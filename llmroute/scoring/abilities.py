@@ -77,6 +77,8 @@ class AbilityTable:
     """
 
     def __init__(self, names: Iterable[str]) -> None:
+        names = tuple(names)
+        self._names = frozenset(names)
         self._exact: dict[Key, str] = {}
         self._family: dict[Key, str] = {}
         # In order of name, the later date comes last and stands for the family.
@@ -89,11 +91,13 @@ class AbilityTable:
         """The table's name of the same model, or None.
 
         A bare `mixtral-8x7b` means the chat model where the table has one: no provider serves the
-        base model to chat calls.
+        base model to chat calls. A name that stands in the table letter by letter means itself.
 
         Args:
             name: A model name, with or without provider.
         """
+        if name in self._names:
+            return name
         exact, family = exact_key(name), family_key(name)
         if _is_chat(exact):
             return self._exact.get(exact) or self._family.get(family)

@@ -178,6 +178,23 @@ class Artifact:
         return self.folder / TOKENIZER
 
 
+def kind_of(folder: str | Path) -> str | None:
+    """Which of the field's routers (`llmroute.routers`) a folder holds.
+
+    Args:
+        folder: A folder, or anything else.
+
+    Returns:
+        Its name; None for a latent-ability router, and for what is no router's folder.
+    """
+    try:
+        card = json.loads((Path(folder) / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # `load` says what is wrong with it
+        return None
+    kind = card.get("router") if isinstance(card, dict) else None
+    return str(kind) if kind is not None else None
+
+
 def load(folder: str | Path) -> Artifact:
     """Reads and checks a router's folder.
 

@@ -210,7 +210,8 @@ class LatentAbilityScorer:
             )
         surface = np.array(rows, dtype=np.float32).reshape(len(rows), len(FEATURES))
         widths = self.card.dimensions, len(self.card.data)
-        return _in_batches(ids, surface, self._session.run, *widths)
+        most = 1 if self._session.one_at_a_time else len(ids)
+        return _in_batches(ids, surface, self._session.run, *widths, most)
 
 
 def _demand(latent: Latent, view: _PoolView) -> Floats:
@@ -234,8 +235,12 @@ def _in_batches(
     run: Callable[[npt.NDArray[np.int64], npt.NDArray[np.float32]], GraphOutput],
     dimensions: int,
     sources: int,
+    most: int,
 ) -> GraphOutput:
-    """Runs texts of like length together, so that little is padded, and restores their order."""
+    """Runs texts of like length together, so that little is padded, and restores their order.
+
+    At most `most` of them at a time.
+    """
     total = len(ids)
     result = GraphOutput(
         demand=np.empty((total, dimensions), np.float32),
@@ -248,7 +253,7 @@ def _in_batches(
     start = 0
     while start < total:
         longest = max(len(ids[order[start]]), 1)
-        chosen = order[start : start + max(_RUN_IDS // longest, 1)]
+        chosen = order[start : start + min(max(_RUN_IDS // longest, 1), most)]
         block = np.zeros((len(chosen), longest), dtype=np.int64)
         for row, index in enumerate(chosen):
             block[row, : len(ids[index])] = ids[index]

@@ -62,12 +62,16 @@ class Session:
         artifact: The router's folder.
         threads: Threads inside one run of the graph. The work is too small to share.
 
+    Attributes:
+        one_at_a_time: Whether the graph takes a single text in a run.
+
     Raises:
         ArtifactError: The graph or the tokenizer cannot be read, or has other inputs or outputs.
     """
 
     def __init__(self, artifact: Artifact, threads: int = 1) -> None:
         self._graph = _open_graph(artifact, threads)
+        self.one_at_a_time = self._graph.get_inputs()[0].shape[0] == 1
         self._tokenizer = _open_tokenizer(artifact)
         self._words: dict[str, list[int]] = {}
 
@@ -117,7 +121,8 @@ class Session:
         """Runs the graph.
 
         Args:
-            token_ids: (B, L) ids, rows padded with 0, which the graph does not count.
+            token_ids: (B, L) ids, rows padded with 0, which the graph does not count. B is 1
+                where the graph takes one text at a time.
             surface: (B, F) surface features.
         """
         return GraphOutput(*self._graph.run(_OUTPUTS, {"token_ids": token_ids, "surface": surface}))

@@ -1,90 +1,54 @@
-"""A trained network as one ONNX graph with an int8 token table, written node by node.
+"""A trained network as one ONNX graph, written node by node.
 
-    token_ids (B, L) → Gather (int8 table) → Cast int32 → ReduceSum → × scale ÷ count → a
-    surface (B, F)   → standardise → cut → Gemm → b
-    Gelu(a + b) → Gemm → demand (B, K), difficulty (B,), log_tokens (B,)
-                → Gemm → Softmax → source (B, S)
-    a, surface  → distance (B,)
-
-Token 0 is padding: its row is zero and it is not counted. The sum runs over integers, so neither
-padding nor the other rows of a batch change a row's numbers.
+token_ids (B, L) → the encoder's nodes → a: its vectors, through the first dense layer
+surface (B, F)   → standardise → cut → Gemm → b
+Gelu(a + b) → Gemm → demand (B, K), difficulty (B,), log_tokens (B,)
+            → Gemm → Softmax → source (B, S)
+a, surface  → distance (B,)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
 from llmroute.scoring.surface import FEATURES
 from llmroute.training.familiarity import CHARACTERS_PER_TOKEN, Familiarity, surface_limits
 from llmroute.training.fit import Fitted
+from llmroute.training.graph import FLOAT, INT64, Graph
 from llmroute.training.network import SURFACE_LIMIT
 
 Floats32 = npt.NDArray[np.float32]
 
-#: Gelu came with opset 20, which onnxruntime reads from 1.17 on.
-_OPSET = 20
-_IR_VERSION = 9
-#: Values beyond this quantile of a column are clipped, so that one rare token does not coarsen all.
-_CLIP_QUANTILE = 0.9999
+#: Adds an encoder's nodes to a graph with the input `token_ids`. They make `token_hidden` (B, H),
+#: the text's part of the hidden layer; `token_columns` (B, A), means for the distance; and `count`
+#: (B, 1), the tokens that were counted.
+EncoderNodes = Callable[[Graph], None]
 
 
-@dataclass(frozen=True)
-class QuantisedTable:
-    """A token table in int8, one scale per column so that it can be applied after the sum.
-
-    Attributes:
-        values: (V, C) int8, row 0 zero.
-        scale: (C,) what a unit is worth.
-    """
-
-    values: npt.NDArray[np.int8]
-    scale: Floats32
-
-    def restored(self) -> Floats32:
-        """(V, C) the table as the graph sees it."""
-        return self.values.astype(np.float32) * self.scale
-
-
-def quantise(table: Floats32) -> QuantisedTable:
-    """A token table in int8.
-
-    Args:
-        table: (V, C) rows.
-    """
-    largest = np.quantile(np.abs(table), _CLIP_QUANTILE, axis=0)
-    scale = (np.maximum(largest, 1e-8) / 127).astype(np.float32)
-    values = np.clip(np.rint(table / scale), -127, 127).astype(np.int8)
-    values[0] = 0
-    return QuantisedTable(values, scale)
-
-
-def export(fitted: Fitted, table: QuantisedTable, familiarity: Familiarity) -> bytes:
+def export(
+    fitted: Fitted, familiarity: Familiarity, encoder: EncoderNodes, batch: str | int = "batch"
+) -> bytes:
     """The graph of a trained network.
 
     Args:
         fitted: The network.
-        table: Its folded token table with the token columns of `familiarity` beside it.
         familiarity: The distance.
+        encoder: Adds the encoder's nodes.
+        batch: Texts in a run: any number, or 1.
 
     Returns:
         The content of `model.onnx`.
     """
-    graph = _Graph()
+    graph = Graph()
     network = fitted.network
-    dimensions, hidden = network.dimensions, network.project.weight.shape[0]
-    graph.constant("table", table.values)
-    graph.constant("table_scale", table.scale)
-    means = _token_means(graph)
+    graph.constant("along_length", np.array([1], np.int64))
+    encoder(graph)
     counted, counted_wide = _standardised_surface(
         graph, network.surface_mean.numpy(), network.surface_scale.numpy()
     )
-    graph.constant("split_table", np.array([hidden, table.values.shape[1] - hidden], np.int64))
-    graph.node("Split", [means, "split_table"], ["token_hidden", "token_columns"], axis=1)
     graph.constant("surface_weight", network.surface.weight.detach().numpy().T)
     graph.constant("surface_bias", network.surface.bias.detach().numpy())
     graph.node("Gemm", [counted, "surface_weight", "surface_bias"], ["surface_hidden"])
@@ -100,71 +64,17 @@ def export(fitted: Fitted, table: QuantisedTable, familiarity: Familiarity) -> b
     graph.node("Softmax", ["source_logits"], ["source"], axis=1)
     graph.node("Concat", ["token_hidden", "token_columns", counted_wide], ["features"], axis=1)
     _distance(graph, familiarity)
-    return graph.finished(dimensions, len(network.source_shift))
+    return graph.finished(
+        {"token_ids": (INT64, (batch, "length")), "surface": (FLOAT, (batch, len(FEATURES)))},
+        {
+            "demand": (FLOAT, (batch, network.dimensions)),
+            **dict.fromkeys(("difficulty", "log_tokens", "distance"), (FLOAT, (batch,))),
+            "source": (FLOAT, (batch, len(network.source_shift))),
+        },
+    )
 
 
-class _Graph:
-    """Nodes and constants collected on the way to a model."""
-
-    def __init__(self) -> None:
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: list[onnx.TensorProto] = []
-
-    def constant(self, name: str, value: npt.NDArray[np.generic]) -> str:
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def node(self, kind: str, inputs: list[str], outputs: list[str], **attributes: object) -> str:
-        self._nodes.append(helper.make_node(kind, inputs, outputs, **attributes))
-        return outputs[0]
-
-    def finished(self, dimensions: int, sources: int) -> bytes:
-        def value(name: str, kind: int, shape: list[str | int]) -> onnx.ValueInfoProto:
-            return helper.make_tensor_value_info(name, kind, shape)
-
-        graph = helper.make_graph(
-            self._nodes,
-            "llmroute-latent",
-            [
-                value("token_ids", TensorProto.INT64, ["batch", "length"]),
-                value("surface", TensorProto.FLOAT, ["batch", len(FEATURES)]),
-            ],
-            [
-                value("demand", TensorProto.FLOAT, ["batch", dimensions]),
-                *(
-                    value(name, TensorProto.FLOAT, ["batch"])
-                    for name in ("difficulty", "log_tokens", "distance")
-                ),
-                value("source", TensorProto.FLOAT, ["batch", sources]),
-            ],
-            self._constants,
-        )
-        opset = [helper.make_opsetid("", _OPSET)]
-        model = helper.make_model(graph, opset_imports=opset, producer_name="llmroute")
-        model.ir_version = _IR_VERSION
-        onnx.checker.check_model(model, full_check=True)
-        content: bytes = model.SerializeToString()
-        return content
-
-
-def _token_means(graph: _Graph) -> str:
-    graph.constant("padding", np.array(0, np.int64))
-    graph.constant("along_length", np.array([1], np.int64))
-    graph.constant("one", np.array(1.0, np.float32))
-    graph.node("Gather", ["table", "token_ids"], ["rows"], axis=0)
-    graph.node("Cast", ["rows"], ["whole_rows"], to=TensorProto.INT32)
-    graph.node("ReduceSum", ["whole_rows", "along_length"], ["whole_sum"], keepdims=0)
-    graph.node("Cast", ["whole_sum"], ["sum"], to=TensorProto.FLOAT)
-    graph.node("Equal", ["token_ids", "padding"], ["is_padding"])
-    graph.node("Not", ["is_padding"], ["is_token"])
-    graph.node("Cast", ["is_token"], ["token_ones"], to=TensorProto.FLOAT)
-    graph.node("ReduceSum", ["token_ones", "along_length"], ["tokens"], keepdims=1)
-    count = graph.node("Max", ["tokens", "one"], ["count"])
-    graph.node("Mul", ["sum", "table_scale"], ["scaled_sum"])
-    return graph.node("Div", ["scaled_sum", count], ["means"])
-
-
-def _standardised_surface(graph: _Graph, mean: Floats32, scale: Floats32) -> tuple[str, str]:
+def _standardised_surface(graph: Graph, mean: Floats32, scale: Floats32) -> tuple[str, str]:
     graph.constant("surface_mean", mean)
     graph.constant("surface_scale", scale)
     graph.node("Sub", ["surface", "surface_mean"], ["surface_away"])
@@ -177,7 +87,7 @@ def _standardised_surface(graph: _Graph, mean: Floats32, scale: Floats32) -> tup
     return "surface_narrow", "surface_wide"
 
 
-def _heads(graph: _Graph, weight: Floats32, bias: Floats32, general_demand: float) -> None:
+def _heads(graph: Graph, weight: Floats32, bias: Floats32, general_demand: float) -> None:
     further = weight.shape[1] - 2
     graph.constant("head_weight", weight)
     graph.constant("head_bias", bias)
@@ -195,7 +105,7 @@ def _heads(graph: _Graph, weight: Floats32, bias: Floats32, general_demand: floa
         graph.node("Squeeze", [f"{name}_column", "along_length"], [name])
 
 
-def _distance(graph: _Graph, familiarity: Familiarity) -> None:
+def _distance(graph: Graph, familiarity: Familiarity) -> None:
     graph.constant("directions", familiarity.directions)
     graph.constant("centre", familiarity.centre)
     graph.constant("between", familiarity.between)

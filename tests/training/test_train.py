@@ -18,7 +18,7 @@ from llmroute.scoring import load_scorer
 from llmroute.training import Settings, train
 from llmroute.training.abilities import starting_general
 from llmroute.training.data import TrainingSet, is_validation, without
-from llmroute.training.export import quantise
+from llmroute.training.tables import quantise
 
 QUICK = Settings(
     layers=0, vector_size=16, hidden=16, dimensions=2, epochs=6, batch=64, rate=1e-2, patience=6
@@ -134,7 +134,7 @@ def test_data_without_token_counts_trains_too(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_trained_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="encoder is one of static"):
+    with pytest.raises(ConfigurationError, match="encoder is one of static, minilm"):
         train([folder], tmp_path / "r", encoder="gigantic")
     with pytest.raises(ConfigurationError, match="at least one folder"):
         train([], tmp_path / "r")

@@ -1,0 +1,28 @@
+"""What an unknown model can do, measured: anchor prompts, answers, and the ability they speak for.
+
+llmroute profile --model ollama/llama3.2=0/0 --out profiles.json
+
+pool = with_profiles(ModelPool(["ollama/llama3.2", "openai/gpt-4.1"]), "profiles.json")
+pool = fit_abilities(pool, Outcomes.read("my_log.csv"))     # from recorded answers instead
+"""
+
+from llmroute.profiling.anchors import Anchor, load_anchors
+from llmroute.profiling.asking import ask_anchors, expected_cost
+from llmroute.profiling.files import Profile, Profiles, read_profiles, with_profiles, write_profiles
+from llmroute.profiling.fitting import fit_abilities, fit_profile
+from llmroute.profiling.grading import grade
+
+__all__ = [
+    "Anchor",
+    "Profile",
+    "Profiles",
+    "ask_anchors",
+    "expected_cost",
+    "fit_abilities",
+    "fit_profile",
+    "grade",
+    "load_anchors",
+    "read_profiles",
+    "with_profiles",
+    "write_profiles",
+]

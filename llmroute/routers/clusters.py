@@ -1,0 +1,162 @@
+"""`clusters`: what each model did in the prompt's neighbourhood (Avengers-Pro, arXiv 2508.12631).
+
+Training prompts are put into K groups by k-means; of each group the models' mean scores and costs
+are kept. A prompt gets the mean of the groups nearest to it. Few prompts of a group draw its means
+to the overall ones.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from llmroute.evaluation.baselines import mean_of_known
+from llmroute.routers.heads import Arrays, Floats, Floats32, Progress, log_loss, stored
+from llmroute.routers.lessons import Lessons
+
+#: Groups, and groups that are looked at, that are tried on the validation part.
+GROUPS, LOOKED_AT = (8, 16, 32, 64), (1, 3)
+#: Weight of a model's overall mean in a group's, in prompts.
+STRENGTH = 10.0
+_ROUNDS = 50
+
+
+class Clusters:
+    """Groups of prompts and the models' means in them.
+
+    Args:
+        centres: (K, D) centres of the groups.
+        score: (K, M) mean scores.
+        spent: (K, M) mean costs, USD, or None.
+        nearest: Groups that are looked at.
+    """
+
+    def __init__(
+        self, centres: Floats32, score: Floats, spent: Floats | None, nearest: int = 1
+    ) -> None:
+        self._centres, self._score, self._spent = centres, score, spent
+        self._nearest = min(nearest, len(centres))
+        self._lengths = (centres.astype(np.float64) ** 2).sum(axis=1)
+
+    @classmethod
+    def fit(cls, vectors: Floats32, lessons: Lessons, seed: int, progress: Progress) -> Clusters:
+        """Choose K on the validation part, then group all prompts."""
+        train, held = lessons.training, lessons.validation
+        found = {}
+        tried = [k for k in GROUPS if k <= train.sum() // 4] or [1]
+        for done, k in enumerate(tried):
+            progress("groups", done, len(tried), f"K={k}")
+            centres = k_means(vectors[train], k, seed)
+            for nearest in LOOKED_AT:
+                one = cls.of(centres, vectors, lessons, train, nearest)
+                loss = log_loss(one.quality(vectors[held]), lessons.target[held])
+                found[k, nearest] = loss
+        assert set(found) == set(product(tried, LOOKED_AT))
+        k, nearest = min(found, key=found.__getitem__)
+        progress("groups", len(tried), len(tried), f"K={k}")
+        everyone = np.ones(len(lessons), dtype=bool)
+        return cls.of(k_means(vectors, k, seed), vectors, lessons, everyone, nearest)
+
+    @classmethod
+    def of(
+        cls,
+        centres: Floats32,
+        vectors: Floats32,
+        lessons: Lessons,
+        which: npt.NDArray[np.bool_],
+        nearest: int = 1,
+    ) -> Clusters:
+        """The router of some groups.
+
+        Args:
+            centres: (K, D) centres.
+            vectors: (P, D) vectors of the lessons' prompts.
+            lessons: What is known of them.
+            which: (P,) the prompts that count.
+            nearest: Groups that are looked at.
+        """
+        label = _nearest_centre(vectors[which], centres)
+        score = _means(lessons.target[which], label, len(centres))
+        cost = None if lessons.cost is None else _means(lessons.cost[which], label, len(centres))
+        return cls(centres, score, cost, nearest)
+
+    @classmethod
+    def restore(cls, settings: dict[str, Any], arrays: Arrays) -> Clusters:
+        """As it was saved."""
+        return cls(
+            stored(arrays, "centres"),
+            stored(arrays, "score"),
+            arrays.get("spent"),
+            int(settings["nearest"]),
+        )
+
+    def quality(self, vectors: Floats32) -> Floats:
+        """(P, M) mean scores of the nearest groups."""
+        return self._mean_of_nearest(vectors, self._score)
+
+    def cost(self, vectors: Floats32) -> Floats | None:
+        """(P, M) mean costs of the nearest groups, USD."""
+        return None if self._spent is None else self._mean_of_nearest(vectors, self._spent)
+
+    def settings(self) -> dict[str, Any]:
+        """Numbers of groups."""
+        return {"groups": len(self._centres), "nearest": self._nearest}
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Centres and means."""
+        tables: dict[str, npt.NDArray[Any]] = {"centres": self._centres, "score": self._score}
+        return tables if self._spent is None else {**tables, "spent": self._spent}
+
+    def _mean_of_nearest(self, vectors: Floats32, table: Floats) -> Floats:
+        distance = self._lengths - 2.0 * (vectors @ self._centres.T)
+        chosen = np.argsort(distance, axis=1, kind="stable")[:, : self._nearest]
+        means: Floats = table[chosen].mean(axis=1)
+        return means
+
+
+def k_means(vectors: Floats32, k: int, seed: int = 0) -> Floats32:
+    """Centres of K groups: Lloyd's rounds from k-means++'s start.
+
+    Args:
+        vectors: (P, D) points, at least one.
+        k: K; fewer centres come back where there are fewer different points.
+        seed: Seed of the start.
+    """
+    random = np.random.default_rng(seed)
+    centres = vectors[random.integers(len(vectors))][None].astype(np.float32)
+    far = ((vectors - centres[0]) ** 2).sum(axis=1).astype(np.float64)
+    while len(centres) < k and far.sum() > 1e-9:
+        chosen = vectors[random.choice(len(vectors), p=far / far.sum())]
+        centres = np.concatenate([centres, chosen[None]])
+        far = np.minimum(far, ((vectors - chosen) ** 2).sum(axis=1))
+    label = np.full(len(vectors), -1)
+    for _ in range(_ROUNDS):
+        found = _nearest_centre(vectors, centres)
+        if (found == label).all():
+            break
+        label = found
+        member = np.zeros((len(centres), len(vectors)), dtype=np.float32)
+        member[label, np.arange(len(vectors))] = 1.0
+        count = member.sum(axis=1, keepdims=True)
+        centres = np.where(count > 0, member @ vectors / np.maximum(count, 1), centres)
+    return np.ascontiguousarray(centres, dtype=np.float32)
+
+
+def _nearest_centre(vectors: Floats32, centres: Floats32) -> npt.NDArray[np.int64]:
+    label: npt.NDArray[np.int64] = np.argmin(
+        (centres.astype(np.float64) ** 2).sum(axis=1) - 2.0 * (vectors @ centres.T), axis=1
+    )
+    return label
+
+
+def _means(values: Floats, label: npt.NDArray[np.int64], groups: int) -> Floats:
+    """(K, M) mean of each column in each group, drawn to its mean over all."""
+    known = ~np.isnan(values)
+    totals, counts = np.zeros((2, groups, values.shape[1]))
+    np.add.at(totals, label, np.where(known, values, 0.0))
+    np.add.at(counts, label, known)
+    means: Floats = (totals + STRENGTH * mean_of_known(values)) / (counts + STRENGTH)
+    return means

@@ -1,0 +1,110 @@
+"""What every router of this package is made of: a head that reads vectors of prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from llmroute.errors import ArtifactError
+
+Floats = npt.NDArray[np.float64]
+Floats32 = npt.NDArray[np.float32]
+Arrays = Mapping[str, npt.NDArray[Any]]
+#: Told the stage, how much of it is done, how much there is, and a note.
+Progress = Callable[[str, int, int, str], None]
+
+#: The card's figure that every router has.
+CHOOSING = "log loss on prompts for choosing"
+
+
+class Head(Protocol):
+    """What a router learned: vectors in, quality of every model out."""
+
+    def quality(self, vectors: Floats32) -> Floats:
+        """(P, M) estimated quality, 0..1.
+
+        Args:
+            vectors: (P, D) vectors of prompts.
+        """
+        ...
+
+    def cost(self, vectors: Floats32) -> Floats | None:
+        """(P, M) expected USD of a call, or None where the prompt does not matter for it.
+
+        Args:
+            vectors: (P, D) vectors of prompts.
+        """
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """What is stored on the card."""
+        ...
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What is stored as numbers."""
+        ...
+
+
+class NoCost:
+    """A head that knows nothing of costs beyond each model's mean."""
+
+    def cost(self, vectors: Floats32) -> Floats | None:
+        """None: a model's mean cost holds for every prompt."""
+        return None
+
+
+def quiet(stage: str, done: int, total: int, note: str = "") -> None:
+    """A progress callback that shows nothing."""
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """The logistic function; never overflows.
+
+    Args:
+        logits: Any shape.
+    """
+    result: Floats = 0.5 * (1.0 + np.tanh(0.5 * logits))
+    return result
+
+
+def logit(share: Floats) -> Floats:
+    """The inverse of `sigmoid`, held within ±4.6 (1 % and 99 %).
+
+    Args:
+        share: Numbers 0..1.
+    """
+    inside = np.clip(share, 0.01, 0.99)
+    result: Floats = np.log(inside / (1 - inside))
+    return result
+
+
+def log_loss(quality: Floats, target: Floats) -> float:
+    """Mean log loss over known cells.
+
+    Args:
+        quality: (P, M) probabilities.
+        target: (P, M) what was to be predicted, 0..1, NaN where unknown.
+    """
+    known = ~np.isnan(target)
+    p, y = np.clip(quality[known], 1e-4, 1 - 1e-4), target[known]
+    return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
+
+
+def stored(arrays: Arrays, name: str) -> npt.NDArray[Any]:
+    """One stored array.
+
+    Args:
+        arrays: All of them.
+        name: Which.
+
+    Raises:
+        ArtifactError: It is not there.
+    """
+    if name not in arrays:
+        raise ArtifactError(
+            f"the router's folder has no array {name!r}: it is damaged. Train it again."
+        )
+    return arrays[name]

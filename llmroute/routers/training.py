@@ -1,0 +1,168 @@
+"""Training a router by name: lessons in, a folder out."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llmroute.errors import ConfigurationError
+from llmroute.evaluation.baselines import mean_of_known
+from llmroute.evaluation.outcomes import Outcomes
+from llmroute.routers import NAMES, VECTOR_ROUTERS
+from llmroute.routers.files import RouterCard, check_target, save
+from llmroute.routers.heads import Head, Progress, log_loss, quiet
+from llmroute.routers.labels import Mode
+from llmroute.routers.lessons import VALIDATION_SHARE, Lessons, lessons_of
+from llmroute.routers.loading import head_class, load
+from llmroute.routers.preferences import Preferences
+from llmroute.routers.scorer import RouterScorer, content_version
+from llmroute.routers.vectors import Vectors, fit_vectors
+from llmroute.scoring.artifact import DataSource, Metric
+from llmroute.scoring.base import Scorer
+
+
+def train(
+    router: str,
+    data: Sequence[Outcomes] | Sequence[Preferences],
+    out: str | Path,
+    *,
+    name: str | None = None,
+    labels: Mode = "score",
+    features: str = "words",
+    seed: int = 0,
+    sources: Sequence[DataSource] = (),
+    progress: Progress = quiet,
+    **options: Any,
+) -> Scorer:
+    """Trains a router, writes its folder, and reads it back.
+
+    A tenth of the prompts, by hash, is kept for early stopping and for choosing settings.
+
+    Args:
+        router: One of `NAMES`.
+        data: Outcomes or comparisons to learn from, their train split.
+        out: The folder to write; a router that is there is replaced.
+        name: Name for the card; the folder's by default.
+        labels: How outcomes become labels: `score`, `hard`, `soft` or `shifted`.
+        features: What it sees of a prompt: `words`, `static` or `minilm`; `bert` and `causal` read
+            the text itself.
+        seed: Seed of everything random.
+        sources: What the data were read from, for the card.
+        progress: Told how training goes.
+        options: What `bert` and `causal` take besides; see their modules.
+
+    Raises:
+        ConfigurationError: Another router, or data that cannot be learned from.
+        MissingExtra: A package it needs is not installed.
+        ArtifactError: The folder cannot be written.
+    """
+    if router not in NAMES:
+        raise ConfigurationError(f"routers are {', '.join(NAMES)}; {router!r} was given.")
+    check_target(out)
+    lessons = lessons_of(data, labels, seed)
+    card = _card(router, lessons, name or Path(out).name, features, seed, sources)
+    if router == "bert":
+        from llmroute.routers import bert
+
+        tuned: Scorer = bert.train(card, lessons, out, seed=seed, progress=progress, **options)
+        return tuned
+    if router == "causal":
+        from llmroute.routers import causal
+
+        asking: Scorer = causal.train(card, lessons, out, progress=progress, **options)
+        return asking
+    if options:
+        raise ConfigurationError(f"{router} takes no {', '.join(options)}.")
+    scorer = fit_scorer(card, lessons, features=features, seed=seed, progress=progress)
+    write(scorer, out)
+    return load(out)
+
+
+def fit_scorer(
+    card: RouterCard,
+    lessons: Lessons,
+    *,
+    features: str | Vectors = "words",
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> RouterScorer:
+    """A router on vectors, fitted and not yet saved.
+
+    Args:
+        card: What is known of it so far.
+        lessons: What it learns from.
+        features: What it sees of a prompt, by name or fitted.
+        seed: Seed of everything random.
+        progress: Told how training goes.
+    """
+    kind = head_class(card.router)
+    progress("features", 0, 1, "")
+    chosen = fit_vectors(features, lessons.texts, seed) if isinstance(features, str) else features
+    vectors = chosen.transform(lessons.texts)
+    progress("features", 1, 1, "")
+    head: Head = kind.fit(vectors, lessons, seed, progress)
+    held = lessons.validation
+    loss = log_loss(head.quality(vectors[held]), lessons.target[held])
+    version = content_version(head.settings(), chosen.settings(), head.arrays() | chosen.arrays())
+    update = {
+        "version": version,
+        "features": chosen.settings(),
+        "head": head.settings(),
+        # Settings were chosen, and for some routers parameters refitted, on these prompts too.
+        "metrics": {
+            "log loss on prompts for choosing": Metric(
+                value=round(loss, 5), prompts=int(held.sum())
+            )
+        },
+    }
+    return RouterScorer(card.model_copy(update=update), chosen, head)
+
+
+def write(scorer: RouterScorer, out: str | Path) -> None:
+    """Saves a router on vectors.
+
+    Args:
+        scorer: The router.
+        out: The folder to write; a router that is there is replaced.
+
+    Raises:
+        ArtifactError: The folder cannot be written.
+    """
+    arrays = scorer.head.arrays() | scorer.vectors.arrays()
+    save(out, scorer.card, arrays, scorer.vectors.files())
+
+
+def _card(
+    router: str,
+    lessons: Lessons,
+    name: str,
+    features: str,
+    seed: int,
+    sources: Sequence[DataSource],
+) -> RouterCard:
+    def means(values: Any) -> tuple[float | None, ...]:
+        if values is None:
+            return (None,) * len(lessons.models)
+        return tuple(None if np.isnan(v) else float(v) for v in mean_of_known(values))
+
+    on_vectors = router in VECTOR_ROUTERS
+    return RouterCard(
+        router=router,
+        name=name,
+        version="0",
+        created=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        models=lessons.models,
+        prior=tuple(float(v) for v in lessons.prior),
+        cost=means(lessons.cost),
+        tokens=means(lessons.tokens),
+        learned_from="outcomes" if lessons.given is None else "preferences",
+        labels=lessons.labels,
+        shift=lessons.shift,
+        settings={"seed": seed, "validation": VALIDATION_SHARE}
+        | ({"features": features} if on_vectors else {}),
+        data=tuple(sources),
+    )

@@ -1,0 +1,130 @@
+"""The encoder `minilm`: MiniLM's first layers in int8, one text at a time. Milliseconds a text.
+
+Training reads its features from the int8 graph itself, so what quantising costs is trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from llmroute.training.data import TrainingSet
+from llmroute.training.encoders import Pooled
+from llmroute.training.export import export
+from llmroute.training.familiarity import (
+    fit_familiarity,
+    mean_tokens,
+    standardised_surface,
+    token_columns,
+)
+from llmroute.training.fit import Fitted, Progress, Settings
+from llmroute.training.graph import FLOAT, Graph
+from llmroute.training.minilm import MiniLM
+from llmroute.training.tables import QuantisedTable, quantise
+from llmroute.training.transformer import encoder_graph, encoder_nodes
+
+Floats32 = npt.NDArray[np.float32]
+
+_TOLD_EVERY = 500
+
+
+class MiniLMRecipe:
+    """Trains on what the int8 encoder makes of the prompts.
+
+    Args:
+        data: The training set.
+        minilm: The weights.
+        settings: Settings of the run.
+        progress: Told how far the encoder has read.
+    """
+
+    def __init__(
+        self, data: TrainingSet, minilm: MiniLM, settings: Settings, progress: Progress
+    ) -> None:
+        self._data, self._layers = data, settings.layers
+        self._tokenizer_json = minilm.tokenizer.read_text(encoding="utf-8")
+        self._weights: Mapping[str, Tensor] = minilm.weights
+        encoded = encoder_graph(self._weights, self._layers)
+        self._vectors = read_through(encoded, data.ids, progress)
+        training = self._vectors[~data.validation]
+        self._mean = training.mean(axis=0)
+        self._scale = training.std(axis=0) + np.float32(1e-3)
+        self.encoder = Pooled(self._vectors, self._mean, self._scale, settings.token_dropout)
+
+    def graph(self, fitted: Fitted) -> bytes:
+        """The content of `model.onnx`.
+
+        Args:
+            fitted: The network trained on this recipe's encoder.
+        """
+        data = self._data
+        training = np.flatnonzero(~data.validation)
+        ids = [data.ids[row] for row in training]
+        words = self._weights["embeddings.word_embeddings.weight"]
+        columns = quantise(token_columns(self._tokenizer_json, ids, len(words)))
+        project = fitted.network.project.weight.detach().numpy().T / self._scale[:, None]
+        familiarity = fit_familiarity(
+            (self._vectors[training] - self._mean) @ project,
+            mean_tokens(columns.restored(), ids),
+            np.array([len(one) for one in ids], dtype=np.float64),
+            standardised_surface(data.surface[training], fitted.network),
+            data.surface[training],
+        )
+
+        def nodes(graph: Graph) -> None:
+            encoder_nodes(graph, self._weights, self._layers)
+            graph.constant("project", project)
+            graph.constant("project_bias", -self._mean @ project)
+            graph.node("Gemm", ["pooled", "project", "project_bias"], ["token_hidden"])
+            _column_nodes(graph, columns)
+
+        return export(fitted, familiarity, nodes, batch=1)
+
+
+def read_through(
+    encoder: bytes, ids: Sequence[npt.NDArray[np.int64]], progress: Progress
+) -> Floats32:
+    """What an encoder makes of texts, one at a time.
+
+    Args:
+        encoder: The graph, as `encoder_graph` makes it.
+        ids: Token ids of P texts.
+        progress: Told how far it has read.
+
+    Returns:
+        (P, D) vectors.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(encoder, options, providers=["CPUExecutionProvider"])
+    vectors = []
+    for place, one in enumerate(ids):
+        if place % _TOLD_EVERY == 0:
+            progress("texts read", place, len(ids))
+        given = one if len(one) else np.zeros(1, np.int64)
+        vectors.append(session.run(["pooled"], {"token_ids": given[None]})[0])
+    progress("texts read", len(ids), len(ids))
+    return np.concatenate(vectors)
+
+
+def _column_nodes(graph: Graph, columns: QuantisedTable) -> None:
+    """Means of the token columns over the whole text; an empty text counts as one padding token."""
+    graph.constant("columns", columns.values)
+    graph.constant("columns_scale", columns.scale)
+    graph.constant("padding", np.array(0, np.int64))
+    graph.constant("one", np.array(1.0, np.float32))
+    graph.node("Gather", ["columns", "token_ids"], ["column_rows"], axis=0)
+    graph.node("Cast", ["column_rows"], ["column_values"], to=FLOAT)
+    graph.node("ReduceSum", ["column_values", "along_length"], ["column_sum"], keepdims=0)
+    graph.node("Equal", ["token_ids", "padding"], ["is_padding"])
+    graph.node("Not", ["is_padding"], ["is_token"])
+    graph.node("Cast", ["is_token"], ["token_ones"], to=FLOAT)
+    graph.node("ReduceSum", ["token_ones", "along_length"], ["tokens"], keepdims=1)
+    graph.node("Max", ["tokens", "one"], ["count"])
+    graph.node("Mul", ["column_sum", "columns_scale"], ["scaled_columns"])
+    graph.node("Div", ["scaled_columns", "count"], ["token_columns"])

@@ -1,0 +1,86 @@
+"""An ONNX graph in the making: nodes and constants collected on the way to a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+#: Gelu came with opset 20, which onnxruntime reads from 1.17 on.
+_OPSET = 20
+_IR_VERSION = 9
+
+#: Name → element type and shape, of a graph's inputs or outputs.
+Values = Mapping[str, tuple[int, Sequence[str | int]]]
+
+
+class Graph:
+    """Nodes and constants by name."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, onnx.TensorProto] = {}
+
+    def constant(self, name: str, value: npt.NDArray[np.generic]) -> str:
+        """Adds a constant.
+
+        Args:
+            name: Its name; a constant of that name that is there already is replaced.
+            value: Its value, of any type; a scalar becomes an array of one.
+
+        Returns:
+            The name.
+        """
+        self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        return name
+
+    def node(
+        self, kind: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: object
+    ) -> str:
+        """Adds a node.
+
+        Args:
+            kind: The operator, such as `"Gemm"`.
+            inputs: Names of what it reads.
+            outputs: Names of what it makes.
+            **attributes: The operator's attributes.
+
+        Returns:
+            The name of the first output.
+        """
+        self._nodes.append(helper.make_node(kind, list(inputs), list(outputs), **attributes))
+        return outputs[0]
+
+    def finished(self, inputs: Values, outputs: Values) -> bytes:
+        """The model, checked, as `model.onnx` holds it.
+
+        Args:
+            inputs: What a caller gives.
+            outputs: What a caller may ask for.
+        """
+        graph = helper.make_graph(
+            self._nodes,
+            "llmroute-latent",
+            _described(inputs),
+            _described(outputs),
+            list(self._constants.values()),
+        )
+        opset = [helper.make_opsetid("", _OPSET)]
+        model = helper.make_model(graph, opset_imports=opset, producer_name="llmroute")
+        model.ir_version = _IR_VERSION
+        onnx.checker.check_model(model, full_check=True)
+        content: bytes = model.SerializeToString()
+        return content
+
+
+def _described(values: Values) -> list[onnx.ValueInfoProto]:
+    return [
+        helper.make_tensor_value_info(name, kind, list(shape))
+        for name, (kind, shape) in values.items()
+    ]
+
+
+FLOAT, INT64, INT32 = TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT32

@@ -1,0 +1,114 @@
+"""The static encoder: a table of token vectors and their mean. Microseconds a text.
+
+    token_ids (B, L) → Gather (int8 table) → Cast int32 → ReduceSum → × scale ÷ count
+
+Token 0 is padding: its row is zero and it is not counted. The sum runs over integers, so neither
+padding nor the other rows of a batch change a row's numbers. The first dense layer is folded into
+the table, which a mean allows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from llmroute.training.data import TrainingSet
+from llmroute.training.encoders import TokenMeans
+from llmroute.training.export import export
+from llmroute.training.familiarity import (
+    fit_familiarity,
+    mean_tokens,
+    standardised_surface,
+    token_columns,
+)
+from llmroute.training.fit import Fitted, Progress, Settings
+from llmroute.training.graph import FLOAT, INT32, Graph
+from llmroute.training.minilm import MiniLM, token_vectors
+from llmroute.training.tables import QuantisedTable, quantise
+
+
+class StaticRecipe:
+    """Trains on token means and exports a table.
+
+    Args:
+        data: The training set.
+        minilm: The weights that the token vectors start from.
+        settings: Settings of the run.
+        progress: Told how the preparation goes; there is none worth a bar.
+    """
+
+    def __init__(
+        self, data: TrainingSet, minilm: MiniLM, settings: Settings, progress: Progress
+    ) -> None:
+        self._data = data
+        self._tokenizer_json = minilm.tokenizer.read_text(encoding="utf-8")
+        self._vectors = starting_vectors(minilm, settings)
+        self.encoder = TokenMeans(data.ids, self._vectors, settings.token_dropout)
+
+    def graph(self, fitted: Fitted) -> bytes:
+        """The content of `model.onnx`.
+
+        Args:
+            fitted: The network trained on this recipe's encoder.
+        """
+        data = self._data
+        with torch.inference_mode():
+            folded = (self._vectors @ fitted.network.project.weight.T).numpy()
+        training = np.flatnonzero(~data.validation)
+        ids = [data.ids[row] for row in training]
+        columns = token_columns(self._tokenizer_json, ids, len(folded))
+        table = quantise(np.concatenate([folded, columns], axis=1))
+        width = folded.shape[1]
+        means = mean_tokens(table.restored(), ids)
+        familiarity = fit_familiarity(
+            means[:, :width],
+            means[:, width:],
+            np.array([len(one) for one in ids], dtype=np.float64),
+            standardised_surface(data.surface[training], fitted.network),
+            data.surface[training],
+        )
+        return export(fitted, familiarity, lambda graph: _nodes(graph, table, width))
+
+
+def starting_vectors(minilm: MiniLM, settings: Settings) -> Tensor:
+    """Principal components of MiniLM's token vectors, rare tokens weighted up.
+
+    The weight grows with the logarithm of the token's rank, as model2vec does in place of the
+    frequencies of SIF (Arora et al. 2017), because WordPiece orders its vocabulary by frequency.
+
+    Args:
+        minilm: The weights.
+        settings: How many layers and components.
+
+    Returns:
+        (V, vector_size) of unit variance.
+    """
+    vectors = token_vectors(minilm, settings.layers)
+    vectors = vectors - vectors.mean(dim=0)
+    # Eigenvalues rise, so the leading axes are the last columns.
+    _, axes = torch.linalg.eigh(vectors.T @ vectors)
+    vectors = vectors @ axes.flip(1)[:, : settings.vector_size]
+    weight = torch.log(torch.arange(len(vectors)) + 2.0)
+    vectors = vectors * (weight / weight.mean())[:, None]
+    return (vectors / vectors.std()).contiguous()
+
+
+def _nodes(graph: Graph, table: QuantisedTable, hidden: int) -> None:
+    graph.constant("table", table.values)
+    graph.constant("table_scale", table.scale)
+    graph.constant("padding", np.array(0, np.int64))
+    graph.constant("one", np.array(1.0, np.float32))
+    graph.node("Gather", ["table", "token_ids"], ["rows"], axis=0)
+    graph.node("Cast", ["rows"], ["whole_rows"], to=INT32)
+    graph.node("ReduceSum", ["whole_rows", "along_length"], ["whole_sum"], keepdims=0)
+    graph.node("Cast", ["whole_sum"], ["sum"], to=FLOAT)
+    graph.node("Equal", ["token_ids", "padding"], ["is_padding"])
+    graph.node("Not", ["is_padding"], ["is_token"])
+    graph.node("Cast", ["is_token"], ["token_ones"], to=FLOAT)
+    graph.node("ReduceSum", ["token_ones", "along_length"], ["tokens"], keepdims=1)
+    graph.node("Max", ["tokens", "one"], ["count"])
+    graph.node("Mul", ["sum", "table_scale"], ["scaled_sum"])
+    graph.node("Div", ["scaled_sum", "count"], ["means"])
+    graph.constant("split_table", np.array([hidden, table.values.shape[1] - hidden], np.int64))
+    graph.node("Split", ["means", "split_table"], ["token_hidden", "token_columns"], axis=1)
