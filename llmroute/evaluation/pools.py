@@ -27,7 +27,8 @@ def pool_from_outcomes(
     Where the scorer was trained on every one of the models, it has abilities of its own for them.
     Otherwise each model gets the general ability that explains its scores best under the scorer's
     demands and difficulties. Each gets the verbosity and the effective prices that explain its
-    recorded costs best under the scorer's token estimates. Where no cost is recorded, no price is
+    recorded costs best under the scorer's token estimates, and where latencies are recorded the
+    tokens per second over whole calls. Where no cost is recorded, no price is
     known: one that LiteLLM knows of some models only would weigh in as a cost of those.
 
     Fit it on the train split and replay on the test split.
@@ -69,6 +70,9 @@ def _member(outcomes: Outcomes, index: int, latent: Latent, known: bool) -> Mode
         if verbosity is not None:
             numbers["verbosity"] = verbosity
             tokens = tokens * verbosity
+        speed = _speed(outcomes, index)
+        if speed is not None:
+            numbers["first_token_s"], numbers["tokens_per_s"] = 0.0, speed
     if outcomes.cost is not None:
         prices = _effective_prices(outcomes.cost[:, index], latent.prompt_tokens, tokens)
         if prices is not None:
@@ -76,9 +80,16 @@ def _member(outcomes: Outcomes, index: int, latent: Latent, known: bool) -> Mode
     return Model(name, **numbers)
 
 
+def _speed(outcomes: Outcomes, index: int) -> float | None:
+    """Output tokens per second over the whole call: records do not tell when the first one came."""
+    if outcomes.latency is None or outcomes.completion_tokens is None:
+        return None
+    return _ratio(outcomes.completion_tokens[:, index], outcomes.latency[:, index])
+
+
 def _ratio(counted: Floats, expected: Floats) -> float | None:
-    known = ~np.isnan(counted)
-    if not known.any() or counted[known].sum() <= 0:
+    known = ~np.isnan(counted) & ~np.isnan(expected)
+    if not known.any() or counted[known].sum() <= 0 or expected[known].sum() <= 0:
         return None
     return float(counted[known].sum() / expected[known].sum())
 

@@ -1,5 +1,7 @@
 """A pool made from recorded outcomes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -31,3 +33,11 @@ def test_a_model_needs_answers() -> None:
     o.score[:, 1] = np.nan
     with pytest.raises(ConfigurationError, match="m1"):
         pool_from_outcomes(o)
+
+
+def test_where_latencies_are_recorded_speeds_are_known() -> None:
+    o = made_up(models=2)
+    assert o.completion_tokens is not None
+    timed = replace(o, latency=o.completion_tokens / np.array([100.0, 25.0]))
+    assert [m.tokens_per_s for m in pool_from_outcomes(timed)] == pytest.approx([100, 25])
+    assert all(m.tokens_per_s is None for m in pool_from_outcomes(o))
