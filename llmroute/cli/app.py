@@ -20,6 +20,7 @@ _COMMANDS = {
     "train": "llmroute.cli.train",
     "profile": "llmroute.cli.profile",
     "eval": "llmroute.cli.eval",
+    "download": "llmroute.cli.download",
 }
 
 
