@@ -336,6 +336,8 @@ def _percent(one: Evaluated, name: str) -> str:
 def _figure(figure: Interval | None, wide: bool, form: str) -> str:
     if figure is None:
         return ""
+    if figure.low != figure.low:  # too little to tell an interval
+        return f"{figure.value:{form}}"
     if wide:
         return f"{figure.value:{form}} [{figure.low:{form}}, {figure.high:{form}}]"
     return f"{figure.value:{form}} ±{(figure.high - figure.low) / 2:{form}}"

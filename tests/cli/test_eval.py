@@ -163,3 +163,10 @@ def test_of_several_data_each_has_a_folder(run: Run, log: Path, tmp_path: Path) 
     run("eval", "--data", str(log), "--data", str(other), *FEW, "--out", str(out))
     assert (out / "my_log" / "report.html").is_file()
     assert (out / "other" / "report.html").is_file()
+
+
+def test_where_there_is_no_interval_none_is_shown(run: Run, tmp_path: Path) -> None:
+    log = write_log(tmp_path / "tiny.csv", 4)
+    result = run("eval", "--data", str(log), *FEW)
+    assert result.exit_code == 0, result.output
+    assert "nan" not in result.stdout
