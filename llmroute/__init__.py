@@ -29,6 +29,12 @@ _HOME = {
     "WillingnessToPay": "policies",
     "CheapestAbove": "policies",
     "BestWithin": "policies",
+    "Margin": "escalation.rules",
+    "Disagreement": "escalation.rules",
+    "CrossModel": "escalation.rules",
+    "SelfVerify": "escalation.rules",
+    "Refine": "escalation.rules",
+    "Escalation": "escalation.tiers",
     "Decision": "decision",
     "CallRecord": "decision",
     "Estimates": "decision",
@@ -40,13 +46,19 @@ __all__ = [
     "CallRecord",
     "Capabilities",
     "CheapestAbove",
+    "CrossModel",
     "Decision",
+    "Disagreement",
+    "Escalation",
     "Estimates",
     "LLMRouteError",
+    "Margin",
     "Model",
     "ModelPool",
     "Policy",
+    "Refine",
     "RouterChain",
+    "SelfVerify",
     "Threshold",
     "WillingnessToPay",
     "aroute",
@@ -59,6 +71,8 @@ if TYPE_CHECKING:
     from llmroute.chain import RouterChain
     from llmroute.decision import CallRecord, Decision, Estimates
     from llmroute.errors import LLMRouteError
+    from llmroute.escalation.rules import CrossModel, Disagreement, Margin, Refine, SelfVerify
+    from llmroute.escalation.tiers import Escalation
     from llmroute.policies import BestWithin, CheapestAbove, Policy, Threshold, WillingnessToPay
     from llmroute.pool import Capabilities, Model, ModelPool
 

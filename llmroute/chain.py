@@ -23,6 +23,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
 
 from llmroute.drivers import StreamRecord, aopen_stream, open_stream
+from llmroute.hidden import loose
 from llmroute.request import TOOLS_ARGUMENT, BoundSchema, BoundTools, Request
 from llmroute.routing import Router
 
@@ -44,6 +45,10 @@ class RouterChain(Router):
         policy: How to choose; by default `CheapestAbove(quality=0.95)`.
         scorer: `"static"` (bundled), the folder of a router made by `llmroute train`, or a
             `Scorer`.
+        escalation: What looks at an answer before the user sees it, and asks a stronger model when
+            it is not good enough: `Margin`, `Disagreement` or another rule, several joined by `|`
+            and `&`,
+            a function from the answer to whether to escalate, or None.
         timeout: Seconds to wait for the provider's next word in one attempt, for members that set
             none. A member that is a chat model of your own keeps its own timeout.
         max_retries: Further tries on the same model after 429, 5xx or a lost connection, before
@@ -199,7 +204,7 @@ class RouterChain(Router):
     ) -> LLMResult:
         request = self._request(messages, kwargs, stop)
         result: LLMResult = self._call(
-            request, config, lambda model, c, kw: model.generate([messages], **_loose(c), **kw)
+            request, config, lambda model, c, kw: model.generate([messages], **loose(c), **kw)
         )
         return result
 
@@ -232,7 +237,7 @@ class RouterChain(Router):
     ) -> LLMResult:
         request = self._request(messages, kwargs, stop)
         result: LLMResult = await self._acall(
-            request, config, lambda model, c, kw: model.agenerate([messages], **_loose(c), **kw)
+            request, config, lambda model, c, kw: model.agenerate([messages], **loose(c), **kw)
         )
         return result
 
@@ -364,12 +369,6 @@ def _configs(
     if configs and run_id is not None:
         configs[0]["run_id"] = run_id
     return configs
-
-
-def _loose(config: RunnableConfig) -> dict[str, Any]:
-    """A config as `generate`'s separate arguments."""
-    names = ("callbacks", "tags", "metadata", "run_name", "run_id")
-    return {name: config.get(name) for name in names}
 
 
 def _merged(results: Sequence[LLMResult]) -> LLMResult:

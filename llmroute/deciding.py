@@ -7,6 +7,7 @@ import math
 import time
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,11 +20,18 @@ from llmroute.request import Request
 from llmroute.requirements import rule_out
 from llmroute.scoring.base import Scorer
 
+if TYPE_CHECKING:
+    from llmroute.escalation.tiers import Escalation
+
 _log = logging.getLogger(__name__)
 
 
 def decide(
-    requests: Sequence[Request], pool: ModelPool, scorer: Scorer, policy: Policy
+    requests: Sequence[Request],
+    pool: ModelPool,
+    scorer: Scorer,
+    policy: Policy,
+    escalation: Escalation | None = None,
 ) -> list[Decision]:
     """Choose a model for each request; the whole batch is scored at once.
 
@@ -32,6 +40,7 @@ def decide(
         pool: The models.
         scorer: Estimates quality and cost.
         policy: Chooses by them.
+        escalation: What looks at answers before the user sees them.
 
     Returns:
         A decision a request, in order.
@@ -50,6 +59,7 @@ def decide(
             estimates.row(i) if len(requests) > 1 else estimates,
             pool,
             Pinned(model=request.pinned) if request.pinned else policy,
+            None if request.pinned or request.needs.several else escalation,
             broken,
             time.perf_counter() - read,
         )
@@ -62,6 +72,7 @@ def _choose(
     estimates: Estimates,
     pool: ModelPool,
     policy: Policy,
+    escalation: Escalation | None,
     broken: str | None,
     start: float,
 ) -> Decision:
@@ -96,6 +107,7 @@ def _choose(
     if estimates.unfamiliar[0] and broken is None:
         reason += " The prompt is unlike the scorer's training data: priors were used."
     order = fallback_order(estimates, 0, allowed, chosen)
+    is_due = escalation is not None and escalation.due(pool.names[chosen], pool.names[strongest])
     return Decision(
         chosen=pool.names[chosen],
         policy=policy.to_record(),
@@ -109,6 +121,7 @@ def _choose(
         decision_us=round((time.perf_counter() - start) * 1e6, 1),
         router=estimates.scorer,
         version=__version__,
+        check=escalation.to_record() if escalation is not None and is_due else None,
     )
 
 

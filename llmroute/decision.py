@@ -31,6 +31,10 @@ class Estimates:
             then the prior for every model.
         prior: (M,) quality expected on an average prompt: the model's standing in the pool.
         scorer: Name and version of the scorer that made them.
+        output_cost: (P, M) the part of the cost that output tokens make, USD; None where the scorer
+            tells no interval.
+        output_range: (2,) what the expected output tokens are multiplied by at both ends of the
+            interval that holds 80 % of the counts; None likewise.
     """
 
     models: tuple[str, ...]
@@ -42,6 +46,25 @@ class Estimates:
     unfamiliar: Bools
     prior: Floats
     scorer: str
+    output_cost: Floats | None = None
+    output_range: Floats | None = None
+
+    @property
+    def cost_low(self) -> Floats:
+        """(P, M) lower end of the cost's 80 % interval, USD; NaN where it is unknown."""
+        return self._cost_at(0)
+
+    @property
+    def cost_high(self) -> Floats:
+        """(P, M) upper end of the cost's 80 % interval, USD; NaN where it is unknown."""
+        return self._cost_at(1)
+
+    def _cost_at(self, end: int) -> Floats:
+        # When somebody asks, not before: a decision has no time for it.
+        if self.output_cost is None or self.output_range is None:
+            return np.full(self.cost.shape, np.nan)
+        ends: Floats = self.cost + (self.output_range[end] - 1.0) * self.output_cost
+        return ends
 
     def __len__(self) -> int:
         return len(self.unfamiliar)
@@ -71,6 +94,8 @@ class Estimates:
             unfamiliar=self.unfamiliar[some],
             prior=self.prior,
             scorer=self.scorer,
+            output_cost=None if self.output_cost is None else self.output_cost[some],
+            output_range=self.output_range,
         )
 
 
@@ -85,9 +110,13 @@ class ModelEstimate(_Record):
     cost: float | None = Field(description="Expected cost of one call, USD.")
     tokens: float | None = Field(description="Expected output tokens.")
     latency: float | None = Field(default=None, description="Expected seconds to the full answer.")
+    cost_low: float | None = Field(
+        default=None, description="Lower end of the cost's 80 % interval, USD."
+    )
+    cost_high: float | None = Field(default=None, description="Upper end of it.")
 
 
-Purpose = Literal["answer", "fallback"]
+Purpose = Literal["answer", "draft", "sample", "verify", "refine", "fallback"]
 Status = Literal[
     "ok",
     "rate_limited",
@@ -134,6 +163,18 @@ class CallRecord(_Record):
     error: str | None = Field(default=None, description="The provider's message, without keys.")
 
 
+class CheckRecord(_Record):
+    """What one rule found out about an answer before the user saw it."""
+
+    rule: str = Field(description="The rule's name.")
+    model: str = Field(description="Whose answer was looked at.")
+    passed: bool = Field(description="Whether the answer was good enough.")
+    score: float | None = Field(
+        default=None, description="What was compared with the limit, 0..1; None where unknown."
+    )
+    reason: str = Field(description="Why, in one sentence, without any of the answer's text.")
+
+
 class Decision(_Record):
     """Which model was chosen for a request, on what grounds, and what came of it.
 
@@ -160,10 +201,27 @@ class Decision(_Record):
     decision_us: float = Field(description="Microseconds spent deciding.")
     router: str = Field(description="Scorer and version.")
     version: str = Field(description="llmroute's version.")
-    calls: tuple[CallRecord, ...] = Field(default=(), description="Every attempt, in order.")
-    escalated: bool = Field(
-        default=False, description="An answer was rejected and a stronger model asked."
+    check: dict[str, Any] | None = Field(
+        default=None,
+        description="What the chosen model's answer has to pass before the user sees it; None "
+        "where it is taken as it comes.",
     )
+    calls: tuple[CallRecord, ...] = Field(default=(), description="Every attempt, in order.")
+    checks: tuple[CheckRecord, ...] = Field(
+        default=(), description="What was found out about answers, in order."
+    )
+    escalated: bool = Field(
+        default=False, description="An answer was rejected and another model's returned."
+    )
+    unchecked: bool = Field(
+        default=False,
+        description="The answer failed its check, and is returned because no stronger model could "
+        "be had.",
+    )
+    total_prompt_tokens: int | None = Field(
+        default=None, description="Of all calls that ended well; None if one was not counted."
+    )
+    total_completion_tokens: int | None = Field(default=None, description="Likewise.")
     cost_usd: float | None = Field(default=None, description="USD of all calls; None if unknown.")
     saved_usd: float | None = Field(
         default=None,
@@ -182,15 +240,23 @@ def known(value: float) -> float | None:
 
 def model_estimates(estimates: Estimates, row: int) -> dict[str, ModelEstimate]:
     """One prompt's estimates, by model, as they stand in a Decision."""
-    columns = (estimates.quality, estimates.cost, estimates.tokens, estimates.latency)
+    columns = [estimates.quality, estimates.cost, estimates.tokens, estimates.latency]
+    low = high = math.nan
+    if estimates.output_cost is None or estimates.output_range is None:
+        columns.append(estimates.cost)
+    else:
+        columns.append(estimates.output_cost)
+        low, high = (estimates.output_range - 1.0).tolist()
     return {
         name: ModelEstimate(
             quality=round(quality, 6),
             cost=known(cost),
             tokens=known(tokens),
             latency=known(latency),
+            cost_low=known(cost + low * output),
+            cost_high=known(cost + high * output),
         )
-        for name, quality, cost, tokens, latency in zip(
+        for name, quality, cost, tokens, latency, output in zip(
             estimates.models, *(column[row].tolist() for column in columns), strict=True
         )
     }

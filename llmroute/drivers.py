@@ -12,11 +12,22 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata, add_usage
 from langchain_core.outputs import ChatGeneration, ChatResult, LLMResult
+from langchain_core.runnables.config import ContextThreadPoolExecutor
 
 from llmroute.decision import CallRecord, Decision
 from llmroute.errors import EmptyAnswer, MalformedAnswer, ProviderError, StreamInterrupted
 from llmroute.failures import secrets_in, translate
-from llmroute.flow import Answered, Ask, Flow, Reply, Usage, Wait, call_record, complete
+from llmroute.flow import (
+    Answered,
+    Ask,
+    Flow,
+    Reply,
+    Together,
+    Usage,
+    Wait,
+    call_record,
+    complete,
+)
 from llmroute.pool import Model, ModelPool
 from llmroute.request import Request
 
@@ -24,17 +35,33 @@ from llmroute.request import Request
 _FINISH = ("finish_reason", "status")
 _CUT = "the stream ended without a finish reason"
 #: What a completed decision adds to one that has just been made. A stream's last chunk carries it.
-BILL = frozenset({"answered_by", "calls", "escalated", "cost_usd", "saved_usd"})
+BILL = frozenset(
+    {
+        "answered_by",
+        "calls",
+        "checks",
+        "escalated",
+        "unchecked",
+        "total_prompt_tokens",
+        "total_completion_tokens",
+        "cost_usd",
+        "saved_usd",
+    }
+)
 
 
 def drive(steps: Flow, perform: Callable[[Ask], Reply]) -> Answered:
-    """Run a flow, blocking."""
+    """Run a flow, blocking; calls that are made together in threads."""
     try:
         step = next(steps)
         while True:
             if isinstance(step, Wait):
                 time.sleep(step.seconds)
                 step = steps.send(None)
+            elif isinstance(step, Together):
+                with ContextThreadPoolExecutor(len(step.asks)) as threads:
+                    replies = list(threads.map(perform, step.asks))
+                step = steps.send(replies)
             else:
                 step = steps.send(perform(step))
     except StopIteration as end:
@@ -50,6 +77,8 @@ async def adrive(steps: Flow, perform: Callable[[Ask], Awaitable[Reply]]) -> Ans
             if isinstance(step, Wait):
                 await asyncio.sleep(step.seconds)
                 step = steps.send(None)
+            elif isinstance(step, Together):
+                step = steps.send(await asyncio.gather(*map(perform, step.asks)))
             else:
                 step = steps.send(await perform(step))
     except StopIteration as end:
@@ -91,7 +120,7 @@ def succeeded(value: Any, ask: Ask, start: float, request: Request) -> Reply:
         if value.is_empty and not request.in_tool_loop:
             return Reply(latency, value, _usage_of(value.leading), error=_empty(ask))
         return Reply(latency, value)
-    if value is None and request.schema is not None:
+    if request.schema is not None and _is_unfit(value, ask):
         error = MalformedAnswer("the answer does not fit the schema", model=ask.model)
         return Reply(latency, error=error)
     message = _message_in(value)
@@ -108,6 +137,13 @@ def succeeded(value: Any, ask: Ask, start: float, request: Request) -> Reply:
         _read_usage(message.usage_metadata),
         message.response_metadata.get("model_name"),
         fault,
+    )
+
+
+def _is_unfit(value: Any, ask: Ask) -> bool:
+    """Whether an answer could not be parsed. A draft that could not is worth another model."""
+    return value is None or (
+        ask.hidden and isinstance(value, dict) and value.get("parsing_error") is not None
     )
 
 
@@ -146,6 +182,8 @@ def _is_blank(block: str | dict[str, Any]) -> bool:
 
 def _message_in(value: Any) -> AIMessage | None:
     """The answer inside whatever the called method returns: message, result, raw and parsed."""
+    if isinstance(value, list):  # several answers of one call, whose usage stands on the first
+        value = value[0] if value else None
     if isinstance(value, dict):
         value = value.get("raw")
     elif isinstance(value, (ChatResult, LLMResult)):
@@ -323,7 +361,8 @@ class StreamRecord:
 
     def _bill(self) -> dict[str, Any]:
         self._billed = True
-        completed = complete(self._decision, [*self._answered.calls, self._call()], self._pool)
+        last = self._answered.accepted or self._call()
+        completed = complete(self._decision, self._answered, self._pool, last)
         return completed.model_dump(mode="json", include=set(BILL))
 
 

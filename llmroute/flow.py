@@ -1,30 +1,69 @@
 """The routing algorithm, once: which model to ask next, given what came of the last one.
 
-`answer()` is a generator without any I/O. It yields what is to be done, an `Ask` or a `Wait`, and
-is sent what came of it; the thin drivers in `drivers.py` do the doing, sync and async, whole and
-streamed. (The manner of httpx's auth flows.)
+`answer()` is a generator without any I/O. It yields what is to be done, an `Ask`, several of them
+`Together`, or a `Wait`, and is sent what came of it; the thin drivers in `drivers.py` do the doing,
+sync and async, whole and streamed. (The manner of httpx's auth flows.)
+
+What is asked to look at an answer before the user sees it (`escalation/`) is a generator too, and
+speaks through the same `Talk`.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
-from llmroute.decision import CallRecord, Decision, Purpose
+from langchain_core.messages import BaseMessage
+
+from llmroute.decision import CallRecord, CheckRecord, Decision, Purpose
 from llmroute.errors import AllModelsFailed, ProviderError
 from llmroute.failures import status_of
 from llmroute.pool import ModelPool
 
 
 @dataclass(frozen=True)
+class Variation:
+    """How a call differs from the request as the user made it.
+
+    Attributes:
+        arguments: Arguments of the call beside the request's own, such as `logprobs`.
+        style: What is written below the user's last words, to have the answer in another way.
+        messages: A conversation in the request's place.
+        bare: Neither tools nor a schema are bound: the call is a question about an answer.
+    """
+
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    style: str = ""
+    messages: tuple[BaseMessage, ...] | None = None
+    bare: bool = False
+
+
+@dataclass(frozen=True)
 class Ask:
-    """Call this model with the request."""
+    """Call this model with the request.
+
+    Attributes:
+        model: The pool member.
+        purpose: Why it is asked.
+        attempt: How often it has been asked for this before.
+        hidden: Its answer is not the user's, or not yet: nothing of it may be streamed.
+        variation: How the call differs from the request.
+    """
 
     model: str
     purpose: Purpose
-    attempt: int
+    attempt: int = 0
+    hidden: bool = False
+    variation: Variation = Variation()
+
+
+@dataclass(frozen=True)
+class Together:
+    """Make these calls at once. What is sent back are their replies, in order."""
+
+    asks: tuple[Ask, ...]
 
 
 @dataclass(frozen=True)
@@ -86,27 +125,135 @@ class Retry:
 class Answered:
     """The end of the flow: the accepted reply, and every attempt up to it.
 
-    For a stream, the last attempt is still running; `calls` then holds those before it.
+    Attributes:
+        ask: What was asked.
+        reply: What came of it.
+        calls: Every call that has ended. A visible reply's own is not among them yet: of a stream
+            only its beginning is known.
+        accepted: The call of a hidden reply, which has ended.
+        checks: What the answers had to pass.
+        unchecked: The answer failed its check, and no stronger model could be had.
     """
 
     ask: Ask
     reply: Reply
     calls: list[CallRecord] = field(default_factory=list)
+    accepted: CallRecord | None = None
+    checks: tuple[CheckRecord, ...] = ()
+    unchecked: bool = False
 
 
-Flow = Generator[Ask | Wait, Reply | None, Answered]
+Step = Ask | Together | Wait
+Flow = Generator[Step, Any, Answered]
 
 
-def answer(decision: Decision, pool: ModelPool, retry: Retry) -> Flow:
-    """Ask the models in the decision's ranking until one answers.
+class Checking(Protocol):
+    """What looks at answers before the user sees them; see `llmroute.escalation`."""
+
+    def run(self, talk: Talk) -> Flow:
+        """Ask through `talk` until an answer is accepted."""
+        ...
+
+
+class Talk:
+    """The calls made for one request: asking, asking again, and the record of it.
 
     Args:
         decision: The choice, with the order of stand-ins.
         pool: For prices.
         retry: When to try a model again.
+    """
+
+    def __init__(self, decision: Decision, pool: ModelPool, retry: Retry) -> None:
+        self.decision = decision
+        self.pool = pool
+        self.calls: list[CallRecord] = []
+        self.checks: list[CheckRecord] = []
+        self._retry = retry
+
+    def ask(self, ask: Ask) -> Generator[Step, Any, Answered]:
+        """One model, until it answers or is given up; then the reply holds its error.
+
+        Raises:
+            ProviderError: An error that another model would not cure (see docs/fallback.md).
+        """
+        while True:
+            reply = yield ask
+            assert isinstance(reply, Reply), "the driver must send a Reply to an Ask"
+            error = reply.error
+            if error is None:
+                return self._heard(ask, reply)
+            self.calls.append(call_record(ask, reply, self.decision, self.pool))
+            if not error.falls_back:
+                error.calls = tuple(self.calls)
+                raise error
+            wait = self._retry.wait(ask.attempt, error)
+            if wait is None:
+                return Answered(ask, reply, self.calls)
+            yield Wait(wait)
+            ask = replace(ask, attempt=ask.attempt + 1)
+
+    def together(self, asks: Sequence[Ask]) -> Generator[Step, Any, list[Answered]]:
+        """Several calls at once, each tried once; those that failed are in the record only."""
+        replies = yield Together(tuple(asks))
+        answered = []
+        for ask, reply in zip(asks, replies, strict=True):
+            if reply.error is None:
+                answered.append(self._heard(ask, reply))
+            else:
+                self.calls.append(call_record(ask, reply, self.decision, self.pool))
+        return answered
+
+    def until_answered(
+        self, models: Sequence[str], purpose: Purpose = "answer"
+    ) -> Generator[Step, Any, Answered]:
+        """The models in order, until one gives the user's answer.
+
+        Args:
+            models: At least one.
+            purpose: Why the first is asked; the others are its stand-ins.
+
+        Raises:
+            ProviderError: An error that another model would not cure; or, where only one model is
+                eligible, its own. With every attempt in its `calls`.
+            AllModelsFailed: Several models were asked and none answered.
+        """
+        answered = None
+        for position, name in enumerate(models):
+            ask = Ask(name, "fallback" if position else purpose)
+            answered = yield from self.ask(ask)
+            if answered.reply.error is None:
+                return answered
+        assert answered is not None, "at least one model is asked"
+        error = answered.reply.error
+        assert error is not None, "an answer was returned above"
+        if len(self.decision.ranking) == 1:
+            error.calls = tuple(self.calls)
+            raise error
+        raise AllModelsFailed(self.calls, error) from error
+
+    def _heard(self, ask: Ask, reply: Reply) -> Answered:
+        if not ask.hidden:
+            return Answered(ask, reply, self.calls)
+        record = call_record(ask, reply, self.decision, self.pool)
+        self.calls.append(record)
+        return Answered(ask, reply, self.calls, record)
+
+
+def answer(
+    decision: Decision, pool: ModelPool, retry: Retry, checking: Checking | None = None
+) -> Flow:
+    """Ask until there is an answer for the user.
+
+    Args:
+        decision: The choice, with the order of stand-ins.
+        pool: For prices.
+        retry: When to try a model again.
+        checking: What the chosen model's answer has to pass, where a check is due.
 
     Yields:
-        `Ask`, to be sent a `Reply`; or `Wait`, to be sent None.
+        `Ask`, to be sent a `Reply`; `Together`, to be sent a list of them; or `Wait`, to be sent
+        None.
 
     Returns:
         The accepted reply.
@@ -116,32 +263,12 @@ def answer(decision: Decision, pool: ModelPool, retry: Retry) -> Flow:
             only eligible model's error; with every attempt in its `calls`.
         AllModelsFailed: Several models were asked and none answered.
     """
-    calls: list[CallRecord] = []
-    error: ProviderError | None = None
-    for position, name in enumerate(decision.ranking):
-        purpose: Purpose = "fallback" if position else "answer"
-        attempt = 0
-        while True:
-            ask = Ask(name, purpose, attempt)
-            reply = yield ask
-            assert reply is not None, "the driver must send a Reply to an Ask"
-            if reply.error is None:
-                return Answered(ask, reply, calls)
-            error = reply.error
-            calls.append(call_record(ask, reply, decision, pool))
-            if not error.falls_back:
-                error.calls = tuple(calls)
-                raise error
-            wait = retry.wait(attempt, error)
-            if wait is None:
-                break
-            yield Wait(wait)
-            attempt += 1
-    assert error is not None, "a decision ranks at least one model"
-    if len(decision.ranking) == 1:
-        error.calls = tuple(calls)
-        raise error
-    raise AllModelsFailed(calls, error) from error
+    talk = Talk(decision, pool, retry)
+    if checking is None or decision.check is None:
+        answered = yield from talk.until_answered(decision.ranking)
+    else:
+        answered = yield from checking.run(talk)
+    return replace(answered, checks=tuple(talk.checks))
 
 
 def call_record(ask: Ask, reply: Reply, decision: Decision, pool: ModelPool) -> CallRecord:
@@ -184,11 +311,18 @@ def call_record(ask: Ask, reply: Reply, decision: Decision, pool: ModelPool) -> 
     )
 
 
-def complete(decision: Decision, calls: Sequence[CallRecord], pool: ModelPool) -> Decision:
-    """The decision with everything that came of it: the last call is the one that answered."""
+def complete(decision: Decision, answered: Answered, pool: ModelPool, last: CallRecord) -> Decision:
+    """The decision with everything that came of it.
+
+    Args:
+        decision: The decision.
+        answered: The end of the flow.
+        pool: For prices.
+        last: The call whose answer the user gets.
+    """
+    calls = answered.calls if answered.accepted is not None else [*answered.calls, last]
     costs = [c.cost_usd for c in calls]
     cost = None if None in costs else round(sum(c for c in costs if c is not None), 12)
-    last = calls[-1]
     saved = None
     if cost is not None and last.prompt_tokens is not None and last.completion_tokens is not None:
         # Had the strongest model answered, it would have found as much of the prompt in its cache.
@@ -204,7 +338,18 @@ def complete(decision: Decision, calls: Sequence[CallRecord], pool: ModelPool) -
         update={
             "answered_by": last.model,
             "calls": tuple(calls),
+            "checks": answered.checks,
+            "escalated": last.model != decision.chosen
+            and any(not check.passed for check in answered.checks),
+            "unchecked": answered.unchecked,
+            "total_prompt_tokens": _total(calls, "prompt_tokens"),
+            "total_completion_tokens": _total(calls, "completion_tokens"),
             "cost_usd": cost,
             "saved_usd": saved,
         }
     )
+
+
+def _total(calls: Sequence[CallRecord], name: str) -> int | None:
+    counts = [getattr(call, name) for call in calls if call.status == "ok"]
+    return None if None in counts else sum(counts)

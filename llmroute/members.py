@@ -49,7 +49,12 @@ def is_warm(member: Model) -> bool:
 
 
 def prepare(
-    member: Model, request: Request, config: RunnableConfig, inherited: Inherited
+    member: Model,
+    request: Request,
+    config: RunnableConfig,
+    inherited: Inherited,
+    *,
+    hidden: bool = False,
 ) -> tuple[Any, RunnableConfig, dict[str, Any]]:
     """The member with everything bound on it, and the config and arguments of the call.
 
@@ -58,11 +63,12 @@ def prepare(
         request: What is asked of it.
         config: The call's config.
         inherited: The router's settings.
+        hidden: Nobody may see the answer as it comes, so the member must not stream.
 
     Returns:
         A chat model, or its structured output; to be called with the config and the arguments.
     """
-    model = _chat_model(member, inherited)
+    model = _chat_model(member, inherited, hidden)
     arguments = {**_own_arguments(member, inherited), **request.arguments}
     if request.schema is not None:
         structured = model.with_structured_output(request.schema.schema, **request.schema.options)
@@ -78,14 +84,18 @@ def prepare(
     return bound, config, arguments
 
 
-def _chat_model(member: Model, inherited: Inherited) -> BaseChatModel:
+def _chat_model(member: Model, inherited: Inherited, hidden: bool) -> BaseChatModel:
     model = member.runnable
     names = ("cache", "rate_limiter", "output_version")
-    update = {
+    update: dict[str, Any] = {
         name: value
         for name in names
         if (value := getattr(inherited, name)) is not None and getattr(model, name, None) is None
     }
+    if hidden:
+        update["disable_streaming"] = True
+        if "streaming" in type(model).model_fields:
+            update["streaming"] = False
     return model.model_copy(update=update) if update else model
 
 

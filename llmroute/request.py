@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_core.messages import BaseMessage
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from llmroute.flow import Variation
 from llmroute.requirements import Needs
 from llmroute.scoring.text import RoutingText, routing_text
 
@@ -87,6 +88,41 @@ class Request:
     def in_tool_loop(self) -> bool:
         """The last message is a tool's result."""
         return bool(self.messages) and self.messages[-1].type == "tool"
+
+    def varied(self, variation: Variation) -> Request:
+        """The request of a call that is not the user's: a draft, a sample, a question about one.
+
+        Args:
+            variation: How it differs.
+        """
+        messages = list(variation.messages or self.messages)
+        if variation.style:
+            messages[-1] = _with_words(messages[-1], variation.style)
+        arguments = {**self.arguments, **variation.arguments}
+        arguments.pop("stream", None)
+        schema = self.schema
+        if schema is not None:
+            schema = replace(schema, options={**schema.options, "include_raw": True})
+        if not variation.bare:
+            return replace(self, messages=messages, arguments=arguments, schema=schema)
+        for name in _SHAPES:
+            arguments.pop(name, None)
+        return replace(self, messages=messages, arguments=arguments, tools=None, schema=None)
+
+
+#: Arguments that shape an answer, which a question about an answer must not have.
+_SHAPES = ("tools", "tool_choice", "response_format", "functions", "function_call", "stop")
+
+
+def _with_words(message: BaseMessage, words: str) -> BaseMessage:
+    """A message with a paragraph more."""
+    content = message.content
+    more = (
+        f"{content}\n\n{words}"
+        if isinstance(content, str)
+        else [*content, {"type": "text", "text": words}]
+    )
+    return message.model_copy(update={"content": more})
 
 
 def read_request(

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any, TypeAlias
 
@@ -23,7 +24,8 @@ from llmroute.deciding import decide
 from llmroute.decision import Decision
 from llmroute.drivers import adrive, drive, failed, succeeded, with_record
 from llmroute.errors import ConfigurationError
-from llmroute.flow import Answered, Ask, Reply, Retry
+from llmroute.flow import Answered, Ask, Flow, Reply, Retry
+from llmroute.hidden import Said, ahear, hear, quiet
 from llmroute.members import Inherited, is_warm, prepare, warm_up
 from llmroute.policies import CheapestAbove, Policy
 from llmroute.pool import ModelPool
@@ -49,6 +51,7 @@ class Router(BaseChatModel):
     pool: ModelPool
     policy: Policy = Field(default_factory=CheapestAbove)
     scorer: Any = "static"
+    escalation: Any = None
     timeout: float = Field(default=120.0, gt=0)
     max_retries: int = Field(default=1, ge=0)
     max_retry_wait: float = Field(default=8.0, ge=0)
@@ -91,9 +94,21 @@ class Router(BaseChatModel):
             f"`version` and `estimate(prompts, pool)`; a {type(scorer).__name__} was given."
         )
 
+    @field_validator("escalation")
+    @classmethod
+    def _escalation_of_a_rule(cls, escalation: Any) -> Any:
+        if escalation is None:
+            return None
+        # Imported here, because a router without it needs none of its rules.
+        from llmroute.escalation.tiers import escalation_of
+
+        return escalation_of(escalation)
+
     @model_validator(mode="after")
-    def _policy_fits_pool(self) -> Self:
+    def _settings_fit_pool(self) -> Self:
         self.policy.check(self.pool.names)
+        if self.escalation is not None:
+            self.escalation.check(self.pool.names)
         return self
 
     def decide(
@@ -134,7 +149,7 @@ class Router(BaseChatModel):
         return await asyncio.to_thread(self.decide, input, **kwargs)
 
     def _decide(self, requests: Sequence[Request]) -> list[Decision]:
-        return decide(requests, self.pool, self._load(), self.policy)
+        return decide(requests, self.pool, self._load(), self.policy, self.escalation)
 
     async def _adecide(self, requests: Sequence[Request]) -> list[Decision]:
         await self._aload()
@@ -185,16 +200,23 @@ class Router(BaseChatModel):
         (decision,) = self._decide([request])
 
         def perform(ask: Ask) -> Reply:
-            warm_up(self.pool[ask.model])
-            model, settings, arguments = self._prepare(ask, request, decision, config)
+            member = self.pool[ask.model]
+            warm_up(member)
+            asked = request.varied(ask.variation) if ask.hidden else request
+            model, settings, arguments = self._prepare(ask, asked, decision, config)
             start = time.perf_counter()
             try:
-                value = method(model, settings, arguments)
+                way = hear(asked) if ask.hidden else method
+                value = way(model, settings, arguments)
             except Exception as error:
-                return failed(error, ask, start, self.pool[ask.model], handling)
-            return succeeded(value, ask, start, request)
+                return failed(error, ask, start, member, handling)
+            return succeeded(value, ask, start, asked)
 
-        return drive(flow.answer(decision, self.pool, self._retry), perform), decision
+        answered = drive(self._flow(request, decision), perform)
+        if answered.ask.hidden:
+            said = method(*self._said(answered, request, decision, config))
+            answered = replace(answered, reply=replace(answered.reply, value=said))
+        return answered, decision
 
     async def _aask(
         self,
@@ -206,17 +228,44 @@ class Router(BaseChatModel):
         (decision,) = await self._adecide([request])
 
         async def perform(ask: Ask) -> Reply:
-            if not is_warm(self.pool[ask.model]):
-                await asyncio.to_thread(warm_up, self.pool[ask.model])
-            model, settings, arguments = self._prepare(ask, request, decision, config)
+            member = self.pool[ask.model]
+            if not is_warm(member):
+                await asyncio.to_thread(warm_up, member)
+            asked = request.varied(ask.variation) if ask.hidden else request
+            model, settings, arguments = self._prepare(ask, asked, decision, config)
             start = time.perf_counter()
             try:
-                value = await method(model, settings, arguments)
+                way = ahear(asked) if ask.hidden else method
+                value = await way(model, settings, arguments)
             except Exception as error:
-                return failed(error, ask, start, self.pool[ask.model], handling)
-            return succeeded(value, ask, start, request)
+                return failed(error, ask, start, member, handling)
+            return succeeded(value, ask, start, asked)
 
-        return await adrive(flow.answer(decision, self.pool, self._retry), perform), decision
+        answered = await adrive(self._flow(request, decision), perform)
+        if answered.ask.hidden:
+            said = await method(*self._said(answered, request, decision, config))
+            answered = replace(answered, reply=replace(answered.reply, value=said))
+        return answered, decision
+
+    def _flow(self, request: Request, decision: Decision) -> Flow:
+        checking = None
+        if decision.check is not None and self.escalation is not None:
+            checking = self.escalation.of(request, decision, self.pool)
+        return flow.answer(decision, self.pool, self._retry, checking)
+
+    def _said(
+        self,
+        answered: Answered,
+        request: Request,
+        decision: Decision,
+        config: RunnableConfig | None,
+    ) -> tuple[Said, RunnableConfig, dict[str, Any]]:
+        """An accepted draft in a chat model's place, for the caller's method to be called on."""
+        value = answered.reply.value
+        message = value["raw"] if isinstance(value, dict) else value
+        if request.schema is not None and not request.schema.options.get("include_raw"):
+            value = value["parsed"]
+        return Said(message, value), self._config(answered.ask, decision, config), {}
 
     @property
     def _retry(self) -> Retry:
@@ -229,7 +278,9 @@ class Router(BaseChatModel):
             self.timeout, self.api_key, self.cache, self.rate_limiter, self.output_version
         )
         settings = self._config(ask, decision, config)
-        return prepare(self.pool[ask.model], request, settings, inherited)
+        if ask.hidden:
+            settings = quiet(settings)
+        return prepare(self.pool[ask.model], request, settings, inherited, hidden=ask.hidden)
 
     def _config(
         self, ask: Ask, decision: Decision, config: RunnableConfig | None
@@ -252,7 +303,7 @@ class Router(BaseChatModel):
             },
         )
         merged = merge_configs(own, given, mark)
-        if ask.purpose != "answer" or ask.attempt:
+        if ask.purpose not in ("answer", "draft") or ask.attempt:
             merged.pop("run_id", None)  # the caller's run id is the first attempt's
         return merged
 
@@ -264,8 +315,10 @@ class Router(BaseChatModel):
         return self._recorded(*await self._aask(request, config, method))
 
     def _recorded(self, answered: Answered, decision: Decision) -> Any:
-        call = flow.call_record(answered.ask, answered.reply, decision, self.pool)
-        completed = flow.complete(decision, [*answered.calls, call], self.pool)
+        last = answered.accepted or flow.call_record(
+            answered.ask, answered.reply, decision, self.pool
+        )
+        completed = flow.complete(decision, answered, self.pool, last)
         return with_record(answered.reply.value, completed.to_json())
 
     # A cached answer, a trace or a serialised chain names the router by these.
@@ -279,6 +332,7 @@ class Router(BaseChatModel):
         return {
             "pool": self.pool.names,
             "policy": self.policy.to_record(),
+            "escalation": self.escalation and self.escalation.to_record(),
             "scorer": (
                 str(self.scorer)
                 if isinstance(self.scorer, (str, PathLike))

@@ -139,7 +139,17 @@ class TestStreams:
         assert len(marked) == 2
         assert marked[0]["chosen"] == "small"
         assert "cost_usd" not in marked[0]
-        assert set(marked[1]) == {"answered_by", "calls", "escalated", "cost_usd", "saved_usd"}
+        assert set(marked[1]) == {
+            "answered_by",
+            "calls",
+            "checks",
+            "escalated",
+            "unchecked",
+            "total_prompt_tokens",
+            "total_completion_tokens",
+            "cost_usd",
+            "saved_usd",
+        }
 
     def test_the_sum_of_the_chunks_has_the_whole_record(self, router: RouterChain) -> None:
         streamed = summed(list(router.stream("hello")))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmroute import Decision, Model, ModelPool
-from llmroute.decision import ModelEstimate
+from llmroute.decision import CallRecord, ModelEstimate
 from llmroute.errors import (
     AllModelsFailed,
     AuthenticationFailed,
@@ -56,6 +56,13 @@ def decision(*ranking: str) -> Decision:
         router="test",
         version="0",
     )
+
+
+def completed(*calls: CallRecord) -> Decision:
+    """The decision after these calls, the last of which answered."""
+    *before, last = calls
+    answered = Answered(Ask(last.model, "answer"), Reply(0.1), before)
+    return complete(decision("small"), answered, POOL, last)
 
 
 def play(
@@ -219,12 +226,9 @@ class TestCost:
     def test_of_the_whole_request_is_unknown_when_one_call_is(self) -> None:
         known = self.cost(Reply(0.1, usage=Usage(10, 10)))
         unknown = self.cost(Reply(0.1, usage=Usage(10, 10)), "unpriced/model")
-        assert complete(decision("small"), [unknown, known], POOL).cost_usd is None
-        assert complete(decision("small"), [known, known], POOL).cost_usd == pytest.approx(
-            2 * known.cost_usd
-        )
+        assert completed(unknown, known).cost_usd is None
+        assert completed(known, known).cost_usd == pytest.approx(2 * known.cost_usd)
 
     def test_the_saving_is_against_the_strongest_on_the_same_tokens(self) -> None:
         call = self.cost(Reply(0.1, usage=Usage(1000, 500)))
-        completed = complete(decision("small"), [call], POOL)
-        assert completed.saved_usd == pytest.approx(0.02 - 0.002)
+        assert completed(call).saved_usd == pytest.approx(0.02 - 0.002)

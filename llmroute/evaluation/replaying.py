@@ -82,7 +82,7 @@ def _answered(router: Router, decision: Decision, outcomes: Outcomes, row: int) 
 
     answered = drive(flow.answer(decision, router.pool, flow.Retry()), perform)
     call = flow.call_record(answered.ask, answered.reply, decision, router.pool)
-    return flow.complete(decision, [*answered.calls, call], router.pool)
+    return flow.complete(decision, answered, router.pool, call)
 
 
 def _recorded(outcomes: Outcomes, row: int, ask: Ask) -> Reply:
@@ -268,7 +268,7 @@ def _preference(estimates: Estimates, column: Ints, strong: int) -> Floats | Non
 
 
 def joined(parts: Sequence[Estimates], order: Ints | None = None) -> Estimates:
-    """Estimates of several groups of prompts as those of all.
+    """Estimates of several groups of prompts as those of all, without the costs' intervals.
 
     Args:
         parts: Estimates for the same models.
@@ -278,7 +278,7 @@ def joined(parts: Sequence[Estimates], order: Ints | None = None) -> Estimates:
     rows = {
         field.name: np.concatenate([getattr(part, field.name) for part in parts])
         for field in fields(Estimates)
-        if field.name not in ("models", "prior", "scorer")
+        if field.name not in ("models", "prior", "scorer", "output_cost", "output_range")
     }
     return Estimates(
         models=parts[0].models,

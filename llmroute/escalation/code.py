@@ -1,0 +1,152 @@
+"""Programs compared without being run: the tree of Python code, the bare text of any other."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+#: Characters of a program that are read. A longer one is compared by its text.
+_LONGEST = 20_000
+#: Brackets inside one another, beyond which the parser's own stack is at risk.
+_DEEPEST = 60
+
+_FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+#.-]*)[^\n]*\n", re.MULTILINE)
+_CLOSING = re.compile(r"^[ \t]*```", re.MULTILINE)
+_STRING = r"\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?"
+_COMMENTS = {
+    "#": re.compile(rf"(?P<kept>{_STRING})|#[^\n]*"),
+    "//": re.compile(rf"(?P<kept>{_STRING})|//[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/)?"),
+    "--": re.compile(rf"(?P<kept>{_STRING})|--[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/)?"),
+}
+_MARK_OF = {
+    **dict.fromkeys("python py python3 sh bash shell zsh ruby rb yaml yml r perl toml".split(), "#"),
+    **dict.fromkeys(
+        "c cpp c++ h cs csharp c# java js javascript ts typescript jsx tsx go rust rs swift kotlin "
+        "scala php dart css scss json5".split(),
+        "//",
+    ),
+    **dict.fromkeys("sql postgresql mysql sqlite haskell hs lua".split(), "--"),
+}
+_PYTHON = frozenset({"python", "py", "python3", ""})
+_TOKEN = re.compile(rf"{_STRING}|\w+|[^\w\s]")
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """The fenced blocks of a text as (language, program); the last may lack its closing fence.
+
+    Args:
+        text: What a model said.
+    """
+    found: list[tuple[str, str]] = []
+    end = 0
+    while opened := _FENCE.search(text, end):
+        closed = _CLOSING.search(text, opened.end())
+        stop = closed.start() if closed else len(text)
+        found.append((opened[1].lower(), text[opened.end() : stop]))
+        end = closed.end() if closed else len(text)
+    return found
+
+
+def program(language: str, source: str) -> str:
+    """A program in the form in which it is compared.
+
+    Two Python programs are one when their trees are equal but for docstrings, annotations and the
+    names of variables and parameters; names of functions, classes and attributes count. Any other
+    language: without comments where its marks for them are known, and without blanks.
+
+    Args:
+        language: What stood behind the fence, lower case; empty where nothing did.
+        source: The program.
+    """
+    if language in _PYTHON and len(source) <= _LONGEST and _depth(source) <= _DEEPEST:
+        # Deep or odd input makes the parser or the walk give up in one of these ways.
+        try:
+            return _tree(source)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            pass
+    return _text(language, source)
+
+
+def _tree(source: str) -> str:
+    tree = _Bare().visit(ast.parse(source))
+    if not tree.body:
+        raise SyntaxError("no statement")
+    nodes = _in_order(tree)
+    names: dict[str, str] = {}
+    for bound in filter(None, map(_bound, nodes)):
+        names.setdefault(bound, f"_{len(names)}")
+    parameters = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    for node in nodes:
+        # A keyword of someone else's function is no variable of this program.
+        if not isinstance(node, ast.keyword) or node.arg in parameters:
+            _rename(node, names)
+    return ast.dump(tree)
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes away what changes nothing: docstrings, annotations, bare strings and constants."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:  # noqa: N802
+        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:  # noqa: N802
+        if node.value is None:
+            return node  # a field of a class: its annotation is all there is of it
+        plain = ast.Assign(targets=[node.target], value=node.value)
+        return self.generic_visit(ast.copy_location(plain, node))
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:  # noqa: N802
+        node.returns = None
+        return self.generic_visit(node)
+
+
+def _in_order(tree: ast.AST) -> list[ast.AST]:
+    """All nodes, each before its children, in the order of the source. No recursion."""
+    found: list[ast.AST] = []
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        found.append(node)
+        waiting.extend(reversed(list(ast.iter_child_nodes(node))))
+    return found
+
+
+def _bound(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        return node.id
+    return node.arg if isinstance(node, ast.arg) else None
+
+
+def _rename(node: ast.AST, names: dict[str, str]) -> None:
+    if isinstance(node, ast.Name):
+        node.id = names.get(node.id, node.id)
+    elif isinstance(node, ast.arg) or (isinstance(node, ast.keyword) and node.arg):
+        node.arg = names.get(str(node.arg), str(node.arg))
+    elif isinstance(node, ast.Global | ast.Nonlocal):
+        node.names = [names.get(name, name) for name in node.names]
+
+
+def _text(language: str, source: str) -> str:
+    mark = _MARK_OF.get(language)
+    if mark:
+        source = _COMMENTS[mark].sub(lambda m: m["kept"] or " ", source)
+    return " ".join(_TOKEN.findall(source))
+
+
+def _depth(source: str) -> int:
+    depth = deepest = 0
+    for sign in source:
+        if sign in "([{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif sign in ")]}":
+            depth -= 1
+    return deepest

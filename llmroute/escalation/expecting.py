@@ -1,0 +1,136 @@
+"""What kind of answer a request asks for, read once from its last turn, schema and tools."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from langchain_core.messages import BaseMessage
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from llmroute.escalation.choices import options
+from llmroute.escalation.dates import day_first
+from llmroute.request import BoundSchema, Request
+
+#: What an answer can be. `text` is short and compared by its words, `prose` by its meaning.
+Kind = Literal[
+    "choice", "number", "yesno", "date", "json", "code", "tools", "fields", "text", "prose"
+]
+
+#: Characters of a turn that are read, its last ones.
+_READ = 8000
+
+_JSON = re.compile(r"\bjson\b", re.IGNORECASE)
+_CODE = re.compile(
+    r"\b(?:write|implement|complete|create|fix|refactor|generate|return)\b[^.?!\n]{0,80}"
+    r"\b(?:function|program|script|code|class|method|query|regex|regular expression)\b",
+    re.IGNORECASE,
+)
+_DATE = re.compile(
+    r"\bmm?\s?[/.\-]\s?dd?\b|\bdd?\s?[/.\-]\s?mm?\b|\byyyy-mm-dd\b|\bwhat(?:'s| is| was| will be)? "
+    r"(?:the )?date\b|\b(?:on )?(?:what|which) date\b",
+    re.IGNORECASE,
+)
+_YES_NO = re.compile(
+    r"\b(?:yes|true)\W{1,4}(?:or|/)?\W{0,4}(?:no|false)\b|\byes/no\b|\btrue/false\b", re.IGNORECASE
+)
+_AUXILIARY = re.compile(
+    r"(?:is|are|was|were|am|do|does|did|can|could|will|would|has|have|had|should|may|must|might)"
+    r"(?:n't)?\b(?![^?]*\bor\b)",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(
+    r"\bhow (?:many|much|old|far|tall|fast)\b|\bnumer(?:ic|ical) (?:answer|value|result)\b"
+    r"|\bwhat (?:is|was|are|will be|would be) the (?:\w+ ){0,2}(?:total|sum|number|average|mean"
+    r"|median|probability|percentage|area|volume|perimeter|value|difference|product|remainder"
+    r"|ratio|cost|price|amount|length|distance)\b"
+    r"|\bwhat percent(?:age)?\b|\b(?:calculate|compute)\b|\bsolve for\b",
+    re.IGNORECASE,
+)
+_PERCENT = re.compile(r"\bpercent(?:age)?\b|\bper cent\b", re.IGNORECASE)
+_BEFORE_QUESTION = re.compile(r"[.!?:\n\"]\s*(?=[^.!?:\n\"]*$)")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a prompt asks for.
+
+    Attributes:
+        kind: The kind of answer, or None where the prompt does not tell.
+        options: The options of a multiple-choice prompt, by letter.
+        day_first: Whether dates are written with the day before the month, or None.
+        percent: Whether a bare number stands for per cent.
+        schema: JSON schema of a structured output, or None.
+    """
+
+    kind: Kind | None = None
+    options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    day_first: bool | None = None
+    percent: bool = False
+    schema: Mapping[str, Any] | None = None
+
+
+def expected(request: Request | str | Sequence[BaseMessage]) -> Expected:
+    """What a request asks for, by plain signs in it; nothing is asked of a model.
+
+    Args:
+        request: A request, its messages, or a prompt.
+    """
+    schema = None
+    if isinstance(request, str):
+        turn, asked = request, request
+    else:
+        messages = request.messages if isinstance(request, Request) else request
+        turns = [str(m.text) for m in messages if m.type == "human"]
+        system = [str(m.text) for m in messages if m.type == "system"]
+        turn = turns[-1] if turns else ""
+        asked = "\n".join([*system, turn])
+    if isinstance(request, Request):
+        if request.schema is not None:
+            schema = schema_of(request.schema)
+        elif request.arguments.get("response_format") is not None:
+            return Expected("json")
+    if schema is not None:
+        return Expected("fields", schema=schema)
+    return _of_text(turn[-_READ:], asked[-_READ:])
+
+
+def schema_of(bound: BoundSchema) -> Mapping[str, Any]:
+    """The JSON schema of a structured output's fields.
+
+    Args:
+        bound: The schema as the caller gave it.
+    """
+    parameters = convert_to_openai_tool(bound.schema)["function"].get("parameters")
+    return parameters if isinstance(parameters, dict) else {}
+
+
+def _of_text(turn: str, asked: str) -> Expected:
+    given = options(turn)
+    if given:
+        return Expected("choice", options=MappingProxyType(given))
+    if _JSON.search(asked):
+        return Expected("json")
+    if _CODE.search(turn):
+        return Expected("code")
+    order = day_first(asked)
+    if _DATE.search(asked):
+        return Expected("date", day_first=order)
+    if _YES_NO.search(turn) or _AUXILIARY.match(_question(turn)):
+        return Expected("yesno")
+    if _NUMBER.search(turn):
+        return Expected("number", percent=bool(_PERCENT.search(turn)))
+    return Expected(day_first=order)
+
+
+def _question(turn: str) -> str:
+    """The last question of a turn, without what stands before it."""
+    end = turn.rfind("?")
+    if end < 0:
+        return ""
+    before = turn[max(0, end - 400) : end]
+    start = max((before.rfind(sign) for sign in ".!?:\n\""), default=-1)
+    return before[start + 1 :].strip() + "?"

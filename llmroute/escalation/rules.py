@@ -1,0 +1,441 @@
+"""Rules: when a draft is good enough. Each is a frozen value; `|` and `&` put them together.
+
+A rule is a generator like the flow: it yields the calls it needs, is sent what came of them, and
+ends in a `Finding`. `a | b` escalates when either wants to, `a & b` only when both do; the second
+is not asked when the first has settled it.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, field_validator
+
+from llmroute.errors import ConfigurationError
+from llmroute.escalation import logprobs, wordings
+from llmroute.escalation.case import Case, Finding, Generation
+from llmroute.escalation.votes import NO_ANSWER
+from llmroute.flow import Step, Variation
+from llmroute.validation import Frozen, readable_errors
+
+Examination = Generator[Step, Any, Finding]
+
+
+class Rule(Frozen, ABC):
+    """When a draft is good enough. Subclass it for a rule of your own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    def __init__(self, **settings: Any) -> None:
+        with readable_errors(type(self).__name__):
+            super().__init__(**settings)
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """What the draft has to be asked with, for the rule to be able to judge it."""
+        return {}
+
+    @abstractmethod
+    def examine(self, draft: Generation, case: Case) -> Examination:
+        """Look at a draft, asking further where that helps.
+
+        Args:
+            draft: The answer that waits.
+            case: The request, and how to hear more.
+
+        Yields:
+            Calls, through `case`.
+
+        Returns:
+            What was found.
+        """
+
+    def to_record(self) -> dict[str, Any]:
+        """The rule's name and numbers, as they stand in a Decision."""
+        return {"name": type(self).__name__, **self.model_dump(mode="json", exclude_none=True)}
+
+    def check(self, models: tuple[str, ...]) -> None:
+        """Raise ConfigurationError when the rule cannot work with these models."""
+
+    def __or__(self, other: Rule | Callable[..., bool]) -> Rule:
+        """Escalate when this rule or the other wants to."""
+        return Either(rules=(self, rule_of(other)))
+
+    def __and__(self, other: Rule | Callable[..., bool]) -> Rule:
+        """Escalate when this rule and the other want to."""
+        return Both(rules=(self, rule_of(other)))
+
+    def _found(
+        self, case: Case, draft: Generation, good: bool, reason: str, **more: Any
+    ) -> Finding:
+        finding = Finding(good, reason, **more)
+        case.check(type(self).__name__, draft.model, finding)
+        return finding
+
+
+class Margin(Rule):
+    """The model is unsure of the token that decides (two-tier selection, arXiv 2405.02134).
+
+    It reads the log-probabilities of the draft, which cost nothing. A model whose provider gives
+    none is not judged by it: the draft passes, and the record says so.
+
+    Args:
+        below: Escalate below this, 0..1.
+        of: What is compared: `"margin"`, the first token of the final answer, its probability
+            minus the next likeliest token's; `"mean"`, the geometric mean of all tokens'
+            probabilities; `"min"`, the least of them.
+    """
+
+    below: float = Field(ge=0, le=1)
+    of: Literal["margin", "mean", "min"] = "margin"
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """Log-probabilities."""
+        return logprobs.ARGUMENTS
+
+    def examine(self, draft: Generation, case: Case) -> Examination:
+        """Compare the draft's certainty with the limit; no further call is made."""
+        score = self.score(draft, case)
+        if score is None:
+            reason = f"{draft.model} gave no log-probabilities, so its certainty is unknown."
+            return self._found(case, draft, True, reason)
+        good = score >= self.below
+        relation = "reaches" if good else "is below"
+        reason = f"Certainty ({self.of}) {score:.3f} {relation} {self.below:g}."
+        return self._found(case, draft, good, reason, score=score)
+        yield  # makes this a generator, as all rules are
+
+    def score(self, draft: Generation, case: Case) -> float | None:
+        """The draft's certainty, 0..1, or None without log-probabilities.
+
+        Args:
+            draft: The answer.
+            case: Its request.
+        """
+        tokens = logprobs.tokens_of(draft.message)
+        if self.of == "mean":
+            return logprobs.mean_probability(tokens)
+        if self.of == "min":
+            return logprobs.lowest_probability(tokens)
+        token = logprobs.decisive(tokens, case.final_words(draft))
+        return None if token is None else token.margin
+
+
+class Disagreement(Rule):
+    """The weak model's generations do not agree (cascades by disagreement, arXiv 2310.03094).
+
+    The draft is the first of k generations. Further ones are asked one after the other and only
+    until the vote is decided, or all at once where time counts more than money. The answer that
+    most agree on is the one that is returned.
+
+    Args:
+        samples: Generations in all, the draft among them, 2 or more.
+        agree: The share of them that must agree, above 0..1.
+        temperature: Sampling temperature of the further ones; None leaves it to the model.
+        styles: Ways to ask, in turn: `""` as the user did, `"steps"` step by step, `"program"` by
+            writing a program. Mixing them finds more mistakes than one alone.
+        sure: Stop sampling early when the leading answer would win against the second with this
+            probability, were there no end of samples (adaptive consistency, arXiv 2305.11860);
+            1 stops only when no further sample could change the outcome.
+        together: Ask all further samples at once.
+    """
+
+    samples: int = Field(default=3, ge=2, le=64)
+    agree: float = Field(default=0.6, gt=0, le=1)
+    temperature: float | None = Field(default=0.7, ge=0)
+    styles: tuple[str, ...] = ("",)
+    sure: float = Field(default=1.0, gt=0.5, le=1)
+    together: bool = False
+
+    @field_validator("styles")
+    @classmethod
+    def _known_styles(cls, styles: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [style for style in styles if style not in wordings.STYLES]
+        if unknown or not styles:
+            raise ConfigurationError(
+                f"styles are some of {', '.join(map(repr, wordings.STYLES))}; "
+                f"{', '.join(map(repr, unknown)) or 'none'} was given."
+            )
+        return styles
+
+    def examine(self, draft: Generation, case: Case) -> Examination:
+        """Sample until the vote is decided."""
+        heard, asked = [draft], 1
+        while not self._settled(case.groups(heard), asked):
+            count = self.samples - asked if self.together else 1
+            styles = [self.styles[(asked + i) % len(self.styles)] for i in range(count)]
+            heard += yield from case.sample(draft.model, styles, self.temperature)
+            asked += count
+        return self._finding(draft, heard, case)
+
+    def _settled(self, groups: Sequence[int], asked: int) -> bool:
+        left = self.samples - asked
+        if left == 0:
+            return True
+        leading, second = leaders(groups)
+        if not self.together and leading >= self._enough:
+            return True
+        if leading + left < self._enough:
+            return True
+        return asked > 1 and self.sure < 1 and lead_probability(leading, second) >= self.sure
+
+    @property
+    def _enough(self) -> int:
+        return max(math.ceil(self.agree * self.samples - 1e-9), 1)
+
+    def _finding(self, draft: Generation, heard: list[Generation], case: Case) -> Finding:
+        if len(heard) == 1:
+            reason = f"No second answer of {draft.model} could be had."
+            return self._found(case, draft, False, reason)
+        groups = list(case.groups(heard))
+        leading, second = leaders(groups)
+        share = leading / len(heard)
+        early = self.sure < 1 and lead_probability(leading, second) >= self.sure
+        good = leading >= self._enough or (early and share >= self.agree)
+        reason = f"{leading} of {len(heard)} answers of {draft.model} agree; {self._enough} of "
+        reason += f"{self.samples} are asked for."
+        voted = representative(heard, groups)
+        return self._found(case, draft, good, reason, score=share, answer=voted)
+
+
+class CrossModel(Rule):
+    """Two cheap models differ: agreement of models is stronger than that of one model's samples.
+
+    Args:
+        model: The second model; by default the cheapest eligible one beside the draft's and the
+            strongest.
+    """
+
+    model: str | None = None
+
+    def check(self, models: tuple[str, ...]) -> None:
+        """Raise ConfigurationError unless there is a second model."""
+        if self.model is not None and self.model not in models:
+            raise ConfigurationError(f"CrossModel names {self.model!r}, which is not in the pool.")
+        if self.model is None and len(models) < 3:
+            raise ConfigurationError(
+                f"CrossModel compares two cheap models before a stronger one is asked, and the "
+                f"pool has {len(models)}. Add a third, or use Disagreement(samples=3)."
+            )
+
+    def examine(self, draft: Generation, case: Case) -> Examination:
+        """Ask the second model, and compare."""
+        other = self.model or case.peer_of(draft.model)
+        if other is None or other == draft.model:
+            reason = "There is no second cheap model to compare with."
+            return self._found(case, draft, False, reason)
+        second = yield from case.hear(other, "draft")
+        if not isinstance(second, Generation):
+            return self._found(case, draft, False, f"{other} gave no answer to compare with.")
+        first_group, second_group = case.groups([draft, second])
+        good = first_group == second_group != NO_ANSWER
+        verb = "agree" if good else "differ"
+        return self._found(case, draft, good, f"{draft.model} and {other} {verb}.")
+
+
+class SelfVerify(Rule):
+    """The model itself doubts its answer, asked once: "is it correct?" (AutoMix, arXiv 2310.12963).
+
+    The probability of "yes" is read off its token where the provider gives log-probabilities,
+    otherwise off the word. The call costs the prompt once more.
+
+    Args:
+        below: Escalate below this probability of yes, 0..1.
+    """
+
+    below: float = Field(default=0.5, ge=0, le=1)
+
+    def examine(self, draft: Generation, case: Case) -> Examination:
+        """Ask the question."""
+        messages = wordings.verifying(case.request.messages, draft.message)
+        arguments: dict[str, Any] = {"max_tokens": 5}
+        if case.can(draft.model, "logprobs"):
+            arguments |= {**logprobs.ARGUMENTS, "top_logprobs": 5}
+        said = yield from case.hear(
+            draft.model, "verify", Variation(arguments, messages=messages, bare=True)
+        )
+        yes = logprobs.yes_probability(said.message) if isinstance(said, Generation) else None
+        if yes is None:
+            reason = f"{draft.model} did not say whether its answer is right."
+            return self._found(case, draft, False, reason)
+        good = yes >= self.below
+        relation = "reaches" if good else "is below"
+        reason = f"{draft.model} calls its answer right with {yes:.3f}, which {relation} "
+        reason += f"{self.below:g}."
+        return self._found(case, draft, good, reason, score=yes)
+
+
+class Refine(Rule):
+    """A rung between weak and strong: the model criticises and rewrites its draft first.
+
+    A draft that fails the check is rewritten by the same model (self-refinement, arXiv 2310.07611),
+    and the rewritten one is checked again; only then the stronger model is asked.
+
+    Args:
+        check: When an answer is good enough.
+    """
+
+    check_with: Any = Field(alias="check")
+
+    def __init__(self, check: Rule | Callable[..., bool], **settings: Any) -> None:
+        super().__init__(**{"check": rule_of(check), **settings})
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """The check's."""
+        arguments: Mapping[str, Any] = self.check_with.arguments
+        return arguments
+
+    def check(self, models: tuple[str, ...]) -> None:
+        """Raise ConfigurationError when the check cannot work with these models."""
+        self.check_with.check(models)
+
+    def to_record(self) -> dict[str, Any]:
+        """The rule and its check."""
+        return {"name": "Refine", "check": self.check_with.to_record()}
+
+    def examine(self, draft: Generation, case: Case) -> Examination:
+        """Check, rewrite, check again."""
+        finding: Finding = yield from self.check_with.examine(draft, case)
+        if finding.good:
+            return finding
+        messages = wordings.refining(case.request.messages, draft.message)
+        arguments = case.arguments if case.can(draft.model, "logprobs") else {}
+        rewritten = yield from case.hear(
+            draft.model, "refine", Variation(arguments, messages=messages)
+        )
+        if not isinstance(rewritten, Generation):
+            return self._found(case, draft, False, f"{draft.model} did not rewrite its answer.")
+        again = yield from self.check_with.examine(rewritten, case)
+        return Finding(again.good, again.reason, again.score, again.answer or rewritten)
+
+
+class Either(Rule):
+    """Escalate when one of the rules wants to; the later ones are not asked then."""
+
+    rules: tuple[Any, ...]
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """All rules'."""
+        return {name: value for rule in self.rules for name, value in rule.arguments.items()}
+
+    def check(self, models: tuple[str, ...]) -> None:
+        """Raise ConfigurationError when one of them cannot work with these models."""
+        for rule in self.rules:
+            rule.check(models)
+
+    def to_record(self) -> dict[str, Any]:
+        """The rules."""
+        return {"name": type(self).__name__, "rules": [rule.to_record() for rule in self.rules]}
+
+    def examine(self, draft: Generation, case: Case) -> Examination:
+        """One rule after the other, until one of them rejects the answer."""
+        return (yield from self._until(False, draft, case))
+
+    def _until(self, good: bool, draft: Generation, case: Case) -> Examination:
+        best = draft
+        for rule in self.rules:
+            finding: Finding = yield from rule.examine(best, case)
+            best = finding.answer or best
+            if finding.good == good:
+                break
+        return Finding(finding.good, finding.reason, finding.score, best)
+
+
+class Both(Either):
+    """Escalate only when all of the rules want to; the later ones are not asked otherwise."""
+
+    def examine(self, draft: Generation, case: Case) -> Examination:
+        """One rule after the other, until one of them accepts the answer."""
+        return (yield from self._until(True, draft, case))
+
+
+class Told(Rule):
+    """A plain function's word.
+
+    Args:
+        function: Takes the answer (an `AIMessage`, or what was parsed for structured output) and
+            says whether to escalate.
+    """
+
+    function: Callable[[Any], bool]
+
+    def to_record(self) -> dict[str, Any]:
+        """The function's name."""
+        return {"name": getattr(self.function, "__name__", type(self.function).__name__)}
+
+    def examine(self, draft: Generation, case: Case) -> Examination:
+        """Ask the function; no further call is made."""
+        answer = draft.message if draft.parsed is None else draft.parsed
+        name = self.to_record()["name"]
+        good = not self.function(answer)
+        finding = Finding(good, f"{name} says that it is {'' if good else 'not '}good enough.")
+        case.check(name, draft.model, finding)
+        return finding
+        yield
+
+
+def rule_of(given: Rule | Callable[..., bool]) -> Rule:
+    """A rule, from a rule or a plain function.
+
+    Args:
+        given: Either.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    if isinstance(given, Rule):
+        return given
+    if callable(given):
+        return Told(function=given)
+    raise ConfigurationError(
+        "an escalation rule is Margin, Disagreement, CrossModel, SelfVerify, Refine, several of "
+        "them joined by | and &, or a function from the answer to whether to escalate; "
+        f"a {type(given).__name__} was given."
+    )
+
+
+def leaders(groups: Sequence[int]) -> tuple[int, int]:
+    """How many generations the largest and the second largest group hold.
+
+    Args:
+        groups: Number of each generation's group; `NO_ANSWER` agrees with nothing.
+    """
+    counts = Counter(group for group in groups if group != NO_ANSWER).most_common(2)
+    sizes = [size for _, size in counts] + [0, 0]
+    return sizes[0], sizes[1]
+
+
+def lead_probability(leading: int, second: int) -> float:
+    """Probability that the leading answer is the more frequent one in the long run, 0..1.
+
+    Of the two answers only, with a flat prior: P(p > 1/2), p ~ Beta(leading + 1, second + 1). For
+    whole numbers that is a binomial sum (the Beta rule of adaptive consistency, arXiv 2305.11860).
+
+    Args:
+        leading: Generations that gave it.
+        second: Generations that gave the next.
+    """
+    total = leading + second + 1
+    return sum(math.comb(total, k) for k in range(leading + 1)) / 2.0**total
+
+
+def representative(heard: Sequence[Generation], groups: Sequence[int]) -> Generation:
+    """A generation of the largest group, in the user's own way of asking where there is one.
+
+    Args:
+        heard: The generations, the draft first.
+        groups: Number of each one's group.
+    """
+    counts = Counter(group for group in groups if group != NO_ANSWER)
+    if not counts:
+        return heard[0]
+    winner, _ = counts.most_common(1)[0]
+    of_winner = [g for g, group in zip(heard, groups, strict=True) if group == winner]
+    return next((g for g in of_winner if not g.style), of_winner[0])

@@ -1,0 +1,447 @@
+"""Each rule over real HTTP: what it asks, when it escalates, what the record says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from llmroute import (
+    CrossModel,
+    Disagreement,
+    Escalation,
+    Margin,
+    ModelPool,
+    Refine,
+    RouterChain,
+    SelfVerify,
+)
+from llmroute.errors import AllModelsFailed, ConfigurationError, ProviderError
+from llmroute.escalation.rules import lead_probability, leaders
+from llmroute.testing import Fault, Reply, ScriptedProvider
+
+from ..conftest import WordScorer
+from .conftest import Stage, asked, pool_of
+
+Router = Callable[..., RouterChain]
+
+pytestmark = pytest.mark.usefixtures("stage")
+
+
+def record(answer):
+    return answer.response_metadata["llmroute"]
+
+
+def purposes(answer) -> list[tuple[str, str]]:
+    return [(call["model"], call["purpose"]) for call in record(answer)["calls"]]
+
+
+class TestWithoutARule:
+    def test_the_chosen_models_answer_is_taken_as_it_comes(self, router: Router) -> None:
+        answer = router(None).invoke("How much is 6 * 7?")
+        assert answer.content == "The answer is 41."
+        assert record(answer)["check"] is None
+        assert record(answer)["checks"] == []
+
+
+class TestTwoTiers:
+    def test_a_draft_that_passes_is_returned(self, router: Router) -> None:
+        answer = router(lambda message: False).invoke("How much is 6 * 7?")
+        assert answer.content == "The answer is 41."
+        assert purposes(answer) == [("small", "draft")]
+        assert not record(answer)["escalated"]
+        assert record(answer)["answered_by"] == "small"
+
+    def test_a_draft_that_fails_is_replaced_by_the_strongest_models_answer(
+        self, router: Router
+    ) -> None:
+        answer = router(lambda message: "41" in message.content).invoke("How much is 6 * 7?")
+        assert answer.content == "The answer is 42."
+        assert purposes(answer) == [("small", "draft"), ("big", "answer")]
+        assert record(answer)["escalated"]
+        assert record(answer)["answered_by"] == "big"
+
+    def test_every_call_is_in_the_cost_and_usage_is_the_accepted_answers(
+        self, router: Router
+    ) -> None:
+        answer = router(lambda message: True).invoke("How much is 6 * 7?")
+        calls = record(answer)["calls"]
+        assert record(answer)["cost_usd"] == pytest.approx(sum(c["cost_usd"] for c in calls))
+        assert answer.usage_metadata["output_tokens"] == calls[-1]["completion_tokens"]
+        assert record(answer)["total_completion_tokens"] == sum(
+            c["completion_tokens"] for c in calls
+        )
+
+    def test_the_strongest_models_own_answer_needs_no_check(
+        self, router: Router, theatre: ScriptedProvider
+    ) -> None:
+        answer = router(lambda message: True).invoke("a hard question")
+        assert record(answer)["check"] is None
+        assert asked(theatre) == ["big"]
+
+    def test_a_model_the_caller_named_is_not_checked(self, router: Router) -> None:
+        answer = router(lambda message: True).invoke("How much is 6 * 7?", model="small")
+        assert answer.content == "The answer is 41."
+
+    def test_decide_says_that_a_check_is_due(self, router: Router) -> None:
+        decision = router(Margin(below=0.2)).decide("How much is 6 * 7?")
+        assert decision.check == {"name": "Margin", "below": 0.2, "of": "margin"}
+
+    async def test_on_an_event_loop_too(self, router: Router) -> None:
+        answer = await router(lambda message: True).ainvoke("How much is 6 * 7?")
+        assert answer.content == "The answer is 42."
+        assert record(answer)["escalated"]
+
+
+class TestWhenAModelFails:
+    def test_a_draft_that_cannot_be_had_falls_back(
+        self, router: Router, theatre: ScriptedProvider
+    ) -> None:
+        theatre.fail("small", Fault.server_error())
+        answer = router(lambda message: True).invoke("How much is 6 * 7?")
+        assert answer.content in ("The answer is 42.", "The answer is 40.")
+        assert purposes(answer)[0] == ("small", "draft")
+        assert purposes(answer)[1][1] == "fallback"
+        assert not record(answer)["escalated"]
+
+    def test_the_rejected_draft_is_returned_and_marked_when_nobody_stronger_answers(
+        self, router: Router, theatre: ScriptedProvider
+    ) -> None:
+        theatre.fail("big", Fault.server_error())
+        theatre.fail("medium", Fault.server_error())
+        answer = router(lambda message: True).invoke("How much is 6 * 7?")
+        assert answer.content == "The answer is 41."
+        assert record(answer)["unchecked"]
+        assert not record(answer)["escalated"]
+        assert [c["status"] for c in record(answer)["calls"]] == [
+            "ok",
+            "unavailable",
+            "unavailable",
+        ]
+
+    def test_or_the_error_is_raised_where_that_is_asked_for(
+        self, router: Router, theatre: ScriptedProvider
+    ) -> None:
+        theatre.fail("big", Fault.server_error())
+        theatre.fail("medium", Fault.server_error())
+        strict = Escalation(lambda message: True, keep=False)
+        with pytest.raises(AllModelsFailed):
+            router(strict).invoke("How much is 6 * 7?")
+
+    def test_an_error_that_another_model_would_not_cure_is_raised(
+        self, router: Router, theatre: ScriptedProvider
+    ) -> None:
+        theatre.fail("small", Fault.bad_request())
+        with pytest.raises(ProviderError):
+            router(lambda message: True).invoke("How much is 6 * 7?")
+        assert asked(theatre) == ["small"]
+
+
+class TestMargin:
+    def test_a_sure_draft_passes(self, router: Router, stage: Stage) -> None:
+        stage.says("small", Reply("42", confidence=0.95))
+        answer = router(Margin(below=0.5)).invoke("How much is 6 * 7?")
+        assert answer.content == "42"
+        (check,) = record(answer)["checks"]
+        assert check["score"] > 0.5
+        assert check["passed"]
+
+    def test_an_unsure_draft_escalates(self, router: Router, stage: Stage) -> None:
+        stage.says("small", Reply("41", confidence=0.4))
+        answer = router(Margin(below=0.5)).invoke("How much is 6 * 7?")
+        assert answer.content == "The answer is 42."
+        assert record(answer)["checks"][0]["score"] < 0.5
+
+    @pytest.mark.parametrize("of", ["mean", "min"])
+    def test_other_measures_of_certainty(self, router: Router, stage: Stage, of: str) -> None:
+        stage.says("small", Reply("41", confidence=0.4))
+        assert record(router(Margin(below=0.9, of=of)).invoke("How much is 6 * 7?"))["escalated"]
+
+    def test_a_provider_without_log_probabilities_is_not_judged_and_the_record_says_so(
+        self, theatre: ScriptedProvider
+    ) -> None:
+        pool = pool_of(theatre, "litellm", capabilities={"logprobs": False})
+        router = RouterChain(pool=pool, scorer=WordScorer(), escalation=Margin(below=0.99))
+        answer = router.invoke("How much is 6 * 7?")
+        (check,) = record(answer)["checks"]
+        assert check["passed"]
+        assert check["score"] is None
+        assert "no log-probabilities" in check["reason"]
+        assert "logprobs" not in theatre.requests[0].body
+
+
+class TestDisagreement:
+    def test_agreement_is_accepted_as_soon_as_it_is_certain(
+        self, router: Router, theatre: ScriptedProvider
+    ) -> None:
+        answer = router(Disagreement(samples=5, agree=0.6)).invoke("How much is 6 * 7?")
+        assert answer.content == "The answer is 41."
+        assert asked(theatre) == ["small"] * 3
+
+    def test_disagreement_escalates_as_soon_as_it_is_certain(
+        self, router: Router, stage: Stage, theatre: ScriptedProvider
+    ) -> None:
+        stage.says("small", "It is 1.", "It is 2.", "It is 3.", "It is 4.", "It is 5.")
+        answer = router(Disagreement(samples=5, agree=0.8)).invoke("How much is 6 * 7?")
+        assert answer.content == "The answer is 42."
+        assert asked(theatre) == ["small"] * 3 + ["big"]
+
+    def test_the_majoritys_answer_is_returned_not_the_drafts(
+        self, router: Router, stage: Stage
+    ) -> None:
+        stage.says("small", "It is 40.", "It is 42.", "I get 42.")
+        answer = router(Disagreement(samples=3)).invoke("How much is 6 * 7?")
+        assert answer.content == "It is 42."
+        assert not record(answer)["escalated"]
+
+    def test_samples_are_drawn_at_a_temperature_the_draft_is_not(
+        self, router: Router, theatre: ScriptedProvider
+    ) -> None:
+        router(Disagreement(samples=3, temperature=0.9)).invoke("How much is 6 * 7?")
+        temperatures = [request.body.get("temperature") for request in theatre.requests]
+        assert temperatures == [None, 0.9]
+
+    def test_styles_are_asked_in_turn(self, router: Router, theatre: ScriptedProvider) -> None:
+        rule = Disagreement(samples=3, agree=1, styles=("", "steps", "program"))
+        router(rule).invoke("How much is 6 * 7?")
+        last_words = [r.body["messages"][-1]["content"] for r in theatre.requests]
+        assert last_words[0] == "How much is 6 * 7?"
+        assert "step by step" in last_words[1]
+        assert "program" in last_words[2]
+
+    def test_all_at_once_where_time_counts(
+        self, router: Router, stage: Stage, theatre: ScriptedProvider
+    ) -> None:
+        answer = router(Disagreement(samples=4, together=True)).invoke("How much is 6 * 7?")
+        assert asked(theatre) == ["small"] * 4
+        assert record(answer)["checks"][0]["score"] == 1
+
+    def test_one_call_for_several_where_the_provider_gives_them(
+        self, theatre: ScriptedProvider
+    ) -> None:
+        pool = pool_of(theatre, "litellm", capabilities={"several": True})
+        rule = Disagreement(samples=4, together=True)
+        router = RouterChain(pool=pool, scorer=WordScorer(), escalation=rule)
+        answer = router.invoke("How much is 6 * 7?")
+        assert [request.body.get("n") for request in theatre.requests] == [None, 3]
+        assert record(answer)["checks"][0]["reason"].startswith("4 of 4")
+
+    def test_a_sample_that_fails_is_not_asked_again_but_in_the_record(
+        self, router: Router, stage: Stage, theatre: ScriptedProvider
+    ) -> None:
+        stage.says(
+            "small",
+            "It is 41.",
+            "It is 41.",
+            "It is 41.",
+        )
+        rule = Disagreement(samples=3, agree=0.6)
+        made = router(rule)
+        theatre.fail("small", Fault.slow(0), Fault.rate_limit())
+        answer = made.invoke("How much is 6 * 7?")
+        assert [c["status"] for c in record(answer)["calls"]] == ["ok", "rate_limited", "ok"]
+        assert answer.content == "It is 41."
+
+    async def test_on_an_event_loop_all_at_once(
+        self, router: Router, theatre: ScriptedProvider
+    ) -> None:
+        await router(Disagreement(samples=4, together=True)).ainvoke("How much is 6 * 7?")
+        assert asked(theatre) == ["small"] * 4
+
+    def test_unknown_styles_are_refused(self) -> None:
+        with pytest.raises(ConfigurationError, match="'steps'"):
+            Disagreement(styles=("haiku",))
+
+
+class TestCrossModel:
+    def test_two_cheap_models_that_agree_are_believed(self, router: Router, stage: Stage) -> None:
+        stage.says("medium", "41")
+        answer = router(CrossModel()).invoke("How much is 6 * 7?")
+        assert answer.content == "The answer is 41."
+        assert purposes(answer) == [("small", "draft"), ("medium", "draft")]
+
+    def test_two_that_differ_are_not(self, router: Router) -> None:
+        answer = router(CrossModel(model="medium")).invoke("How much is 6 * 7?")
+        assert answer.content == "The answer is 42."
+
+    def test_a_pool_of_two_has_no_second_cheap_model(self, theatre: ScriptedProvider) -> None:
+        pool = ModelPool(list(pool_of(theatre, "litellm"))[:2])
+        with pytest.raises(ConfigurationError, match="Add a third"):
+            RouterChain(pool=pool, escalation=CrossModel())
+
+
+class TestSelfVerify:
+    def test_a_model_that_stands_by_its_answer_is_believed(
+        self, router: Router, stage: Stage, theatre: ScriptedProvider
+    ) -> None:
+        stage.says("small", "It is 42.", Reply("Yes", confidence=0.9))
+        answer = router(SelfVerify()).invoke("How much is 6 * 7?")
+        assert answer.content == "It is 42."
+        assert purposes(answer) == [("small", "draft"), ("small", "verify")]
+        question = theatre.requests[1].body
+        assert question["messages"][-2]["content"] == "It is 42."
+        assert question["logprobs"]
+
+    def test_one_that_doubts_it_is_not(self, router: Router, stage: Stage) -> None:
+        stage.says("small", "It is 41.", Reply("No", confidence=0.9))
+        answer = router(SelfVerify(below=0.5)).invoke("How much is 6 * 7?")
+        assert answer.content == "The answer is 42."
+
+    def test_what_is_neither_yes_nor_no_is_no_word_for_the_answer(
+        self, router: Router, stage: Stage
+    ) -> None:
+        stage.says("small", "It is 41.", "Well…")
+        assert record(router(SelfVerify()).invoke("How much is 6 * 7?"))["escalated"]
+
+
+class TestRefine:
+    def test_a_rewritten_answer_that_passes_is_returned(self, router: Router, stage: Stage) -> None:
+        stage.says("small", "It is 41.", "It is 42.")
+        answer = router(Refine(lambda message: "41" in message.content)).invoke(
+            "How much is 6 * 7?"
+        )
+        assert answer.content == "It is 42."
+        assert purposes(answer) == [("small", "draft"), ("small", "refine")]
+        assert not record(answer)["escalated"]
+
+    def test_one_that_fails_again_escalates(self, router: Router) -> None:
+        answer = router(Refine(lambda message: "41" in message.content)).invoke(
+            "How much is 6 * 7?"
+        )
+        assert purposes(answer) == [("small", "draft"), ("small", "refine"), ("big", "answer")]
+        assert record(answer)["escalated"]
+
+    def test_the_record_names_the_check(self) -> None:
+        assert Refine(Margin(below=0.3)).to_record()["check"]["name"] == "Margin"
+
+
+class TestComposition:
+    def test_either_escalates_when_one_wants_to(self, router: Router) -> None:
+        rule = Disagreement(samples=2) | (lambda message: True)
+        assert record(router(rule).invoke("How much is 6 * 7?"))["escalated"]
+
+    def test_either_does_not_buy_further_evidence_when_it_is_settled(
+        self, router: Router, theatre: ScriptedProvider, stage: Stage
+    ) -> None:
+        stage.says("small", Reply("41", confidence=0.2))
+        router(Margin(below=0.9) | Disagreement(samples=5)).invoke("How much is 6 * 7?")
+        assert asked(theatre) == ["small", "big"]
+
+    def test_both_accepts_when_one_does(
+        self, router: Router, theatre: ScriptedProvider, stage: Stage
+    ) -> None:
+        stage.says("small", Reply("42", confidence=0.99))
+        answer = router(Margin(below=0.5) & Disagreement(samples=5)).invoke("How much is 6 * 7?")
+        assert asked(theatre) == ["small"]
+        assert not record(answer)["escalated"]
+
+    def test_both_escalates_only_when_all_want_to(self, router: Router, stage: Stage) -> None:
+        stage.says("small", Reply("41", confidence=0.2))
+        rule = Margin(below=0.9) & (lambda message: True)
+        answer = router(rule).invoke("How much is 6 * 7?")
+        assert record(answer)["escalated"]
+        assert [check["rule"] for check in record(answer)["checks"]] == ["Margin", "<lambda>"]
+
+    def test_anything_else_is_refused_with_what_would_do(self) -> None:
+        with pytest.raises(ConfigurationError, match="Margin, Disagreement"):
+            RouterChain(pool=["a", "b"], escalation="always")
+
+
+class Point(BaseModel):
+    """A point."""
+
+    x: int
+    y: int
+
+
+class TestStructuredOutput:
+    def test_an_accepted_draft_is_parsed(self, router: Router, stage: Stage) -> None:
+        stage.says("small", _point(1, 2))
+        structured = router(Disagreement(samples=2, agree=1)).with_structured_output(
+            Point, method="function_calling"
+        )
+        assert structured.invoke("Where?") == Point(x=1, y=2)
+
+    def test_fields_that_differ_escalate(self, router: Router, stage: Stage) -> None:
+        stage.says("small", _point(1, 2), _point(1, 3))
+        stage.says("big", _point(5, 5))
+        structured = router(Disagreement(samples=2, agree=1)).with_structured_output(
+            Point, method="function_calling", include_raw=True
+        )
+        found = structured.invoke("Where?")
+        assert found["parsed"] == Point(x=5, y=5)
+        assert record(found["raw"])["escalated"]
+
+    def test_an_accepted_draft_streams(self, router: Router, stage: Stage) -> None:
+        stage.says("small", _point(1, 2))
+        structured = router(lambda point: False).with_structured_output(
+            Point, method="function_calling"
+        )
+        assert list(structured.stream("Where?"))[-1] == Point(x=1, y=2)
+
+    def test_a_draft_that_does_not_parse_goes_to_another_model(
+        self, router: Router, stage: Stage
+    ) -> None:
+        from llmroute.testing import ToolCall
+
+        stage.says("small", Reply(tool_calls=[ToolCall("Point", {"x": "no number"})]))
+        stage.says("medium", _point(3, 3))
+        stage.says("big", _point(3, 3))
+        structured = router(lambda point: False).with_structured_output(
+            Point, method="function_calling"
+        )
+        assert structured.invoke("Where?") == Point(x=3, y=3)
+
+
+def _point(x: int, y: int) -> Reply:
+    from llmroute.testing import ToolCall
+
+    return Reply(tool_calls=[ToolCall("Point", {"x": x, "y": y})])
+
+
+class TestTools:
+    def test_calls_are_compared_by_name_and_arguments(self, router: Router, stage: Stage) -> None:
+        def weather(city: str) -> str:
+            """The weather of a city."""
+            return city
+
+        from llmroute.testing import ToolCall
+
+        call = Reply(tool_calls=[ToolCall("weather", {"city": "Rome"})])
+        other = Reply(tool_calls=[ToolCall("weather", {"city": "Oslo"})])
+        stage.says("big", call)
+        rule = Disagreement(samples=2, agree=1)
+        bound = router(rule).bind_tools([weather])
+        stage.says("small", call)
+        assert not record(bound.invoke("Weather in Rome?"))["escalated"]
+        stage.says("small", call, other)
+        answer = bound.invoke("Weather in Rome?")
+        assert record(answer)["escalated"]
+        assert answer.tool_calls[0]["args"] == {"city": "Rome"}
+
+
+@given(st.lists(st.integers(-1, 4), max_size=12))
+def test_leaders_are_the_two_largest_groups(groups: list[int]) -> None:
+    first, second = leaders(groups)
+    assert first >= second >= 0
+    assert first + second <= sum(group >= 0 for group in groups)
+
+
+@given(st.integers(0, 30), st.integers(0, 30))
+def test_the_lead_is_a_probability_and_grows_with_votes(leading: int, second: int) -> None:
+    sure = lead_probability(leading, second)
+    assert 0 < sure <= 1
+    assert lead_probability(leading + 1, second) >= sure
+    assert lead_probability(leading, second) == pytest.approx(
+        1 - lead_probability(second, leading), abs=1e-12
+    )
+
+
+def test_adaptive_consistency_stops_early_on_a_clear_lead(
+    router: Router, theatre: ScriptedProvider
+) -> None:
+    router(Disagreement(samples=40, sure=0.95)).invoke("How much is 6 * 7?")
+    assert len(asked(theatre)) == 4  # P(p > 1/2 | 4 votes to 0) = 1 - 1/32
