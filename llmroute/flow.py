@@ -162,6 +162,11 @@ class Talk:
         decision: The choice, with the order of stand-ins.
         pool: For prices.
         retry: When to try a model again.
+
+    Attributes:
+        calls: Those that have ended.
+        checks: What was found out about answers.
+        elapsed_s: Seconds the calls and the waits between them have taken.
     """
 
     def __init__(self, decision: Decision, pool: ModelPool, retry: Retry) -> None:
@@ -169,6 +174,7 @@ class Talk:
         self.pool = pool
         self.calls: list[CallRecord] = []
         self.checks: list[CheckRecord] = []
+        self.elapsed_s = 0.0
         self._retry = retry
 
     def ask(self, ask: Ask) -> Generator[Step, Any, Answered]:
@@ -180,6 +186,7 @@ class Talk:
         while True:
             reply = yield ask
             assert isinstance(reply, Reply), "the driver must send a Reply to an Ask"
+            self.elapsed_s += reply.latency_s
             error = reply.error
             if error is None:
                 return self._heard(ask, reply)
@@ -191,11 +198,13 @@ class Talk:
             if wait is None:
                 return Answered(ask, reply, self.calls)
             yield Wait(wait)
+            self.elapsed_s += wait
             ask = replace(ask, attempt=ask.attempt + 1)
 
     def together(self, asks: Sequence[Ask]) -> Generator[Step, Any, list[Answered]]:
         """Several calls at once, each tried once; those that failed are in the record only."""
         replies = yield Together(tuple(asks))
+        self.elapsed_s += max(reply.latency_s for reply in replies)
         answered = []
         for ask, reply in zip(asks, replies, strict=True):
             if reply.error is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage
 
-from llmroute.decision import CheckRecord, Purpose
+from llmroute.decision import CheckRecord, Decision, Purpose
 from llmroute.escalation.wordings import STYLES
 from llmroute.flow import Answered, Ask, Step, Talk, Variation
 from llmroute.request import Request
@@ -83,12 +83,29 @@ class Case:
         talk: Its calls and their record.
         agreement: The user's own measure of whether two answers agree, or None.
         arguments: What every answer of this request is asked with beside the request's own.
+        latency: Seconds the whole request may take, or None.
     """
 
     request: Request
     talk: Talk
     agreement: Agreement | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    latency: float | None = None
+
+    def is_late_for(self, model: str) -> bool:
+        """Whether one more call of a model leaves too little time for the strongest's answer.
+
+        Models of unknown speed never make it late.
+
+        Args:
+            model: The pool member that would be asked.
+        """
+        if self.latency is None:
+            return False
+        ahead = seconds(self.talk.decision, model) + seconds(
+            self.talk.decision, self.talk.decision.strongest
+        )
+        return self.talk.elapsed_s + ahead > self.latency
 
     def hear(
         self,
@@ -214,6 +231,17 @@ class Case:
         if temperature is not None:
             arguments["temperature"] = temperature
         return Variation(arguments, style=STYLES[style])
+
+
+def seconds(decision: Decision, model: str) -> float:
+    """Seconds a model is expected to take for the whole answer; 0 where that is not known.
+
+    Args:
+        decision: Whose estimates are read.
+        model: The pool member.
+    """
+    estimate = decision.estimates.get(model)
+    return (estimate.latency if estimate is not None else None) or 0.0
 
 
 def _generations(answered: Answered) -> list[Generation]:

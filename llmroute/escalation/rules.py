@@ -167,6 +167,8 @@ class Disagreement(Rule):
         """Sample until the vote is decided."""
         heard, asked = [draft], 1
         while not self._settled(case.groups(heard), asked):
+            if case.is_late_for(draft.model):
+                return self._found(case, draft, False, "There was no time for more answers.")
             count = self.samples - asked if self.together else 1
             styles = [self.styles[(asked + i) % len(self.styles)] for i in range(count)]
             heard += yield from case.sample(draft.model, styles, self.temperature)
@@ -229,6 +231,8 @@ class CrossModel(Rule):
         if other is None or other == draft.model:
             reason = "There is no second cheap model to compare with."
             return self._found(case, draft, False, reason)
+        if case.is_late_for(other):
+            return self._found(case, draft, False, "There was no time for a second model.")
         second = yield from case.hear(other, "draft")
         if not isinstance(second, Generation):
             return self._found(case, draft, False, f"{other} gave no answer to compare with.")
@@ -252,6 +256,8 @@ class SelfVerify(Rule):
 
     def examine(self, draft: Generation, case: Case) -> Examination:
         """Ask the question."""
+        if case.is_late_for(draft.model):
+            return self._found(case, draft, False, "There was no time for a verification.")
         messages = wordings.verifying(case.request.messages, draft.message)
         arguments: dict[str, Any] = {"max_tokens": 5}
         if case.can(draft.model, "logprobs"):
@@ -302,7 +308,7 @@ class Refine(Rule):
     def examine(self, draft: Generation, case: Case) -> Examination:
         """Check, rewrite, check again."""
         finding: Finding = yield from self.check_with.examine(draft, case)
-        if finding.good:
+        if finding.good or case.is_late_for(draft.model):
             return finding
         messages = wordings.refining(case.request.messages, draft.message)
         arguments = case.arguments if case.can(draft.model, "logprobs") else {}

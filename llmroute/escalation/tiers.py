@@ -32,11 +32,15 @@ class Escalation(Frozen):
             the record; otherwise raise.
         agreement: Whether two answers mean the same; takes two messages (or two parsed values).
             By default final answers are compared, and free text by meaning.
+        latency: Seconds the whole request may take. Where a draft and the strongest model after it
+            are not expected to fit in, the strongest model is asked at once; where further
+            evidence would not fit, it is not gathered and the draft counts as rejected.
     """
 
     rule: Any
     keep: bool = True
     agreement: Callable[[Any, Any], bool] | None = Field(default=None, repr=False)
+    latency: float | None = Field(default=None, gt=0)
 
     def __init__(self, rule: Rule | Callable[..., bool], **settings: Any) -> None:
         super().__init__(**{"rule": rule, **settings})
@@ -82,7 +86,11 @@ class _TwoTiers:
 
     def run(self, talk: Talk) -> Flow:
         decision, rule = talk.decision, self.escalation.rule
-        case = Case(self.request, talk, self.escalation.agreement, rule.arguments)
+        case = Case(
+            self.request, talk, self.escalation.agreement, rule.arguments, self.escalation.latency
+        )
+        if case.is_late_for(decision.chosen):
+            return (yield from talk.until_answered(_above(decision)))
         draft = yield from case.hear(decision.chosen, "draft")
         if not isinstance(draft, Generation):
             return (yield from _stand_ins(talk, draft.reply.error))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import HumanMessage
 
 from llmroute import flow
 from llmroute.deciding import decide
@@ -14,17 +14,17 @@ from llmroute.decision import Bools, Decision, Estimates
 from llmroute.drivers import drive
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation.outcomes import Outcomes
+from llmroute.evaluation.records import Records
 from llmroute.evaluation.run import (
     Floats,
     Ints,
     Run,
     names_to_indices,
     run_of_choices,
-    spend_of,
 )
-from llmroute.flow import Ask, Reply, Usage
 from llmroute.policies import Policy, win_probability
 from llmroute.pool import ModelPool
+from llmroute.request import Request
 from llmroute.requirements import Needs, must_count, rule_out
 from llmroute.routing import Router
 from llmroute.scoring.text import RoutingText
@@ -56,12 +56,19 @@ def replay(
         NoEligibleModel: No model can take one of the prompts.
     """
     names_to_indices(outcomes, router.pool.names)
+    for decision, _, _ in _replay(router, outcomes, estimates):
+        yield decision
+
+
+def _replay(
+    router: Router, outcomes: Outcomes, estimates: Estimates | None
+) -> Iterator[tuple[Decision, float, float]]:
     for start in range(0, len(outcomes), _TOGETHER):
         requests = [router._request(p, {}) for p in outcomes.prompts[start : start + _TOGETHER]]
         scorer = router._load() if estimates is None else _Said(estimates, start)
-        decisions = decide(requests, router.pool, scorer, router.policy)
-        for row, decision in enumerate(decisions, start):
-            yield _answered(router, decision, outcomes, row)
+        decisions = decide(requests, router.pool, scorer, router.policy, router.escalation)
+        for i, (request, decision) in enumerate(zip(requests, decisions, strict=True)):
+            yield _answered(router, decision, request, outcomes, start + i)
 
 
 class _Said:
@@ -76,31 +83,17 @@ class _Said:
         return self._estimates.rows(slice(self._start, self._start + len(prompts)))
 
 
-def _answered(router: Router, decision: Decision, outcomes: Outcomes, row: int) -> Decision:
-    def perform(ask: Ask) -> Reply:
-        return _recorded(outcomes, row, ask)
-
-    answered = drive(flow.answer(decision, router.pool, flow.Retry()), perform)
-    call = flow.call_record(answered.ask, answered.reply, decision, router.pool)
-    return flow.complete(decision, answered, router.pool, call)
-
-
-def _recorded(outcomes: Outcomes, row: int, ask: Ask) -> Reply:
-    """The answer that was recorded, as a provider gives it."""
-    column = outcomes.models.index(ask.model)
-
-    def cell(table: Floats | None) -> float | None:
-        value = None if table is None else float(table[row, column])
-        return None if value is None or np.isnan(value) else value
-
-    given, taken = cell(outcomes.prompt_tokens), cell(outcomes.completion_tokens)
-    text = None if outcomes.responses is None else outcomes.responses[row, column]
-    return Reply(
-        latency_s=cell(outcomes.latency) or 0.0,
-        value=AIMessage(text or ""),
-        usage=None if given is None or taken is None else Usage(round(given), round(taken)),
-        answered_by=ask.model,
+def _answered(
+    router: Router, decision: Decision, request: Request, outcomes: Outcomes, row: int
+) -> tuple[Decision, float, float]:
+    """One prompt's completed decision, the score of the answer, and the spend of all its calls."""
+    records = Records(outcomes, row)
+    answered = drive(router._flow(request, decision), records.reply)
+    last = answered.accepted or flow.call_record(
+        answered.ask, answered.reply, decision, router.pool
     )
+    completed = flow.complete(decision, answered, router.pool, last)
+    return completed, records.score_of(answered.reply.value), records.cost
 
 
 @dataclass(frozen=True)
@@ -111,13 +104,15 @@ class Replayed:
         estimates: Its scorer's estimates.
         allowed: (P, M) which of the pool's models can take each prompt at all.
         calls: (P, M) how often each of them was called.
-        answered: (P,) which of them gave the answer that was returned.
+        score: (P,) quality of the answer that was returned, 0..1.
+        cost: (P,) spend of all calls, in the outcomes' unit.
     """
 
     estimates: Estimates
     allowed: Bools
     calls: Ints
-    answered: Ints
+    score: Floats
+    cost: Floats
 
 
 def replayed(router: Router, outcomes: Outcomes, progress: Progress | None = None) -> Replayed:
@@ -134,18 +129,19 @@ def replayed(router: Router, outcomes: Outcomes, progress: Progress | None = Non
     place = {name: m for m, name in enumerate(router.pool.names)}
     estimates = router._load().estimate(outcomes.prompts, router.pool)
     calls = np.zeros((len(outcomes), len(place)), dtype=np.int64)
-    answered = np.zeros(len(outcomes), dtype=np.int64)
-    for row, decision in enumerate(replay(router, outcomes, estimates)):
+    score, cost = np.zeros(len(outcomes)), np.zeros(len(outcomes))
+    for row, (decision, given, spent) in enumerate(_replay(router, outcomes, estimates)):
         for call in decision.calls:
             calls[row, place[call.model]] += 1
-        answered[row] = place[decision.calls[-1].model]
+        score[row], cost[row] = given, spent
         if progress is not None and (row + 1) % _TOGETHER == 0:
             progress("replaying", row + 1, len(outcomes))
     return Replayed(
         estimates=estimates,
         allowed=allowed_by(router.pool, outcomes),
         calls=calls,
-        answered=answered,
+        score=score,
+        cost=cost,
     )
 
 
@@ -175,8 +171,8 @@ def router_run(
         found = replayed(router, outcomes, progress)
     run = swept_run(router, outcomes, found.estimates, found.allowed, strong, name=name)
     column = names_to_indices(outcomes, router.pool.names)
-    run.score[run.setting] = outcomes.score[np.arange(len(outcomes)), column[found.answered]]
-    run.cost[run.setting] = (found.calls * spend_of(outcomes)[:, column]).sum(axis=1)
+    run.score[run.setting] = found.score
+    run.cost[run.setting] = found.cost
     run.strong[run.setting] = (found.calls[:, column == strong] > 0).any(axis=1)
     return run
 

@@ -26,7 +26,7 @@ from llmroute.routing import Router
 
 _TABLES = ("score", "cost")
 _ESTIMATES = ("quality", "cost", "tokens", "latency", "prompt_tokens", "unfamiliar", "prior")
-_REPLAYED = ("allowed", "calls", "answered")
+_REPLAYED = ("allowed", "calls", "score", "cost")
 
 
 def evaluate_sharded(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -445,3 +446,43 @@ def test_adaptive_consistency_stops_early_on_a_clear_lead(
 ) -> None:
     router(Disagreement(samples=40, sure=0.95)).invoke("How much is 6 * 7?")
     assert len(asked(theatre)) == 4  # P(p > 1/2 | 4 votes to 0) = 1 - 1/32
+
+
+class TestLatencyBudget:
+    """The word scorer expects 100 output tokens of every model."""
+
+    def speedy(self, theatre: ScriptedProvider, latency: float, rule: object) -> RouterChain:
+        pool = ModelPool(
+            [
+                member.model_copy(update={"first_token_s": 1.0, "tokens_per_s": 100.0})
+                for member in pool_of(theatre, "litellm")
+            ]
+        )
+        return RouterChain(
+            pool=pool, scorer=WordScorer(), escalation=Escalation(rule, latency=latency)
+        )
+
+    def test_without_room_for_both_the_strongest_is_asked_at_once(
+        self, theatre: ScriptedProvider
+    ) -> None:
+        answer = self.speedy(theatre, 3, lambda message: False).invoke("How much is 6 * 7?")
+        assert asked(theatre) == ["big"]
+        assert answer.content == "The answer is 42."
+
+    def test_with_room_for_both_the_weak_one_is(self, theatre: ScriptedProvider) -> None:
+        self.speedy(theatre, 5, lambda message: False).invoke("How much is 6 * 7?")
+        assert asked(theatre) == ["small"]
+
+    def test_evidence_that_would_not_fit_is_not_gathered(
+        self, theatre: ScriptedProvider, stage: Stage
+    ) -> None:
+        stage.says("small", lambda request: time.sleep(0.2) or "The answer is 41.")
+        answer = self.speedy(theatre, 4.1, Disagreement(samples=3)).invoke("How much is 6 * 7?")
+        assert asked(theatre) == ["small", "big"]
+        assert "no time" in record(answer)["checks"][0]["reason"]
+
+    def test_models_of_unknown_speed_are_not_held_to_it(
+        self, router: Router, theatre: ScriptedProvider
+    ) -> None:
+        router(Escalation(lambda message: False, latency=0.001)).invoke("How much is 6 * 7?")
+        assert asked(theatre) == ["small"]
