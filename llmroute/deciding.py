@@ -89,8 +89,13 @@ def _choose(
     strongest = max(
         (m for m, name in enumerate(pool.names) if name not in excluded), key=prior.__getitem__
     )
+    is_due = False
     if broken is None or isinstance(policy, Pinned):
-        chosen = int(policy.choose(estimates, allowed)[0])
+        if escalation is None:
+            chosen = int(policy.choose(estimates, allowed)[0])
+        else:
+            first = escalation.begin(policy, estimates, allowed, strongest, pool, request)
+            chosen, is_due = first.chosen, first.is_due
         if not 0 <= chosen < len(pool):
             raise ConfigurationError(
                 f"the policy {type(policy).__name__} chose model number {chosen} of {len(pool)}."
@@ -100,14 +105,13 @@ def _choose(
                 f"the policy {type(policy).__name__} chose {pool.names[chosen]!r}, which is ruled "
                 f"out ({excluded[pool.names[chosen]]}). Choose where `allowed` is True."
             )
-        reason = policy.why(estimates, 0, allowed, chosen)
+        reason = policy.why(estimates, 0, allowed, chosen) if escalation is None else first.reason
     else:
         chosen = strongest
         reason = f"The scorer failed ({broken}), so the strongest model is asked."
     if estimates.unfamiliar[0] and broken is None:
         reason += " The prompt is unlike the scorer's training data: priors were used."
     order = fallback_order(estimates, 0, allowed, chosen)
-    is_due = escalation is not None and escalation.due(pool.names[chosen], pool.names[strongest])
     return Decision(
         chosen=pool.names[chosen],
         policy=policy.to_record(),

@@ -241,6 +241,24 @@ class Talk:
             raise error
         raise AllModelsFailed(self.calls, error) from error
 
+    def stand_ins(self, failed: Answered) -> Generator[Step, Any, Answered]:
+        """The models that come after the chosen one, which failed.
+
+        Args:
+            failed: How it ended.
+
+        Raises:
+            ProviderError: There is none, or an error that another model would not cure.
+            AllModelsFailed: They were asked in vain.
+        """
+        others = self.decision.ranking[1:]
+        if not others:
+            error = failed.reply.error
+            assert error is not None, "it failed"
+            error.calls = tuple(self.calls)
+            raise error
+        return (yield from self.until_answered(others, "fallback"))
+
     def _heard(self, ask: Ask, reply: Reply) -> Answered:
         if not ask.hidden:
             return Answered(ask, reply, self.calls)

@@ -250,7 +250,7 @@ class Router(BaseChatModel):
     def _flow(self, request: Request, decision: Decision) -> Flow:
         checking = None
         if decision.check is not None and self.escalation is not None:
-            checking = self.escalation.of(request, decision, self.pool)
+            checking = self.escalation.of(request, decision, self.policy, self.pool)
         return flow.answer(decision, self.pool, self._retry, checking)
 
     def _said(

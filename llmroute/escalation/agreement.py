@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from llmroute.escalation.answers import Answer, Generation, answer_of
@@ -68,7 +69,7 @@ def same_answer(
     other: Answer,
     tolerance: float = TOLERANCE,
     alike: Alike = alike,
-    schema: Any = None,
+    schema: Mapping[str, Any] | None = None,
 ) -> bool:
     """Whether two answers are one.
 
@@ -155,7 +156,7 @@ def fields(
         values = [one.get(name, _MISSING) for one in objects]
         numbered = _numbered(
             [None if value is _MISSING else [value] for value in values],
-            lambda a, b, inner=inner: same_value(a[0], b[0], alike, inner),
+            partial(_same_member, alike=alike, schema=inner),
         )
         group, share = majority(numbered)
         voted[str(name)] = FieldVote(values[numbered.index(group)], share)
@@ -163,6 +164,10 @@ def fields(
 
 
 _MISSING = object()
+
+
+def _same_member(one: list[Any], other: list[Any], alike: Alike, schema: Mapping[str, Any]) -> bool:
+    return same_value(one[0], other[0], alike, schema)
 
 
 def _numbered(members: Sequence[Any], same: Callable[[Any, Any], bool]) -> tuple[int, ...]:

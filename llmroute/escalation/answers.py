@@ -16,18 +16,22 @@ from llmroute.escalation.dates import dates, is_date
 from llmroute.escalation.expecting import Expected, Kind
 from llmroute.escalation.numbers import Number, numbers, only_number
 from llmroute.escalation.values import json_in
-from llmroute.escalation.words import bare, folded, listed, plain, stated, tail
+from llmroute.escalation.words import bare, boxed, folded, listed, plain, stated, tail
 
 #: What a model can return: a text, a message, or what structured output was parsed to.
 Generation = str | BaseMessage | BaseModel | Mapping[str, Any]
 
-#: Words a short text has at most; a longer one is compared by its meaning.
-SHORT = 8
+#: Words and characters a short text has at most; a longer one is compared by its meaning.
+SHORT, _SHORTEST_PROSE = 8, 200
 #: Characters of a generation that was cut off for its length in which an answer is believed.
 _CUT = 100
+#: Characters at the end in which a text that was not asked for anything plain may state its answer.
+_END = 300
 _CUT_REASONS = frozenset({"length", "max_tokens", "MAX_TOKENS"})
 
 _THOUGHT = re.compile(r"</think(?:ing)?>")
+_COMMA = re.compile(r"[,;]\s|\band\b")
+_NUMERIC = re.compile(r"[-+$€£]?\d")
 _YES = re.compile(r"(?:yes|yeah|yep|true|correct)\b")
 _NO = re.compile(r"(?:no|nope|false|incorrect)\b(?! one\b)")
 
@@ -93,7 +97,7 @@ def _dumped(model: BaseModel) -> Any:
     try:
         return model.model_dump(mode="json")
     except Exception:  # a field of a type that has no form in JSON raises what it likes
-        return model.model_dump()
+        return dict(model)
 
 
 def _was_cut(message: BaseMessage) -> bool:
@@ -108,8 +112,9 @@ def _of_text(text: str, asked: Expected) -> Answer | None:
     if asked.kind == "choice":
         letter = choice(text, asked.options)
         return Answer("choice", letter, letter) if letter else None
-    if asked.kind in ("json", "fields"):
-        return _json(text, asked)
+    if asked.kind == "fields":
+        found = json_in(text)
+        return _fields(found[0]) if found else None
     for read in (_READERS.get(asked.kind) if asked.kind else None, _unasked):
         answer = read(text, asked) if read else None
         if answer is not None:
@@ -119,16 +124,14 @@ def _of_text(text: str, asked: Expected) -> Answer | None:
 
 def _json(text: str, asked: Expected) -> Answer | None:
     found = json_in(text)
-    if not found:
-        return None
-    return Answer("fields" if asked.kind == "fields" else "json", found[0], text)
+    return Answer("json", found[0], text) if found else None
 
 
 def _code(text: str, asked: Expected) -> Answer | None:
     # Beside the program an answer may hold a line that calls it, or what it prints.
     fenced = max(blocks(text), key=lambda block: len(block[1]), default=None)
     language, source = fenced or ("", text)
-    return Answer("code", program(language, source), source) if folded(source) else None
+    return Answer("code", program(language, source), source) if source.strip() else None
 
 
 def _date(text: str, asked: Expected) -> Answer | None:
@@ -140,13 +143,24 @@ def _date(text: str, asked: Expected) -> Answer | None:
 
 
 def _number(text: str, asked: Expected) -> Answer | None:
+    box = boxed(tail(text))
+    if box:
+        whole = only_number(box.rsplit("=", 1)[-1])
+        return _numeric(whole, asked, box) if whole else _short(box, asked)
     part = stated(tail(text))
     if part:
         found = numbers(part.rsplit("=", 1)[-1]) or numbers(part)
-        if found:
-            return _numeric(found[0], asked, part)
+        if len(found) > 1 and _is_list(part):
+            return _short(part, asked)
+        return _numeric(found[0], asked, part) if found else None
     found = numbers(tail(text))
     return _numeric(found[-1], asked, text) if found else None
+
+
+def _is_list(part: str) -> bool:
+    """Whether several numbers are the answer: "4 blue, 6 red"."""
+    parts = [p.strip() for p in _COMMA.split(part) if p.strip()]
+    return len(parts) > 1 and all(_NUMERIC.match(p) for p in parts)
 
 
 def _numeric(number: Number, asked: Expected, said: str) -> Answer:
@@ -164,21 +178,22 @@ def _yesno(text: str, asked: Expected) -> Answer | None:
     return None
 
 
-_READERS = {"code": _code, "date": _date, "number": _number, "yesno": _yesno}
+_READERS = {"json": _json, "code": _code, "date": _date, "number": _number, "yesno": _yesno}
 
 
 def _unasked(text: str, asked: Expected) -> Answer | None:
     """An answer to a prompt that does not tell what it asks for."""
     if text[:1] in "{[" and (found := json_in(text)):
         return Answer("json", found[0], text)
-    fenced = blocks(text)
-    if any(language for language, _ in fenced):
-        return _code(text, asked)
-    part = bare(stated(tail(text)) or text)
+    languages = {language for language, _ in blocks(text)}
+    if languages - {""}:
+        return (_json(text, asked) if "json" in languages else None) or _code(text, asked)
+    # In an essay "the answer is" may stand anywhere; at the end it is what it says.
+    part = bare(stated(text[-_END:]) or text)
     words = folded(part).split()
     if not words:
         return Answer("text", part.strip(), part) if part.strip() else None
-    if len(words) > SHORT or "\n" in part:
+    if len(words) > SHORT or len(part) > _SHORTEST_PROSE or "\n" in part:
         return Answer("prose", folded(text), text)
     return _short(part, asked)
 
@@ -189,7 +204,7 @@ def _short(part: str, asked: Expected) -> Answer:
         return Answer("yesno", word in ("yes", "true"), part)
     if is_date(part):
         return Answer("date", dates(part, asked.day_first)[0], part)
-    number = only_number(part)
+    number = only_number(part.rsplit("=", 1)[-1])
     if number is not None:
         return Answer("number", number, part)
     if len(part) == 1 and part in "ABCDEFGHIJ":

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessage
 
 from llmroute.decision import CheckRecord, Decision, Purpose
+from llmroute.escalation import logprobs, wordings
 from llmroute.escalation.wordings import STYLES
 from llmroute.flow import Answered, Ask, Step, Talk, Variation
 from llmroute.request import Request
 
 if TYPE_CHECKING:
     from llmroute.escalation.agreement import Agreement
+    from llmroute.escalation.answers import Answer
     from llmroute.escalation.expecting import Expected
 
 
@@ -194,10 +196,35 @@ class Case:
         Args:
             generation: An answer to this request.
         """
+        answer = self._answer(generation)
+        return None if answer is None else answer.said
+
+    def _answer(self, generation: Generation) -> Answer | None:
         from llmroute.escalation.answers import answer_of
 
-        answer = answer_of(generation.message, self.asked)
-        return None if answer is None else answer.said
+        given = generation.message if generation.parsed is None else generation.value
+        return answer_of(given, self.asked)
+
+    def kind(self, generation: Generation) -> str | None:
+        """What kind of answer a generation gives; None where none can be read off.
+
+        Args:
+            generation: An answer to this request.
+        """
+        answer = self._answer(generation)
+        return None if answer is None else answer.kind
+
+    def verification(self, draft: Generation) -> Variation:
+        """The call in which a model says whether its answer is right.
+
+        Args:
+            draft: The answer.
+        """
+        arguments: dict[str, Any] = {"max_tokens": 5}
+        if self.can(draft.model, "logprobs"):
+            arguments |= {**logprobs.ARGUMENTS, "top_logprobs": 5}
+        messages = wordings.verifying(self.request.messages, draft.message)
+        return Variation(arguments, messages=messages, bare=True)
 
     def peer_of(self, model: str) -> str | None:
         """The cheapest eligible model beside this one and the strongest, or None.

@@ -9,6 +9,9 @@ from llmroute.escalation.words import bare, folded, stated, tail
 
 _LINE = re.compile(r"^[ \t*]*\(?([A-Ja-j])[).:][ \t*]+(\S[^\n]*)$", re.MULTILINE)
 _INLINE = re.compile(r"(?<!\w)\(([A-Ja-j])\)\s*([^()\n]+)")
+#: Characters at the beginning in which a letter may lead the answer.
+_HEAD = 100
+
 _ALONE = re.compile(r"(?:(?:option|choice|answer)\b[:\s]*)?[(\[]?([A-J])[)\].:]?", re.IGNORECASE)
 _LEADING = re.compile(r"[(\[]?([A-J])(?:[)\].:](?=\s|$)|[ \t]*(?:\n|$|[-–—]\s))")
 _LETTER = re.compile(r"(?<![\w'’])[(\[]?([A-J])[)\]]?(?![\w'’])")
@@ -56,7 +59,7 @@ def choice(text: str, given: Mapping[str, str]) -> str | None:
     letters = frozenset(given or "ABCDEFGHIJ")
     said = bare(_LATEX.sub(r"\1", tail(text)))
     answer = bare(stated(said) or "")
-    for letter in _letters(said, answer):
+    for letter in _letters(bare(text[:_HEAD]), said, answer):
         if letter in letters:
             return letter
     meant = _option(answer or said, given)
@@ -66,14 +69,14 @@ def choice(text: str, given: Mapping[str, str]) -> str | None:
     return alone[-1] if alone else None
 
 
-def _letters(said: str, answer: str) -> Iterator[str]:
+def _letters(head: str, said: str, answer: str) -> Iterator[str]:
     """Letters by how plainly they are called the answer, the plainest first."""
     for part in (said, answer):
         if found := _ALONE.fullmatch(part):
             yield found[1].upper()
     for form in _CALLED[:1]:
         yield from (m[1] for m in reversed(list(form.finditer(said))) if _stands_alone(said, m))
-    for part in (answer, said):
+    for part in (answer, head):
         if found := _LEADING.match(part):
             yield found[1]
     for form in _CALLED[1:]:

@@ -18,15 +18,13 @@ _COMMENTS = {
     "//": re.compile(rf"(?P<kept>{_STRING})|//[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/)?"),
     "--": re.compile(rf"(?P<kept>{_STRING})|--[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/)?"),
 }
-_MARK_OF = {
-    **dict.fromkeys("python py python3 sh bash shell zsh ruby rb yaml yml r perl toml".split(), "#"),
-    **dict.fromkeys(
-        "c cpp c++ h cs csharp c# java js javascript ts typescript jsx tsx go rust rs swift kotlin "
-        "scala php dart css scss json5".split(),
-        "//",
-    ),
-    **dict.fromkeys("sql postgresql mysql sqlite haskell hs lua".split(), "--"),
+_LANGUAGES = {
+    "#": "python py python3 sh bash shell zsh ruby rb yaml yml r perl toml",
+    "//": "c cpp c++ h cs csharp c# java js javascript ts typescript jsx tsx go rust rs swift "
+    "kotlin scala php dart css scss",
+    "--": "sql postgresql mysql sqlite haskell hs lua",
 }
+_MARK_OF = {name: mark for mark, names in _LANGUAGES.items() for name in names.split()}
 _PYTHON = frozenset({"python", "py", "python3", ""})
 _TOKEN = re.compile(rf"{_STRING}|\w+|[^\w\s]")
 
@@ -86,24 +84,24 @@ def _tree(source: str) -> str:
 class _Bare(ast.NodeTransformer):
     """Takes away what changes nothing: docstrings, annotations, bare strings and constants."""
 
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:  # noqa: N802
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
         node.annotation = None
         return self.generic_visit(node)
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:  # noqa: N802
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
         if node.value is None:
             return node  # a field of a class: its annotation is all there is of it
         plain = ast.Assign(targets=[node.target], value=node.value)
         return self.generic_visit(ast.copy_location(plain, node))
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
         return self.generic_visit(node)
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:  # noqa: N802
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
         node.returns = None
         return self.generic_visit(node)
 

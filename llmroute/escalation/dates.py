@@ -16,7 +16,7 @@ _FORMS = re.compile(
     rf"|(?P<day2>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_NAME.format(2)}(?:,?\s+(?P<year2>\d{{4}}))?\b"
     rf"|{_NAME.format(3)},?\s+(?:of\s+)?(?P<year3>\d{{4}})(?![\w/])"
     r")",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _MONTH_FIRST = re.compile(r"\bmm?\s*[/.\-]\s*dd?\b", re.IGNORECASE)
 _DAY_FIRST = re.compile(r"\bdd?\s*[/.\-]\s*mm?\b", re.IGNORECASE)

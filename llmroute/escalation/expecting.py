@@ -23,9 +23,18 @@ Kind = Literal[
 #: Characters of a turn that are read, its last ones.
 _READ = 8000
 
-_JSON = re.compile(r"\bjson\b", re.IGNORECASE)
+#: What a list of letters is a choice beside; an outline has letters too.
+_CHOOSE = re.compile(
+    r"\?|:\s|_{3}|\b(?:question|answer|choices?|options?|choose|select|pick|which|correct)\b",
+    re.IGNORECASE,
+)
+_JSON = re.compile(
+    r"\b(?:as|in|into|return|output|respond|reply|answer|produce|give|valid|only)\b[^.\n]{0,40}"
+    r"\bjson\b|\bjson (?:object|array|format|only|with)\b",
+    re.IGNORECASE,
+)
 _CODE = re.compile(
-    r"\b(?:write|implement|complete|create|fix|refactor|generate|return)\b[^.?!\n]{0,80}"
+    r"\b(?:write|implement|complete|create|fix|refactor|generate)\b[^.?!\n]{0,80}"
     r"\b(?:function|program|script|code|class|method|query|regex|regular expression)\b",
     re.IGNORECASE,
 )
@@ -39,19 +48,27 @@ _YES_NO = re.compile(
 )
 _AUXILIARY = re.compile(
     r"(?:is|are|was|were|am|do|does|did|can|could|will|would|has|have|had|should|may|must|might)"
-    r"(?:n't)?\b(?![^?]*\bor\b)",
+    r"(?:n't)?\b(?! you (?:please|kindly|just|now|also|"
+    r"write|give|explain|tell|show|help|make|create|list|summari[sz]e|translate|provide|describe"
+    r"|find|generate|suggest|recommend|fix|compare|check|draft|rewrite|convert|share|calculate)\b)"
+    r"(?![^?]*\b(?:or|what|which|who|whom|whose|where|when|why|how)\b)",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(
-    r"\bhow (?:many|much|old|far|tall|fast)\b|\bnumer(?:ic|ical) (?:answer|value|result)\b"
+    r"\bhow (?:many|much|old|far|tall|fast)\b"
     r"|\bwhat (?:is|was|are|will be|would be) the (?:\w+ ){0,2}(?:total|sum|number|average|mean"
     r"|median|probability|percentage|area|volume|perimeter|value|difference|product|remainder"
     r"|ratio|cost|price|amount|length|distance)\b"
-    r"|\bwhat percent(?:age)?\b|\b(?:calculate|compute)\b|\bsolve for\b",
+    r"|\bwhat percent(?:age)?\b",
     re.IGNORECASE,
 )
+#: The same without a question, and what asks for a number wherever it stands.
+_NUMBER_WANTED = re.compile(
+    r"\b(?:calculate|compute)\b|\bsolve for\b|\bfind (?:the )?(?:value|sum|number|area)\b",
+    re.IGNORECASE,
+)
+_NUMERICAL = re.compile(r"\bnumer(?:ic|ical) (?:final )?(?:answer|value|result)\b", re.IGNORECASE)
 _PERCENT = re.compile(r"\bpercent(?:age)?\b|\bper cent\b", re.IGNORECASE)
-_BEFORE_QUESTION = re.compile(r"[.!?:\n\"]\s*(?=[^.!?:\n\"]*$)")
 
 
 @dataclass(frozen=True)
@@ -110,18 +127,21 @@ def schema_of(bound: BoundSchema) -> Mapping[str, Any]:
 
 def _of_text(turn: str, asked: str) -> Expected:
     given = options(turn)
-    if given:
+    if given and _CHOOSE.search(turn):
         return Expected("choice", options=MappingProxyType(given))
-    if _JSON.search(asked):
-        return Expected("json")
     if _CODE.search(turn):
         return Expected("code")
+    if _JSON.search(asked):
+        return Expected("json")
     order = day_first(asked)
     if _DATE.search(asked):
         return Expected("date", day_first=order)
-    if _YES_NO.search(turn) or _AUXILIARY.match(_question(turn)):
+    question = _question(turn)
+    if _YES_NO.search(turn) or _AUXILIARY.match(question):
         return Expected("yesno")
-    if _NUMBER.search(turn):
+    if _NUMERICAL.search(turn) or (_NUMBER if question else _NUMBER_WANTED).search(
+        question or turn
+    ):
         return Expected("number", percent=bool(_PERCENT.search(turn)))
     return Expected(day_first=order)
 
@@ -132,5 +152,5 @@ def _question(turn: str) -> str:
     if end < 0:
         return ""
     before = turn[max(0, end - 400) : end]
-    start = max((before.rfind(sign) for sign in ".!?:\n\""), default=-1)
-    return before[start + 1 :].strip() + "?"
+    start = max(before.rfind(sign) for sign in ".!?:\n")
+    return before[start + 1 :].strip(" \t\"“'") + "?"

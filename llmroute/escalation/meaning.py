@@ -1,9 +1,10 @@
 """Whether two free texts say the same: by their words, and by the vectors of the bundled encoder.
 
-Chosen on the train part of recorded responses to TriviaQA and TruthfulQA, on pairs of differently
-worded answers to one question of which at least one is right; docs/escalation.md has the figures.
-Words in common told "both right" from "one right" better than any encoder's cosine did, and a
-denial on one side only best of all; the cosine adds paraphrases.
+Chosen on recorded responses (train) to TriviaQA, TruthfulQA and GSM8K, on pairs of differently
+worded answers to one question of which at least one is right; `llmroute.escalation.paraphrases`
+measures it. Words in common told "both right" from "one right" as well as any encoder's cosine;
+a denial on one side only told the most. On texts of more than some dozen words, such as worked
+solutions, neither tells much: all that answer one question are alike. Their numbers do tell.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from functools import lru_cache
 from llmroute.escalation.encoder import similarity
 from llmroute.escalation.words import folded
 
-#: Words a short text has at most; a longer one is compared by its vector too.
-SHORT = 8
-#: From here on two texts say the same: words in common of all their words; the cosine of two long
-#: texts; the likeness of two spellings.
-_OVERLAP, _COSINE, _SPELLING = 0.45, 0.9, 0.9
-#: Words of a long text in which a short one may stand and be all that it answers.
+#: Words a short text has at most, and one that can be compared by its vector.
+SHORT, LONG = 8, 40
+#: Words in common of all their words from which on two texts say the same: two short ones, two of
+#: which the longer is not, two of which it is long.
+_OVERLAP, _OVERLAP_LONGER, _OVERLAP_LONG = 0.45, 0.3, 0.5
+#: The cosine of two longer texts, and the likeness of two spellings.
+_COSINE, _SPELLING = 0.85, 0.9
+#: Words of a longer text in which a short one may stand and be all that it answers.
 _CONTAINING = 25
 
 _DENIAL = re.compile(
@@ -46,28 +49,50 @@ class _Reading:
 def alike(one: str, other: str) -> bool:
     """Whether two free texts say the same.
 
-    They do not where only one denies something, or where their numbers have none in common.
-    Otherwise they do where enough of their words are the same, where a short text stands in the
-    other, where they are spelled nearly alike, or where two longer texts mean the same by the
-    bundled encoder.
+    They do not where only one denies something, or where their numbers differ. Otherwise they do
+    where enough of their words are the same, where a short text stands in the other, where two
+    short ones are spelled nearly alike, or where two of some length mean the same by the bundled
+    encoder.
 
     Args:
         one: A text.
         other: Another.
     """
-    a, b = _read(one), _read(other)
-    if not a.words or not b.words:
+    short, long = sorted(
+        (_read(one), _read(other)), key=lambda text: (text.length, len(text.words))
+    )
+    if not short.words or not long.words:
         return one.strip() == other.strip()
-    if a.denies != b.denies or (a.numerals and b.numerals and not a.numerals & b.numerals):
+    if one_denies(one, other) or _numbers_differ(short, long):
         return False
-    if len(a.words & b.words) >= _OVERLAP * len(a.words | b.words):
+    if overlap(one, other) >= _enough(long.length):
         return True
-    short, long = sorted((a, b), key=lambda text: text.length)
     if short.length > SHORT:
-        return similarity(one, other) >= _COSINE
+        return long.length <= LONG and similarity(one, other) >= _COSINE
     if short.words <= long.words and long.length <= _CONTAINING:
         return short.items >= long.items or long.items < 3
     return long.length <= SHORT and _spelled_alike(folded(one), folded(other))
+
+
+def overlap(one: str, other: str) -> float:
+    """Words in common of all words of two texts, 0..1.
+
+    Args:
+        one: A text.
+        other: Another.
+    """
+    a, b = _read(one).words, _read(other).words
+    return len(a & b) / max(len(a | b), 1)
+
+
+def one_denies(one: str, other: str) -> bool:
+    """Whether one of two texts denies something and the other does not.
+
+    Args:
+        one: A text.
+        other: Another.
+    """
+    return _read(one).denies != _read(other).denies
 
 
 @lru_cache(maxsize=1024)
@@ -82,9 +107,22 @@ def _read(text: str) -> _Reading:
     )
 
 
+def _numbers_differ(short: _Reading, long: _Reading) -> bool:
+    """Of two longer texts any number counts; a short one may leave out what the other adds."""
+    if short.length > SHORT:
+        return short.numerals != long.numerals
+    return bool(short.numerals and long.numerals and not short.numerals & long.numerals)
+
+
+def _enough(length: int) -> float:
+    if length > LONG:
+        return _OVERLAP_LONG
+    return _OVERLAP if length <= SHORT else _OVERLAP_LONGER
+
+
 def _spelled_alike(one: str, other: str) -> bool:
-    """"Paso Doble" and "Pasodoble", "Cloisonism" and "Cloisonnism"; not 1956 and 1966."""
-    one, other = one.replace(" ", ""), other.replace(" ", "")
+    """As "Paso Doble" and "Pasodoble" are, but not 1956 and 1966."""
+    one, other = sorted((one.replace(" ", ""), other.replace(" ", "")))  # the ratio has a direction
     if one == other:
         return True
     if any(sign.isdigit() for sign in one + other) or len(one) + len(other) > 160:

@@ -1,6 +1,7 @@
 """How well answers are read and compared, measured on recorded responses.
 
-    python -m llmroute.escalation.measuring ../shared/data/cascades --split train
+python -m llmroute.escalation.measuring ../shared/data/cascades --split train
+python -m llmroute.escalation.measuring ../shared/data/agreement --split train
 """
 
 from __future__ import annotations
@@ -11,12 +12,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from pathlib import Path
 
-from llmroute.escalation.agreement import majority, groups
+import numpy as np
+
+from llmroute.escalation.agreement import groups, majority
 from llmroute.escalation.answers import answer_of
 from llmroute.escalation.expecting import expected
+from llmroute.escalation.paraphrases import markdown, paraphrase_table
+from llmroute.escalation.readings import SAMPLES, reading_table
 from llmroute.escalation.votes import NO_ANSWER
+from llmroute.evaluation.metrics import auroc
 from llmroute.evaluation.outcomes import Outcomes
+
+Pair = tuple[str, str]
 
 
 @dataclass
@@ -25,114 +34,114 @@ class Tally:
 
     Attributes:
         prompts: Prompts.
-        responses: Generations.
-        read: Those of them from which an answer was read.
         kinds: Answers by kind.
+        responses: Generations.
         together: Pairs of generations in one group, by whether both have one score.
-        apart: Pairs in two groups, by whether both have one score.
-        right_apart: Pairs in two groups that are both right.
-        right: Pairs that are both right.
-        agreed: Prompts on which the two models of `pair` agree.
-        right_agreed: Those on which the first of them is right.
-        right_otherwise: Prompts on which they differ and the first is right.
-        voted: Prompts on which the majority's first member is right.
+        right: Pairs that are both right, by whether they are in one group.
+        supporters: Of each generation, how many others agree with it.
+        scores: Of each generation, its score.
+        first_right: Score of the pair's first model on each prompt, by whether both agree.
+        voted: Score of the majority's first member on each prompt.
     """
 
     prompts: int = 0
-    responses: int = 0
-    read: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
+    responses: int = 0
     together: Counter[bool] = field(default_factory=Counter)
-    apart: Counter[bool] = field(default_factory=Counter)
-    right: int = 0
-    right_apart: int = 0
-    agreed: int = 0
-    right_agreed: float = 0.0
-    right_otherwise: float = 0.0
-    voted: float = 0.0
+    right: Counter[bool] = field(default_factory=Counter)
+    supporters: list[int] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    first_right: dict[bool, list[float]] = field(default_factory=lambda: {True: [], False: []})
+    voted: list[float] = field(default_factory=list)
 
 
-def measured(data: Outcomes, pair: tuple[str, str] | None = None) -> dict[str, Tally]:
-    """Counts by category, and over all under `""`.
+def measured(data: Outcomes, pair: Pair) -> dict[str, Tally]:
+    """Counts by category, and over all under `"all"`.
 
     Args:
         data: Outcomes with responses.
         pair: Two models whose agreement is counted.
     """
-    tallies: dict[str, Tally] = {"": Tally()}
-    columns = [data.models.index(name) for name in pair or ()]
+    tallies = {"all": Tally()}
+    columns = [data.models.index(name) for name in pair]
     for row, prompt in enumerate(data.prompts):
-        said = [str(text or "") for text in data.responses[row]]  # type: ignore[index]
+        said = ["" if text is None else str(text) for text in data.responses[row]]  # type: ignore[index]
         asked = expected(prompt)
         grouped = groups(said, asked)
         kinds = [answer.kind for one in said if (answer := answer_of(one, asked))]
-        for name in ("", data.categories[row]):
+        scores: list[float] = data.score[row].tolist()
+        for name in ("all", data.categories[row]):
             tally = tallies.setdefault(name, Tally())
-            _count(tally, grouped, kinds, data.score[row].tolist(), columns)
+            tally.kinds.update(kinds)
+            _count(tally, grouped, scores, columns)
     return tallies
 
 
 def _count(
-    tally: Tally,
-    grouped: Sequence[int],
-    kinds: Sequence[str],
-    scores: Sequence[float],
-    pair: Sequence[int],
+    tally: Tally, grouped: Sequence[int], scores: Sequence[float], pair: Sequence[int]
 ) -> None:
     tally.prompts += 1
     tally.responses += len(grouped)
-    tally.read += sum(group != NO_ANSWER for group in grouped)
-    tally.kinds.update(kinds)
     for a, b in combinations(range(len(grouped)), 2):
-        together = grouped[a] == grouped[b] != NO_ANSWER
-        (tally.together if together else tally.apart)[scores[a] == scores[b]] += 1
-        both = scores[a] == scores[b] == 1
-        tally.right += both
-        tally.right_apart += both and not together
+        together = _agree(grouped, a, b)
+        if together:
+            tally.together[scores[a] == scores[b]] += 1
+        if scores[a] == scores[b] == 1:
+            tally.right[together] += 1
+    everyone = range(len(grouped))
+    tally.supporters += [sum(_agree(grouped, a, b) for b in everyone if b != a) for a in everyone]
+    tally.scores += scores
+    one, other = pair
+    tally.first_right[_agree(grouped, one, other)].append(scores[one])
     winner, _ = majority(grouped)
-    if winner != NO_ANSWER:
-        tally.voted += scores[grouped.index(winner)]
-    if pair:
-        one, other = pair
-        if grouped[one] == grouped[other] != NO_ANSWER:
-            tally.agreed += 1
-            tally.right_agreed += scores[one]
-        else:
-            tally.right_otherwise += scores[one]
+    tally.voted.append(0.0 if winner == NO_ANSWER else scores[grouped.index(winner)])
 
 
-def table(tallies: dict[str, Tally], pair: tuple[str, str] | None) -> str:
+def _agree(grouped: Sequence[int], one: int, other: int) -> bool:
+    return grouped[one] == grouped[other] != NO_ANSWER
+
+
+def agreement_table(tallies: dict[str, Tally], pair: Pair) -> str:
     """The counts as a Markdown table.
 
     Args:
         tallies: What `measured` returns.
         pair: The two models that were compared.
     """
-    lines = [
-        "| data | answers read | kinds | same group: same score | two groups: same score "
-        "| both right, one group | pair agrees | right then | right else | vote |",
-        "| --- | " + " | ".join(["---"] * 9) + " |",
+    header = (
+        "data",
+        "answers read",
+        "most frequent kinds",
+        "pairs in one group with one score",
+        "pairs both right in one group",
+        "AUROC of the number that agree",
+        f"{pair[0]} and {pair[1]} agree",
+        f"{pair[0]} right where they agree",
+        "where they differ",
+        "majority right",
+    )
+    return markdown(header, [[name, *_cells(tally)] for name, tally in sorted(tallies.items())])
+
+
+def _cells(tally: Tally) -> list[str]:
+    agreed, differed = tally.first_right[True], tally.first_right[False]
+    kinds = [f"{kind} {_part(n, tally.responses)}" for kind, n in tally.kinds.most_common(3)]
+    scores = np.array(tally.scores)
+    return [
+        _part(tally.kinds.total(), tally.responses),
+        ", ".join(kinds),
+        _part(tally.together[True], tally.together.total()),
+        _part(tally.right[True], tally.right.total()),
+        f"{auroc(np.array(tally.supporters, float), (scores >= 0.5).astype(float)):.3f}",
+        _part(len(agreed), tally.prompts),
+        _part(sum(agreed), len(agreed)),
+        _part(sum(differed), len(differed)),
+        _part(sum(tally.voted), tally.prompts),
     ]
-    for name, t in sorted(tallies.items()):
-        most = ", ".join(f"{kind} {_part(n, t.responses)}" for kind, n in t.kinds.most_common(3))
-        cells = [
-            name or "all",
-            _part(t.read, t.responses),
-            most,
-            _part(t.together[True], t.together.total()),
-            _part(t.apart[True], t.apart.total()),
-            _part(t.right - t.right_apart, t.right),
-            _part(t.agreed, t.prompts) if pair else "",
-            _part(t.right_agreed, t.agreed) if pair else "",
-            _part(t.right_otherwise, t.prompts - t.agreed) if pair else "",
-            _part(t.voted, t.prompts),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
 
 
 def _part(count: float, of: float) -> str:
-    return f"{100 * count / of:.1f} %" if of else ""
+    return f"{100 * count / of:.1f} %" if of else "–"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -146,9 +155,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--split", choices=("train", "test"), default="train")
     parser.add_argument("--pair", nargs=2, default=("gpt-4o-mini", "llama3.1-70b"))
     given = parser.parse_args(arguments)
+    if (Path(given.data) / SAMPLES).is_file():
+        sys.stdout.write(reading_table(Path(given.data), given.split) + "\n")
+        return
     data = Outcomes.read(given.data, given.split, responses=True)
-    pair = tuple(given.pair)
-    sys.stdout.write(table(measured(data, pair), pair) + "\n")
+    pair = (given.pair[0], given.pair[1])
+    sys.stdout.write(agreement_table(measured(data, pair), pair) + "\n\n")
+    sys.stdout.write(paraphrase_table(data) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ TOLERANCE = 1e-4
 _DIGITS = r"(?:\d{1,3}(?:[,\u202f\u00a0]\d{3})+(?!\d)|\d+)"
 _FREE = r"(?<![\w.])"
 _FORMS = re.compile(
-    rf"(?:(?<![\w)])(?P<sign>[-+])\s?)?(?:(?P<money>[$€£¥])\s?(?P<minus>-)?)?"
+    rf"(?:(?<![\w)])(?P<sign>[-+]))?(?:(?P<money>[$€£¥])\s?(?P<minus>-)?)?"
     rf"(?:(?:{_FREE}(?P<whole>\d+))?\\[dt]?frac\{{(?P<over>{_DIGITS})\}}\{{(?P<under>{_DIGITS})\}}"
     rf"|{_FREE}(?:(?P<mixed>\d+)\s)?(?P<above>\d+)\s?[/⁄]\s?(?P<below>\d+)(?![\w/])"
     rf"|{_FREE}10(?:\^|\*\*)\{{?(?P<power>[-+]?\d{{1,4}})\}}?"
     rf"|{_FREE}(?P<number>{_DIGITS}(?:\.\d+)?|\.\d+)"
     r"(?:[eE](?P<e>[-+]?\d{1,4})\b|\s?(?:[x×*]|\\times)\s?10(?:\^|\*\*)\{?(?P<ten>[-+]?\d{1,4})\}?)?)"
-    r"\s?(?P<unit>%|°\s?[CF]\b|[a-zA-Zµμ]+\b[²³]?)?"
+    r"\s{0,3}(?P<unit>%|°\s?[CF]\b|[a-zA-Zµμ]+\b[²³]?)?"
 )
 _LATEX = re.compile(
     r"\\(?:text|mathrm|mathbf|textbf|operatorname)\s*\{([^{}]*)\}|\\[,;!: ]|\\left|\\right"
@@ -26,14 +26,12 @@ _LATEX = re.compile(
 #: What stands between the parts of one quantity: 3 hours and 20 minutes.
 _JOINED = re.compile(r"\s*(?:,|and|,\s*and)?\s*")
 _POWER = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
-_WORDS = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen twenty".split()
-    )
-}
-_WORD = re.compile(r"\b(?:" + "|".join(_WORDS) + r")\b(?![-\w])", re.IGNORECASE)
+_NAMES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+    "fifteen sixteen seventeen eighteen nineteen twenty"
+)
+_WORDS = {word: float(value) for value, word in enumerate(_NAMES.split())}
+_WORD = re.compile(r"\b(?:" + "|".join(_WORDS) + r")\b(?![-\w])", re.IGNORECASE | re.ASCII)
 
 #: Unit → what it measures and how many of that measure's base unit it is.
 _UNITS: dict[str, tuple[str, float]] = {
@@ -111,7 +109,7 @@ def numbers(text: str) -> list[Number]:
         whole = _sum(found[-1], number) if joined else None
         found[-1:] = [whole] if whole else [*found[-1:], number]
         end = one.end()
-    return found or [Number(float(_WORDS[w.lower()])) for w in _WORD.findall(text)]
+    return found or [Number(_WORDS[w.lower()]) for w in _WORD.findall(text)]
 
 
 def only_number(text: str) -> Number | None:
@@ -122,8 +120,8 @@ def only_number(text: str) -> Number | None:
     """
     if text.strip().lower() in _WORDS:
         return numbers(text)[0]
-    rest = _FORMS.sub(lambda m: "" if (m["unit"] or "%").lower() in _UNITS else m[0], _cleaned(text))
     found = numbers(text)
+    rest = _FORMS.sub(lambda m: m[0] if _is_word(m["unit"]) else "", _cleaned(text))
     return found[0] if len(found) == 1 and not any(c.isalnum() for c in rest) else None
 
 
@@ -140,7 +138,7 @@ def same_number(one: Number, other: Number, tolerance: float = TOLERANCE) -> boo
     """
 
     def near(a: float, b: float) -> bool:
-        return math.isclose(a, b, rel_tol=tolerance)
+        return math.isclose(a, b, rel_tol=tolerance, abs_tol=1e-12)
 
     if one.unit == other.unit:
         return near(one.value, other.value)
@@ -171,11 +169,18 @@ def _read(found: re.Match[str]) -> Number | None:
     return Number(value, _SHORT.get(unit, unit)) if math.isfinite(value) else None
 
 
+def _is_word(unit: str | None) -> bool:
+    name = (unit or "").lower().replace(" ", "")
+    return bool(name) and name not in _UNITS and name not in _POWER
+
+
 def _sum(one: Number, other: Number) -> Number | None:
     """Two parts of one quantity, the smaller unit after the larger; None where they are none."""
     measure, size = _UNITS.get(one.unit, ("", 0.0))
     of, part = _UNITS.get(other.unit, ("-", 0.0))
-    return Number(one.value + other.value * part / size, one.unit) if measure == of and part < size else None
+    if measure != of or part >= size:
+        return None
+    return Number(one.value + other.value * part / size, one.unit)
 
 
 def _value(part: dict[str, str | None]) -> float:

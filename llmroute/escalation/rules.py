@@ -258,13 +258,7 @@ class SelfVerify(Rule):
         """Ask the question."""
         if case.is_late_for(draft.model):
             return self._found(case, draft, False, "There was no time for a verification.")
-        messages = wordings.verifying(case.request.messages, draft.message)
-        arguments: dict[str, Any] = {"max_tokens": 5}
-        if case.can(draft.model, "logprobs"):
-            arguments |= {**logprobs.ARGUMENTS, "top_logprobs": 5}
-        said = yield from case.hear(
-            draft.model, "verify", Variation(arguments, messages=messages, bare=True)
-        )
+        said = yield from case.hear(draft.model, "verify", case.verification(draft))
         yes = logprobs.yes_probability(said.message) if isinstance(said, Generation) else None
         if yes is None:
             reason = f"{draft.model} did not say whether its answer is right."

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, PrivateAttr, field_validator
 
-from llmroute.decision import Decision
+from llmroute.decision import Bools, Decision, Estimates
 from llmroute.errors import AllModelsFailed, ProviderError
 from llmroute.escalation.case import Case, Generation
+from llmroute.escalation.expecting import expected
 from llmroute.escalation.rules import Rule, rule_of
 from llmroute.flow import Checking, Flow, Talk
+from llmroute.policies import Policy
 from llmroute.pool import ModelPool
 from llmroute.request import Request
-from llmroute.validation import Frozen
+from llmroute.validation import Frozen, readable_errors
+
+#: The rule that plans every call.
+AUTO = "auto"
 
 
 class Escalation(Frozen):
@@ -27,7 +32,7 @@ class Escalation(Frozen):
 
     Args:
         rule: When an answer is good enough: a rule, or a function from the answer to whether to
-            escalate.
+            escalate; or `"auto"`, which plans every call by what it is expected to gain and cost.
         keep: When no stronger model can be had, return the rejected answer, marked `unchecked` in
             the record; otherwise raise.
         agreement: Whether two answers mean the same; takes two messages (or two parsed values).
@@ -35,48 +40,115 @@ class Escalation(Frozen):
         latency: Seconds the whole request may take. Where a draft and the strongest model after it
             are not expected to fit in, the strongest model is asked at once; where further
             evidence would not fit, it is not gathered and the draft counts as rejected.
+        calibration: For `"auto"`: a file made by `llmroute calibrate`, with what your own recorded
+            answers say of evidence and success. Without it rounded general numbers serve.
+
+    Raises:
+        ConfigurationError: A rule that is none, or a calibration that cannot be read.
     """
 
     rule: Any
     keep: bool = True
     agreement: Callable[[Any, Any], bool] | None = Field(default=None, repr=False)
     latency: float | None = Field(default=None, gt=0)
+    calibration: str | None = None
+    _outlooks: Any = PrivateAttr(default=None)
 
-    def __init__(self, rule: Rule | Callable[..., bool], **settings: Any) -> None:
-        super().__init__(**{"rule": rule, **settings})
+    def __init__(self, rule: Rule | Callable[..., bool] | Literal["auto"], **settings: Any) -> None:
+        with readable_errors("Escalation"):
+            super().__init__(**{"rule": rule, **settings})
+        if self.rule == AUTO:
+            from llmroute.escalation.outlook import Outlooks
+
+            self._outlooks = Outlooks(self.calibration)
 
     @field_validator("rule", mode="before")
     @classmethod
-    def _is_a_rule(cls, rule: Any) -> Rule:
-        return rule_of(rule)
+    def _is_a_rule(cls, rule: Any) -> Any:
+        return rule if rule == AUTO else rule_of(rule)
 
     def check(self, models: tuple[str, ...]) -> None:
         """Raise ConfigurationError when the rule cannot work with these models."""
-        self.rule.check(models)
-
-    def due(self, chosen: str, strongest: str) -> bool:
-        """Whether a chosen model's answer is looked at: not if there is no stronger one.
-
-        Args:
-            chosen: The model the policy chose.
-            strongest: The eligible model of the best standing.
-        """
-        return chosen != strongest
+        if self.rule != AUTO:
+            self.rule.check(models)
 
     def to_record(self) -> dict[str, Any]:
         """The rule's name and numbers, as they stand in a Decision."""
+        if self.rule == AUTO:
+            return {"name": AUTO} | ({"calibration": self.calibration} if self.calibration else {})
         record: dict[str, Any] = self.rule.to_record()
         return record
 
-    def of(self, request: Request, decision: Decision, pool: ModelPool) -> Checking:
+    def begin(
+        self,
+        policy: Policy,
+        estimates: Estimates,
+        allowed: Bools,
+        strongest: int,
+        pool: ModelPool,
+        request: Request,
+    ) -> Beginning:
+        """Which model is asked first, and whether its answer is looked at.
+
+        With a rule the policy chooses. `"auto"` chooses by what follows, too, as far as it is known
+        what a good answer is worth under the policy, and what calls cost.
+
+        Args:
+            policy: The policy.
+            estimates: Of one prompt.
+            allowed: (1, M) which models can be asked.
+            strongest: Column of the one of the best standing.
+            pool: The models.
+            request: The request.
+        """
+        plan = None
+        if self.rule == AUTO:
+            form = expected(request).kind
+            plan = self._outlooks.begin(policy, estimates, allowed, pool, form)
+        if plan is None:
+            chosen = int(policy.choose(estimates, allowed)[0])
+            is_due = self.rule != AUTO and chosen != strongest
+            return Beginning(chosen, policy.why(estimates, 0, allowed, chosen), is_due)
+        chosen, name = int(plan.first[0]), pool.names[int(plan.first[0])]
+        is_due = chosen != strongest and bool(plan.checks[0])
+        then = "and is looked at" if is_due else "and its answer is taken as it comes"
+        return Beginning(
+            chosen,
+            f"{name} is asked first {then}: all calls together leave most, with an expected "
+            f"quality of {plan.quality[0]:.3f} at {plan.cost[0]:.2g} USD.",
+            is_due,
+        )
+
+    def of(self, request: Request, decision: Decision, policy: Policy, pool: ModelPool) -> Checking:
         """The check of one request's answer.
 
         Args:
             request: The request.
             decision: Which model was chosen.
+            policy: The policy that it was chosen by.
             pool: The models.
         """
-        return _TwoTiers(self, request)
+        if self.rule != AUTO:
+            return _TwoTiers(self, request)
+        from llmroute.escalation.auto import Planned
+
+        outlook = self._outlooks.of(policy, decision, pool, expected(request).kind)
+        return Planned(outlook, request, self.keep, self.agreement, self.latency)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The first call of a request.
+
+    Attributes:
+        chosen: Column of the model.
+        reason: Why, in one sentence.
+        is_due: Whether its answer is looked at before the user sees it.
+    """
+
+    chosen: int
+    reason: str
+    is_due: bool
 
 
 @dataclass(frozen=True)
@@ -93,7 +165,7 @@ class _TwoTiers:
             return (yield from talk.until_answered(_above(decision)))
         draft = yield from case.hear(decision.chosen, "draft")
         if not isinstance(draft, Generation):
-            return (yield from _stand_ins(talk, draft.reply.error))
+            return (yield from talk.stand_ins(draft))
         finding = yield from rule.examine(draft, case)
         best: Generation = finding.answer or draft
         if finding.good:
@@ -121,21 +193,12 @@ def _above(decision: Decision) -> list[str]:
     return [decision.strongest, *sorted(others, key=lambda name: -quality[name])]
 
 
-def _stand_ins(talk: Talk, error: ProviderError | None) -> Flow:
-    """The models that come after one that failed."""
-    others = talk.decision.ranking[1:]
-    if not others:
-        assert error is not None
-        error.calls = tuple(talk.calls)
-        raise error
-    return (yield from talk.until_answered(others, "fallback"))
-
-
 def escalation_of(given: Any) -> Escalation:
     """What a router does with its models' answers, from what its user wrote.
 
     Args:
-        given: An `Escalation`, a rule, or a function from the answer to whether to escalate.
+        given: An `Escalation`, `"auto"`, a rule, or a function from the answer to whether to
+            escalate.
 
     Raises:
         ConfigurationError: It is none of these.

@@ -41,9 +41,7 @@ def json_in(text: str) -> list[Any]:
     return []
 
 
-def same_value(
-    one: Any, other: Any, alike: Alike, schema: Mapping[str, Any] | None = None
-) -> bool:
+def same_value(one: Any, other: Any, alike: Alike, schema: Mapping[str, Any] | None = None) -> bool:
     """Whether two values are one answer, in any order of keys: 1 is 1.0, and true is not 1.
 
     Args:
@@ -54,8 +52,8 @@ def same_value(
     """
     try:
         return _same(one, other, alike, schema or {})
-    except RecursionError:
-        return False
+    except (RecursionError, OverflowError, ValueError, TypeError):
+        return False  # nested without end, an integer no float can hold, or an object of its own
 
 
 def same_calls(one: Sequence[Any], other: Sequence[Any]) -> bool:
@@ -89,7 +87,8 @@ def _same(one: Any, other: Any, alike: Alike, schema: Mapping[str, Any]) -> bool
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, (int, float)) and isinstance(other, (int, float)):
-        return one == other or math.isclose(one, other, rel_tol=1e-9)
+        # NaN, which Python's JSON reader lets through, is equal to nothing, not even to itself.
+        return one == other or (one != one and other != other) or math.isclose(one, other)
     if isinstance(one, str) and isinstance(other, str):
         return one.strip() == other.strip() or (_is_free(schema) and alike(one, other))
     if isinstance(one, Mapping) and isinstance(other, Mapping):

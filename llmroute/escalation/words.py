@@ -19,8 +19,8 @@ _MARKS = re.compile(r"[*_`]+")
 #: What is said before an answer. The last one in a text counts.
 _MARKER = re.compile(
     r"####"
-    r"|\b(?:final\s+)?(?:answer|result|solution)\b[ *_\"']*(?:is\b|=|:)[ *_:\"']*"
-    r"|\bans\s*=",
+    r"|\banswer(?: to\s[^.:\n]{1,80}?)?[ *_\"']{0,4}(?:\bis\b|\bwould be\b|=|:)[ *_:\"']{0,4}"
+    r"|\bans\s?=",
     re.IGNORECASE,
 )
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")

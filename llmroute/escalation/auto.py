@@ -1,0 +1,241 @@
+"""`escalation="auto"`: which model to ask, what evidence to buy, and when to stop, as one choice.
+
+The scorer's estimates are what is believed before anything is heard; each answer heard is evidence;
+the judge makes both into probabilities, and the planner goes on as long as a further call is worth
+its cost (cascade routing, arXiv 2410.10347).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from llmroute.errors import AllModelsFailed, ProviderError
+from llmroute.escalation import logprobs
+from llmroute.escalation.case import Case, Finding, Generation
+from llmroute.escalation.judge import Belief
+from llmroute.escalation.outlook import SAMPLES, Outlook
+from llmroute.escalation.planning import Step, next_step
+from llmroute.escalation.rules import lead_probability, leaders
+from llmroute.escalation.votes import NO_ANSWER, Vote
+from llmroute.flow import Answered, Flow, Talk
+from llmroute.flow import Step as Call
+from llmroute.request import Request
+
+#: Sampling stops when the leading answer would stay ahead with this probability.
+_SURE = 0.9
+Floats = npt.NDArray[np.float64]
+
+#: Temperature of further samples.
+_TEMPERATURE = 0.7
+#: Kinds of answer in which no single token decides.
+_LONG = frozenset({"prose", "code", "fields", "json", "tools"})
+
+
+@dataclass
+class Planned:
+    """One request, asked by judge and planner.
+
+    Attributes:
+        outlook: What is believed before the first call.
+        request: The request.
+        keep: Return the best answer in hand when no stronger model can be had.
+        agreement: The user's own measure of whether two answers agree, or None.
+        latency: Seconds the whole request may take, or None.
+    """
+
+    outlook: Outlook
+    request: Request
+    keep: bool = True
+    agreement: Any = None
+    latency: float | None = None
+    _failed: set[int] = field(default_factory=set)
+    _bought: set[tuple[str, int]] = field(default_factory=set)
+
+    def run(self, talk: Talk) -> Flow:
+        """Ask through `talk` until the planner stops.
+
+        Args:
+            talk: The calls of the request.
+        """
+        hearing = _Hearing(
+            Case(self.request, talk, self.agreement, logprobs.ARGUMENTS, self.latency)
+        )
+        step = Step("ask", hearing.column(talk.decision.chosen), 0.0)
+        while True:
+            answer = yield from self._take(step, hearing)
+            if answer is not None:
+                return answer
+            belief = self._belief(hearing)
+            step = self._next(belief, hearing)
+            self._note(step, belief, hearing)
+            if step.kind == "stop":
+                return hearing.returned(belief, step).accepted()
+
+    def _take(self, step: Step, hearing: _Hearing) -> Generator[Call, Any, Answered | None]:
+        """Make one step; the end of the flow where it ends it."""
+        case, name = hearing.case, hearing.names[step.model]
+        self._bought.add((step.kind, step.model))
+        if step.kind == "verify":
+            yield from hearing.verify(name)
+        elif step.kind == "sample":
+            yield from hearing.sample(name)
+        elif hearing.generations and self._is_last(step, hearing):
+            return (yield from self._end(name, hearing))
+        else:
+            heard = yield from case.hear(name, "draft")
+            if isinstance(heard, Generation):
+                hearing.generations.append(heard)
+            elif not hearing.generations:
+                return (yield from case.talk.stand_ins(heard))
+            elif self.keep or name != case.talk.decision.strongest:
+                self._failed.add(step.model)
+            else:
+                error = heard.reply.error
+                assert error is not None, "it failed"
+                raise AllModelsFailed(case.talk.calls, error) from error
+        return None
+
+    def _end(self, name: str, hearing: _Hearing) -> Flow:
+        """A model whose answer is the user's whatever it says; it may stream."""
+        talk = hearing.case.talk
+        try:
+            return (yield from talk.until_answered([name]))
+        except (ProviderError, AllModelsFailed):
+            if not self.keep:
+                raise
+            belief = self._belief(hearing)
+            best = hearing.returned(belief, Step("stop", belief.speaker, belief.held))
+            return best.accepted(unchecked=True)
+
+    def _belief(self, hearing: _Hearing) -> Belief:
+        outlook = self.outlook
+        return outlook.judge.belief(outlook.prior, hearing.votes(), hearing.form)
+
+    def _next(self, belief: Belief, hearing: _Hearing) -> Step:
+        outlook, talk = self.outlook, hearing.case.talk
+        spent = sum(call.cost_usd or 0.0 for call in talk.calls)
+        may = [
+            m
+            for m in outlook.allowed
+            if m not in self._failed
+            and (hearing.names[m] == talk.decision.strongest or not hearing.is_late_for(m))
+        ]
+        prices = replace(
+            outlook.prices,
+            verify=self._without("verify", outlook.prices.verify),
+            sample=self._without("sample", outlook.prices.sample),
+        )
+        return next_step(belief, prices, outlook.worth, models=may, limit=outlook.limit - spent)
+
+    def _without(self, kind: str, price: Floats) -> Floats:
+        """Prices without what was bought already: what could not be had is not asked for again."""
+        bought = [model for one, model in self._bought if one == kind]
+        return np.where(np.isin(np.arange(len(price)), bought), np.nan, price)
+
+    def _is_last(self, step: Step, hearing: _Hearing) -> bool:
+        """Whether a model's answer would be the one returned, whatever it is."""
+        votes, outlook = hearing.votes(), self.outlook
+        known = {vote.answer for vote in votes} - {NO_ANSWER}
+        for answer in {*known, max(known, default=NO_ANSWER) + 1}:
+            after = outlook.judge.belief(
+                outlook.prior, [*votes, Vote(step.model, answer)], hearing.form
+            )
+            if after.answers[after.best] != answer or self._next(after, hearing).kind != "stop":
+                return False
+        return True
+
+    def _note(self, step: Step, belief: Belief, hearing: _Hearing) -> None:
+        """Put what is believed now, and what follows from it, into the record."""
+        name = hearing.names[step.model]
+        asks = {"ask": f"{name} is asked", "verify": f"{name} is asked to verify its answer"}
+        asks["sample"] = f"{name} is asked again"
+        if step.kind == "stop":
+            reason = f"The best answer is good with {belief.held:.3f}; no further call is worth it."
+        else:
+            reason = (
+                f"The best answer is good with {belief.held:.3f}: {asks[step.kind]}, which is "
+                f"worth {self.outlook.worth * step.gain:.2g} USD and costs {step.cost:.2g}."
+            )
+        speaker = hearing.names[belief.speaker]
+        finding = Finding(step.kind == "stop", reason, score=belief.held)
+        hearing.case.check("auto", speaker, finding)
+
+
+@dataclass
+class _Hearing:
+    """What was heard of one request."""
+
+    case: Case
+    generations: list[Generation] = field(default_factory=list)
+    verified: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The pool's models."""
+        return self.case.talk.pool.names
+
+    def column(self, name: str) -> int:
+        """A model's place in the pool."""
+        return self.names.index(name)
+
+    @property
+    def form(self) -> str | None:
+        """What kind of answer the request asks for; where it does not tell, what was answered."""
+        kinds = (self.case.kind(generation) for generation in self.generations)
+        return self.case.asked.kind or next((kind for kind in kinds if kind), None)
+
+    def is_late_for(self, model: int) -> bool:
+        """Whether asking a model leaves no time for the strongest."""
+        return self.case.is_late_for(self.names[model])
+
+    def votes(self) -> list[Vote]:
+        """The generations as the judge sees them."""
+        groups = self.case.groups(self.generations)
+        return [
+            Vote(
+                model=self.column(generation.model),
+                answer=group,
+                confidence=self._confidence(generation),
+                verified=self.verified.get(generation.model, math.nan),
+                style=generation.style,
+            )
+            for generation, group in zip(self.generations, groups, strict=True)
+        ]
+
+    def _confidence(self, generation: Generation) -> float:
+        tokens = logprobs.tokens_of(generation.message)
+        if self.case.kind(generation) in _LONG:
+            sure = logprobs.mean_probability(tokens)
+        else:
+            token = logprobs.decisive(tokens, self.case.final_words(generation))
+            sure = None if token is None else token.probability
+        return math.nan if sure is None else sure
+
+    def verify(self, name: str) -> Generator[Call, Any, None]:
+        """Ask a model whether its answer is right."""
+        draft = next(g for g in self.generations if g.model == name)
+        said = yield from self.case.hear(name, "verify", self.case.verification(draft))
+        yes = logprobs.yes_probability(said.message) if isinstance(said, Generation) else None
+        if yes is not None:
+            self.verified[name] = yes
+
+    def sample(self, name: str) -> Generator[Call, Any, None]:
+        """Ask a model again until its vote is decided."""
+        for _ in range(SAMPLES - 1):
+            self.generations += yield from self.case.sample(name, [""], _TEMPERATURE)
+            own = [g for g in self.generations if g.model == name]
+            if lead_probability(*leaders(self.case.groups(own))) >= _SURE:
+                break
+
+    def returned(self, belief: Belief, step: Step) -> Generation:
+        """The generation to return for the best answer: in the speaker's words."""
+        groups = self.case.groups(self.generations)
+        best = belief.answers[belief.best]
+        same = [g for g, group in zip(self.generations, groups, strict=True) if group == best]
+        return min(same, key=lambda g: (g.model != self.names[step.model], g.style != ""))

@@ -1,0 +1,477 @@
+"""How good the answers in hand are, and what a further call would add.
+
+A model's answer is good with probability σ(offset + slope · prior logit + reach · d). The prior is
+what the scorer says of the prompt; d is what the prompt holds that its text does not show: one
+number for all models, not known, normal before anything is heard. Each generation tells of d and of
+its own answer in three ways:
+
+- how sure it was: confidences of good answers lie higher than those of bad ones;
+- whether it agrees: good answers agree, bad ones only as far as they happen to coincide. Both are
+  partitions drawn by Ewens's rule, whose concentration says how many ways there are to be right,
+  and to be wrong, for an answer of that form;
+- by the two together, through d: where able models differ, the prompt is hard.
+
+All that is known follows by summing over a grid of d and over which of the answers are good. So the
+same numbers say how good an answer is, what a model not yet asked would do, and how both would
+change with its answer, which is what planning needs (cascade routing, arXiv 2410.10347).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from statistics import NormalDist
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from llmroute.errors import ConfigurationError
+from llmroute.escalation.votes import NO_ANSWER, Vote
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+#: The values of d, in standard deviations of a normal.
+GRID: Floats = np.linspace(-3.5, 3.5, 15)
+#: Where confidences are cut when a plan imagines those to come.
+_CUTS: Floats = np.array([-1.0, 0.0, 1.0])
+#: Probabilities nearer to 0 or 1 than this say no more.
+_LEAST = 1e-4
+#: No confidence counts for more than this many standard deviations.
+_MOST = 2.4
+#: Of more different answers than this, at most two are taken to be good: it keeps the sums short.
+_MANY = 6
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How one kind of confidence of one model depends on whether its answer is good.
+
+    A confidence becomes a standard score by its place among `knots`, evenly spaced quantiles of the
+    model's confidences; the score is normal about level + gap·good + load·d + both·good·d
+    + prior·logit.
+
+    Attributes:
+        knots: (K,) rising quantiles of the confidence, 0..1; empty where none are known, and the
+            score is then the logit's, as `_LOGIT_CENTRE` and `_LOGIT_SCALE` place it.
+        level: Mean of bad answers' scores.
+        gap: How much higher good answers' lie.
+        load: What d adds.
+        both: What d adds for good answers.
+        prior: What the prior logit adds.
+        spread: Standard deviation.
+    """
+
+    knots: tuple[float, ...] = ()
+    level: float = -0.6
+    gap: float = 0.9
+    load: float = 0.2
+    both: float = 0.0
+    prior: float = 0.0
+    spread: float = 0.85
+
+
+@dataclass(frozen=True)
+class Member:
+    """What is known of one model.
+
+    The default keeps the prior as it is: with reach 1.5, a slope of 4/3 makes up for the averaging
+    over d.
+
+    Attributes:
+        offset: See the module.
+        slope: What a unit of the prior's logit counts.
+        reach: How much of d the model feels.
+        token: The curve of confidences that come with the answer.
+        verified: The curve of verification calls.
+        share: The curve of the share of its own samples that agree.
+    """
+
+    offset: float = 0.0
+    slope: float = 4 / 3
+    reach: float = 1.5
+    token: Curve = field(default_factory=Curve)
+    # Weak models are poor judges of their own answers (AutoMix, arXiv 2310.12963).
+    verified: Curve = field(default_factory=lambda: Curve(gap=0.5))
+    share: Curve = field(default_factory=Curve)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How answers of a form coincide: two good ones with 1/(1 + right), two bad with 1/(1 + wrong).
+
+    Attributes:
+        right: Concentration among good answers; near 0 where there is one way to be right.
+        wrong: Concentration among bad answers.
+    """
+
+    right: float
+    wrong: float
+
+
+#: Forms of answers nobody has measured: a bad choice is as likely as not the one that tempts most,
+#: there is one wrong "no", and bad numbers and texts coincide in one case of five. Texts of a few
+#: words are worded differently in one case of five, prose and code mostly.
+FORMS: Mapping[str, Form] = MappingProxyType(
+    {
+        "choice": Form(0.001, 1.0),
+        "yesno": Form(0.001, 0.001),
+        "number": Form(0.001, 4.0),
+        "date": Form(0.001, 4.0),
+        "tools": Form(0.1, 4.0),
+        "fields": Form(0.25, 4.0),
+        "json": Form(0.25, 4.0),
+        "text": Form(0.25, 4.0),
+        "prose": Form(2.0, 9.0),
+        "code": Form(4.0, 9.0),
+    }
+)
+#: A confidence's score where no knots are known: its logit, centred on a probability of 0.9.
+_LOGIT_CENTRE, _LOGIT_SCALE = 2.2, 2.5
+
+
+@dataclass(frozen=True)
+class Prospects:
+    """What may come of one action: O outcomes.
+
+    Attributes:
+        chance: (O,) probability of each.
+        held: (O,) probability that it comes so and the best answer then in hand is good.
+        able: (O, M) probability that it comes so and a call of each model would be good.
+    """
+
+    chance: Floats
+    held: Floats
+    able: Floats
+
+
+class Belief:
+    """What is known once some generations were heard. Made by `Judge.belief`.
+
+    Attributes:
+        answers: Numbers of the G different answers; `NO_ANSWER` for a generation without one.
+        voters: For each of them, the models that gave it.
+        good: (G,) probability that it is good, 0..1.
+        able: (M,) probability that a further call of each model would be good, 0..1.
+    """
+
+    def __init__(self, judge: Judge, logits: Floats, heard: Sequence[_Heard], form: Form) -> None:
+        self._judge, self._logits, self._heard, self._form = judge, logits, heard, form
+        self.answers, self.voters = _grouped(heard)
+        self._sizes = np.array([len(voters) for voters in self.voters], dtype=np.float64)
+        self._labels = _labellings(len(self.answers))
+        success = judge.success(logits)
+        self._success = success
+        self._weights = self._posterior(success)
+        self.good: Floats = self._labels.T @ self._weights.sum(axis=1)
+        self.able: Floats = success @ self._weights.sum(axis=0)
+
+    @property
+    def best(self) -> int:
+        """Place in `answers` of the one that is most likely good; -1 where there is none."""
+        return int(np.argmax(self.good)) if len(self.good) else -1
+
+    @property
+    def held(self) -> float:
+        """Probability that the best answer in hand is good; 0 where there is none."""
+        return float(self.good.max(initial=0.0))
+
+    @property
+    def asked(self) -> frozenset[int]:
+        """The models that were heard."""
+        return frozenset(one.model for one in self._heard)
+
+    @property
+    def verified(self) -> frozenset[int]:
+        """The models whose answer was verified."""
+        return frozenset(one.model for one in self._heard if one.score("verified") is not None)
+
+    @property
+    def sampled(self) -> frozenset[int]:
+        """The models that were heard more than once."""
+        return frozenset(one.model for one in self._heard if one.score("share") is not None)
+
+    @property
+    def speaker(self) -> int:
+        """The model whose answer to return: the ablest of those that gave the best one."""
+        if self.best < 0:
+            raise ConfigurationError("no answer was heard, so there is none to return.")
+        return max(self.voters[self.best], key=lambda model: float(self.able[model]))
+
+    def after_asking(self, model: int, *, confident: bool) -> Prospects:
+        """What may come of asking a model.
+
+        Args:
+            model: Its column, of one that was not heard yet.
+            confident: Whether its confidence would come with the answer.
+        """
+        form, labels, weights = self._form, self._labels, self._weights
+        rights = (labels @ self._sizes)[:, None]
+        wrongs = ((1 - labels) @ self._sizes)[:, None]
+        right = weights * self._success[model] / (form.right + rights)
+        wrong = weights * (1 - self._success[model]) / (form.wrong + wrongs)
+        # Its answer is one of those in hand, or, in the last row, a new one.
+        joins = (labels * self._sizes).T[:, :, None]
+        others = ((1 - labels) * self._sizes).T[:, :, None]
+        as_good = np.concatenate([joins * right, (form.right * right)[None]])
+        as_bad = np.concatenate([others * wrong, (form.wrong * wrong)[None]])
+        whole = _with_all(labels)
+        good, bad = (np.einsum("lh,ole->hoe", whole, part) for part in (as_good, as_bad))
+        if_good, if_bad = np.ones((2, 1, len(GRID)))
+        if confident:
+            if_good, if_bad = self._judge.imagined("token", model, float(self._logits[model]))
+        joint = good @ if_good.T + bad @ if_bad.T  # (1 + G, G + 1, bins)
+        held = joint[1:].max(axis=0, initial=0.0)
+        held[-1] = np.maximum(held[-1], good[0, -1] @ if_good.T)
+        grid = good[0][:, None] * if_good + bad[0][:, None] * if_bad
+        return self._prospects(joint[0].ravel(), held.ravel(), grid.reshape(-1, len(GRID)))
+
+    def after_checking(self, model: int, kind: str = "verified") -> Prospects:
+        """What may come of a further opinion on a model's answer.
+
+        Args:
+            model: Its column, of one that was heard.
+            kind: `"verified"` for a verification call, `"share"` for further samples of it.
+        """
+        place = next(g for g, voters in enumerate(self.voters) if model in voters)
+        label = self._labels[:, place : place + 1]
+        whole = _with_all(self._labels)
+        good, bad = (whole * label).T @ self._weights, (whole * (1 - label)).T @ self._weights
+        if_good, if_bad = self._judge.imagined(kind, model, float(self._logits[model]))
+        joint = good @ if_good.T + bad @ if_bad.T  # (1 + G, bins)
+        grid = good[0] * if_good + bad[0] * if_bad
+        return self._prospects(joint[0], joint[1:].max(axis=0), grid)
+
+    def _prospects(self, chance: Floats, held: Floats, grid: Floats) -> Prospects:
+        return Prospects(chance=chance, held=held, able=grid @ self._success.T)
+
+    def _posterior(self, success: Floats) -> Floats:
+        """(L, D) probability of each labelling of the answers as good or bad and of each d."""
+        count = len(self.answers)
+        as_good, as_bad = np.zeros((2, count, len(GRID)))
+        for one in self._heard:
+            place = next(g for g, voters in enumerate(self.voters) if one.model in voters)
+            good, bad = self._judge.likelihoods(one, float(self._logits[one.model]))
+            as_good[place] += np.log(success[one.model]) + good
+            as_bad[place] += np.log1p(-success[one.model]) + bad
+        labels = self._labels
+        weights = self._judge.log_weights + labels @ as_good + (1 - labels) @ as_bad
+        weights += _ewens(self._sizes, labels, self._form.right)[:, None]
+        weights += _ewens(self._sizes, 1 - labels, self._form.wrong)[:, None]
+        weights = np.exp(weights - weights.max())
+        result: Floats = weights / weights.sum()
+        return result
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """All generations of one model as one: its answer, and each kind of confidence in it."""
+
+    model: int
+    answer: int
+    scores: tuple[tuple[str, float], ...]
+
+    def score(self, kind: str) -> float | None:
+        """The confidence of a kind, 0..1, or None."""
+        return dict(self.scores).get(kind)
+
+
+class Judge:
+    """Judges answers of a pool's M models. Thread-safe: nothing changes once it is made.
+
+    Args:
+        members: What is known of each model, in the pool's order; `Judge.unfitted` for nothing.
+        forms: How answers of each form coincide; a form it lacks counts as `"text"`.
+        weights: (15,) probability of each d of `GRID`; by default the normal's.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        forms: Mapping[str, Form] = FORMS,
+        weights: Floats | None = None,
+    ) -> None:
+        self.members = tuple(members)
+        self.forms: Mapping[str, Form] = {**FORMS, **forms}
+        if weights is None:
+            weights = np.exp(-0.5 * GRID**2)
+        if weights.shape != GRID.shape or not (weights > 0).all():
+            raise ConfigurationError(
+                f"a judge needs {len(GRID)} weights above 0; {weights.tolist()} were given."
+            )
+        self.weights: Floats = weights / weights.sum()
+        self.log_weights: Floats = np.log(self.weights)
+
+    @classmethod
+    def unfitted(cls, models: int) -> Judge:
+        """The judge of models nobody has measured: the same rounded numbers for all.
+
+        Args:
+            models: How many there are.
+        """
+        return cls([Member()] * models)
+
+    def belief(self, prior: Floats, votes: Sequence[Vote], form: str | None = None) -> Belief:
+        """What the generations heard so far say.
+
+        Several generations of one model are one vote: the answer it gave most often, the first of
+        equals, and the share of its generations that did.
+
+        Args:
+            prior: (M,) success probabilities of the scorer, 0..1.
+            votes: The generations, in any order.
+            form: What kind of answer the prompt asks for; see `FORMS`. None counts as text.
+        """
+        if prior.shape != (len(self.members),):
+            raise ConfigurationError(
+                f"the judge knows {len(self.members)} models; a prior of shape {prior.shape} was "
+                "given."
+            )
+        logits = _logit(np.asarray(prior, dtype=np.float64))
+        known = self.forms.get(form or "text", self.forms["text"])
+        return Belief(self, logits, _heard(votes), known)
+
+    def success(self, logits: Floats) -> Floats:
+        """(…, M, D) success probability of each model at each d.
+
+        Args:
+            logits: (…, M) logits of the prior.
+        """
+        offset, slope, reach = np.array([(m.offset, m.slope, m.reach) for m in self.members]).T
+        inner = (offset + slope * logits)[..., None] + reach[:, None] * GRID
+        result: Floats = np.clip(0.5 * (1 + np.tanh(0.5 * inner)), _LEAST, 1 - _LEAST)
+        return result
+
+    def likelihoods(self, one: _Heard, logit: float) -> tuple[Floats, Floats]:
+        """(D,) log-likelihoods of a model's confidences if its answer is good, and if it is bad."""
+        good, bad = np.zeros((2, len(GRID)))
+        for kind, confidence in one.scores:
+            curve = self.curve(kind, one.model)
+            score = standard_score(curve, confidence)
+            centre_good, centre_bad = _centres(curve, logit)
+            good = good - 0.5 * ((score - centre_good) / curve.spread) ** 2
+            bad = bad - 0.5 * ((score - centre_bad) / curve.spread) ** 2
+        return good, bad
+
+    def imagined(self, kind: str, model: int, logit: float) -> tuple[Floats, Floats]:
+        """(4, D) chance that a confidence falls between each two cuts, if good, and if bad."""
+        curve = self.curve(kind, model)
+        good, bad = (
+            np.diff(_normal((_CUTS[:, None] - centre) / curve.spread), axis=0, prepend=0, append=1)
+            for centre in _centres(curve, logit)
+        )
+        return good, bad
+
+    def curve(self, kind: str, model: int) -> Curve:
+        """The curve of one kind of confidence: `"token"`, `"verified"` or `"share"`."""
+        curve: Curve = getattr(self.members[model], kind)
+        return curve
+
+
+def standard_score(curve: Curve, confidence: float) -> float:
+    """A confidence as its curve counts it.
+
+    Args:
+        curve: The curve.
+        confidence: 0..1.
+    """
+    if curve.knots:
+        places = np.linspace(0, 1, len(curve.knots))
+        place = float(np.interp(confidence, curve.knots, places))
+        return max(-_MOST, min(_MOST, _quantile(place)))
+    inside = min(max(confidence, _LEAST), 1 - _LEAST)
+    score = (math.log(inside / (1 - inside)) - _LOGIT_CENTRE) / _LOGIT_SCALE
+    return max(-_MOST, min(_MOST, score))
+
+
+def _centres(curve: Curve, logit: float) -> tuple[Floats, Floats]:
+    """(D,) mean scores if the answer is good, and if it is bad."""
+    base = curve.level + curve.prior * logit + curve.load * GRID
+    return base + curve.gap + curve.both * GRID, base
+
+
+def _heard(votes: Sequence[Vote]) -> list[_Heard]:
+    """One entry for each model, in the order of their first generations."""
+    by_model: dict[int, list[Vote]] = {}
+    for vote in votes:
+        by_model.setdefault(vote.model, []).append(vote)
+    return [_as_one(model, given) for model, given in by_model.items()]
+
+
+def _as_one(model: int, votes: Sequence[Vote]) -> _Heard:
+    answers = [vote.answer for vote in votes if vote.answer != NO_ANSWER]
+    answer = max(answers, key=answers.count) if answers else NO_ANSWER
+    chosen = [vote for vote in votes if vote.answer == answer]
+    scores = []
+    for kind, told in (
+        ("token", [vote.confidence for vote in chosen]),
+        ("verified", [vote.verified for vote in chosen]),
+    ):
+        known = [value for value in told if not math.isnan(value)]
+        if known:
+            scores.append((kind, sum(known) / len(known)))
+    if len(votes) > 1:
+        # As after one more sample of each kind: two of two say less than ten of ten.
+        scores.append(("share", (len(chosen) + 1) / (len(votes) + 2)))
+    return _Heard(model, answer, tuple(scores))
+
+
+def _grouped(heard: Sequence[_Heard]) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+    """The different answers and their voters; a generation without an answer stands alone."""
+    groups: dict[object, list[_Heard]] = {}
+    for one in heard:
+        key = one.answer if one.answer != NO_ANSWER else ("none", one.model)
+        groups.setdefault(key, []).append(one)
+    return (
+        tuple(members[0].answer for members in groups.values()),
+        tuple(tuple(one.model for one in members) for members in groups.values()),
+    )
+
+
+@lru_cache
+def _labellings(answers: int) -> Floats:
+    """(L, G) each way in which G answers can be good, 1, or bad, 0."""
+    rows = list(itertools.product((0.0, 1.0), repeat=answers))
+    if answers > _MANY:
+        rows = [row for row in rows if sum(row) <= 2]
+    return np.array(rows).reshape(len(rows), answers)
+
+
+def _with_all(labels: Floats) -> Floats:
+    """(L, 1 + G): a column of ones before the labels, which sums over all labellings."""
+    return np.hstack([np.ones((len(labels), 1)), labels])
+
+
+def _ewens(sizes: Floats, labels: Floats, concentration: float) -> Floats:
+    """(L,) log-probability that the labelled votes fall into just these groups (Ewens's rule)."""
+    total = (labels @ sizes).astype(np.int64)
+    within = np.array([math.lgamma(size) for size in sizes.tolist()])
+    steps = np.log(concentration + np.arange(max(int(sizes.sum()), 1)))
+    up_to = np.concatenate([[0.0], np.cumsum(steps)])
+    result: Floats = labels @ (math.log(concentration) + within) - up_to[total]
+    return result
+
+
+def _logit(share: Floats) -> Floats:
+    inside = np.clip(share, _LEAST, 1 - _LEAST)
+    result: Floats = np.log(inside / (1 - inside))
+    return result
+
+
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def _normal(scores: Floats) -> Floats:
+    """The normal distribution function."""
+    result: Floats = 0.5 * (1 + _erf(scores / math.sqrt(2)))
+    return result
+
+
+def _quantile(place: float) -> float:
+    """The normal score of a place 0..1, within the scores that count."""
+    inside = min(max(place, 1e-6), 1 - 1e-6)
+    return NormalDist().inv_cdf(inside)

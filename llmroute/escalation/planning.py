@@ -1,0 +1,161 @@
+"""What to do next: stop, ask a model, have an answer verified, or sample a model again.
+
+One rule for routing and cascading together (cascade routing, arXiv 2410.10347): with v, what a good
+answer is worth in USD, go on as long as v times what is gained is more than what it costs. A step
+is worth what it would make possible: after each of its outcomes, either stop with the best answer
+then in hand or ask one more model and return its answer, whichever leaves more. Then the step is
+taken, and the plan is made anew with what was heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from llmroute.errors import ConfigurationError
+from llmroute.escalation.judge import Belief, Prospects
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+#: A gain below this, in good answers, is rounding.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What the steps of one prompt are expected to cost.
+
+    Attributes:
+        ask: (M,) USD of a call of each model.
+        verify: (M,) USD of a verification call by the model that answered; NaN where none can be
+            had.
+        sample: (M,) USD of the further samples of a model that a vote needs; NaN where none can be.
+        confident: (M,) whether a model's confidence comes with its answer.
+    """
+
+    ask: Floats
+    verify: Floats
+    sample: Floats
+    confident: Bools
+
+    @classmethod
+    def of(
+        cls,
+        ask: Floats,
+        *,
+        verify: Floats | None = None,
+        sample: Floats | None = None,
+        confident: Bools | None = None,
+    ) -> Prices:
+        """Prices, where all that is not given cannot be had.
+
+        Args:
+            ask: (M,) USD.
+            verify: (M,) USD.
+            sample: (M,) USD.
+            confident: (M,).
+        """
+        none = np.full(ask.shape, np.nan)
+        return cls(
+            ask=ask,
+            verify=none if verify is None else verify,
+            sample=none if sample is None else sample,
+            confident=np.zeros(ask.shape, np.bool_) if confident is None else confident,
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do next, and why.
+
+    Attributes:
+        kind: `"stop"`, `"ask"`, `"verify"` or `"sample"`.
+        model: The model to call; at `"stop"`, the one whose answer is returned.
+        good: Probability that the best answer now in hand is good.
+        gain: By how much the step and what may follow raise the probability of a good answer,
+            less what follows costs in units of a good answer's worth; 0 at `"stop"`.
+        cost: What the step is expected to cost, USD.
+    """
+
+    kind: str
+    model: int
+    good: float
+    gain: float = 0.0
+    cost: float = 0.0
+
+
+def next_step(
+    belief: Belief,
+    prices: Prices,
+    worth: float,
+    *,
+    models: Collection[int] | None = None,
+    limit: float = float("inf"),
+) -> Step:
+    """The step that leaves most, or stop when none leaves more than stopping.
+
+    The first call is always made, whatever a good answer is worth.
+
+    Args:
+        belief: What the judge makes of the generations heard.
+        prices: What the steps cost.
+        worth: v, USD that a good answer is worth, above 0.
+        models: The models that may still be called; None for all. Those heard are not asked again.
+        limit: USD that may still be spent: no step that costs more is taken.
+
+    Raises:
+        ConfigurationError: A worth of 0 or less, or no model was heard and none may be asked.
+    """
+    if not worth > 0:
+        raise ConfigurationError(f"a good answer must be worth more than 0 USD; got {worth}.")
+    allowed = range(len(prices.ask)) if models is None else models
+    fresh = [m for m in allowed if m not in belief.asked and prices.ask[m] <= limit]
+    best: Step | None = None
+    for step, prospects in _steps(belief, prices, allowed, fresh, limit):
+        later = [m for m in fresh if m != step.model and step.cost + prices.ask[m] <= limit]
+        reached = _value(prospects, later, prices.ask / worth)
+        gain = reached - belief.held
+        if best is None or gain - step.cost / worth > best.gain - best.cost / worth:
+            best = Step(step.kind, step.model, belief.held, gain, step.cost)
+    if belief.best < 0:
+        if best is None:
+            raise ConfigurationError("no model was asked, and none may be: widen the limits.")
+        return best
+    if best is None or best.gain * worth <= best.cost + _ROUNDING * worth:
+        return Step("stop", belief.speaker, belief.held)
+    return best
+
+
+def _steps(
+    belief: Belief, prices: Prices, allowed: Collection[int], fresh: Collection[int], limit: float
+) -> Iterator[tuple[Step, Prospects]]:
+    """Each step that can be taken, with what may come of it."""
+    for model in fresh:
+        prospects = belief.after_asking(model, confident=bool(prices.confident[model]))
+        yield Step("ask", model, belief.held, cost=float(prices.ask[model])), prospects
+    for kind, source, price, done in (
+        ("verify", "verified", prices.verify, belief.verified),
+        ("sample", "share", prices.sample, belief.sampled),
+    ):
+        for model in belief.asked.intersection(allowed) - done:
+            if price[model] <= limit:  # NaN is not
+                prospects = belief.after_checking(model, source)
+                yield Step(kind, model, belief.held, cost=float(price[model])), prospects
+
+
+def _value(prospects: Prospects, later: list[int], cost: Floats) -> float:
+    """Good answers to be expected if, after each outcome, one more model may be asked.
+
+    Args:
+        prospects: The outcomes.
+        later: The models that may be asked then.
+        cost: (M,) what they cost, in units of a good answer's worth.
+    """
+    if not later:
+        return float(prospects.held.sum())
+    replaced = prospects.able[:, later] - prospects.chance[:, None] * cost[later]
+    return float(np.maximum(prospects.held, replaced.max(axis=1)).sum())
