@@ -38,6 +38,19 @@ _CAPABILITIES = {
 }
 
 
+#: What the table does not state and the providers do: OpenAI's chat models return log-probabilities
+#: and several answers a call, its reasoning models no log-probabilities; Anthropic's have neither.
+_OPENAI = {"logprobs": True, "several": True}
+_STATED = {
+    ("openai", False): _OPENAI,
+    ("azure", False): _OPENAI,
+    ("openai", True): {"logprobs": False},
+    ("azure", True): {"logprobs": False},
+    ("anthropic", False): {"logprobs": False, "several": False},
+    ("anthropic", True): {"logprobs": False, "several": False},
+}
+
+
 def lookup(name: str) -> dict[str, Any]:
     """What LiteLLM's packaged table knows of a model; empty when it does not know it.
 
@@ -90,10 +103,15 @@ def _facts(entry: dict[str, Any]) -> dict[str, Any]:
         "context_window": _whole(entry.get("max_input_tokens") or entry.get("max_tokens")),
         "max_output_tokens": _whole(entry.get("max_output_tokens")),
         "capabilities": {
-            ours: entry[theirs]
-            for ours, theirs in _CAPABILITIES.items()
-            # A missing entry means unknown. An explicit false is the table's own "no".
-            if isinstance(entry.get(theirs), bool)
+            **_STATED.get(
+                (entry.get("litellm_provider"), entry.get("supports_reasoning") is True), {}
+            ),
+            **{
+                ours: entry[theirs]
+                for ours, theirs in _CAPABILITIES.items()
+                # A missing entry means unknown. An explicit false is the table's own "no".
+                if isinstance(entry.get(theirs), bool)
+            },
         },
     }
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessage
 
 from llmroute.decision import CheckRecord, Decision, Purpose
+from llmroute.errors import UnsupportedParameter
 from llmroute.escalation import logprobs, wordings
 from llmroute.escalation.wordings import STYLES
 from llmroute.flow import Answered, Ask, Step, Talk, Variation
@@ -127,6 +128,9 @@ class Case:
         """
         ask = Ask(model, purpose, hidden=True, variation=variation or self._plain(model))
         answered = yield from self.talk.ask(ask)
+        if isinstance(answered.reply.error, UnsupportedParameter) and variation is None:
+            # It was not known that this model gives no log-probabilities.
+            answered = yield from self.talk.ask(replace(ask, attempt=1, variation=Variation()))
         return answered if answered.reply.error is not None else _generations(answered)[0]
 
     def sample(

@@ -99,7 +99,8 @@ class Outlooks:
             verify=view.verify(ask, estimates.prompt_tokens[0], estimates.tokens[0])[None],
             sample=(SAMPLES - 1) * ask[None],
         )
-        return view.openings.plan(estimates.quality, rows, worth, allowed=allowed, limit=limit)
+        table = view.openings.table(estimates.quality, rows, allowed=allowed, limit=limit)
+        return table.plan(worth)
 
     def of(self, policy: Policy, decision: Decision, pool: ModelPool, form: str | None) -> Outlook:
         """The outlook of a request that was decided on by `begin`.

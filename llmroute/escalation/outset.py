@@ -24,8 +24,9 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.intp]
 
-#: Outcomes of the evidence that has most: a confidence between four cuts.
+#: Outcomes of the evidence that has most: a confidence between three cuts.
 _BINS = 4
+_NO_EVIDENCE = (np.vstack([np.ones(len(GRID)), np.zeros((_BINS - 1, len(GRID)))]),) * 2
 #: Steps of the search for a worth: each halves the interval on a log scale.
 _HALVINGS = 40
 #: How far the worth is searched to either side of the dearest call's cost.
@@ -64,12 +65,65 @@ class Plan:
     checks: Bools
 
 
+@dataclass(frozen=True)
+class Table:
+    """What may come of O openings on N prompts, in B outcomes each.
+
+    Attributes:
+        first: (O,) the model that is asked.
+        buys: (O,) whether evidence is bought after it.
+        ask: (N, M) USD of a call of each model.
+        cost: (N, O) USD of the opening.
+        chance: (N, O, B) probability of each outcome.
+        held: (N, O, B) probability that it comes so and the best answer then in hand is good.
+        able: (N, O, B, M) probability that it comes so and a call of each model would be good.
+        later: (N, O, M) which models may be asked then.
+        possible: (N, O) which openings can be made.
+    """
+
+    first: Ints
+    buys: Bools
+    ask: Floats
+    cost: Floats
+    chance: Floats
+    held: Floats
+    able: Floats
+    later: Bools
+    possible: Bools
+
+    def plan(self, worth: float) -> Plan:
+        """The opening that leaves most on each prompt.
+
+        Args:
+            worth: USD that a good answer is worth, above 0.
+        """
+        # What is left, in good answers, when one more model is asked after an outcome.
+        replaced = self.able - self.chance[..., None] * (self.ask / worth)[:, None, None, :]
+        replaced = np.where(self.later[:, :, None, :], replaced, -1.0)
+        value = np.maximum(self.held, replaced.max(axis=-1)).sum(axis=-1) - self.cost / worth
+        best = np.argmax(np.where(self.possible, value, -np.inf), axis=1)
+        rows = np.arange(len(best))
+        held, able, chance, replaced = (
+            x[rows, best] for x in (self.held, self.able, self.chance, replaced)
+        )
+        by = replaced.argmax(axis=-1)[..., None]
+        goes_on = replaced.max(axis=-1) > held
+        reached = np.where(goes_on, np.take_along_axis(able, by, -1)[..., 0], held)
+        further = np.where(goes_on, chance * np.take_along_axis(self.ask, by[..., 0], 1), 0.0)
+        return Plan(
+            first=self.first[best],
+            quality=reached.sum(axis=-1),
+            cost=self.cost[rows, best] + further.sum(axis=-1),
+            checks=self.buys[best] | goes_on.any(axis=-1),
+        )
+
+
 class Openings:
     """The O ways to begin, for one judge and one form of answer. Thread-safe: nothing changes.
 
     Args:
         judge: The judge of the pool's M models.
-        confident: (M,) whether a model's confidence comes with its answer.
+        confident: Whether each model's confidence comes with its answer.
         form: How answers coincide.
         typical: (M,) logits of the prior at which confidences are imagined.
     """
@@ -78,68 +132,58 @@ class Openings:
         self, judge: Judge, confident: Sequence[bool], form: Form, typical: Floats
     ) -> None:
         self._judge, self._form = judge, form
-        count = len(judge.members)
-        kinds: list[tuple[int, str]] = []
-        for m in range(count):
-            kinds.append((m, "token" if confident[m] else "none"))
-            kinds += [(m, "verified"), (m, "share")]
-        self._model = np.array([m for m, _ in kinds])
-        self._kind = np.array([kind for _, kind in kinds])
-        # (O, B, D) chance of each outcome if the answer is good, and if it is bad.
-        self._good, self._bad = (np.zeros((len(kinds), _BINS, len(GRID))) for _ in range(2))
-        for o, (m, kind) in enumerate(kinds):
-            if kind == "none":
-                self._good[o, 0] = self._bad[o, 0] = 1.0
-            else:
-                self._good[o], self._bad[o] = judge.imagined(kind, m, float(typical[m]))
-        pairs = [(i, j) for i in range(count) for j in range(count) if i != j]
-        self._one = np.array([i for i, _ in pairs], dtype=np.intp)
-        self._two = np.array([j for _, j in pairs], dtype=np.intp)
+        models = range(len(judge.members))
+        # (model, extra cost, kind of evidence): as it comes, with a verification, with samples.
+        single = [(m, 0, "token" if sure else "") for m, sure in enumerate(confident)]
+        single += [(m, 1, "verified") for m in models] + [(m, 2, "share") for m in models]
+        # Two models are compared where a third may follow.
+        pairs = [(i, j) for i in models for j in models if i != j] if len(models) > 2 else []
+        self._first = np.array([m for m, *_ in single] + [i for i, _ in pairs], dtype=np.intp)
+        self._second = np.array([-1] * len(single) + [j for _, j in pairs], dtype=np.intp)
+        self._extra = np.array([extra for _, extra, _ in single], dtype=np.intp)
+        self._buys = np.array([extra > 0 for _, extra, _ in single] + [True] * len(pairs))
+        # (single, B, D) chance of each outcome if the answer is good, and if it is bad.
+        evidence = [
+            judge.imagined(kind, m, float(typical[m])) if kind else _NO_EVIDENCE
+            for m, _, kind in single
+        ]
+        self._good = np.stack([good for good, _ in evidence])
+        self._bad = np.stack([bad for _, bad in evidence])
+        # (O, M) the models that may be asked after an opening.
+        self._later = np.ones((len(self._first), len(models)), np.bool_)
+        self._later[np.arange(len(self._first)), self._first] = False
+        rows = np.flatnonzero(self._second >= 0)
+        self._later[rows, self._second[rows]] = False
 
-    def plan(
+    def table(
         self,
         prior: Floats,
         costs: Costs,
-        worth: Floats | float,
         *,
         allowed: Bools | None = None,
         limit: float = float("inf"),
-    ) -> Plan:
-        """The opening that leaves most on each prompt.
+    ) -> Table:
+        """What may come of each opening on each prompt.
 
         Args:
             prior: (N, M) success probabilities of the scorer, 0..1.
             costs: What calls cost.
-            worth: USD that a good answer is worth, above 0; one number, or (N,).
             allowed: (N, M) which models may be asked; None for all.
             limit: USD that may be spent on a prompt.
         """
-        worth = np.broadcast_to(np.asarray(worth, dtype=np.float64), (len(prior),))
-        may = np.ones(prior.shape, np.bool_) if allowed is None else allowed
-        success = self._success(prior)
-        parts = [self._single(success, costs), self._double(success, costs)]
-        first = np.concatenate([part[0] for part in parts])
-        second = np.concatenate([np.full(len(self._model), -1), self._two])
-        chance, held, able, cost = (
-            np.concatenate([part[k] for part in parts], axis=1) for k in (1, 2, 3, 4)
+        chance, held, able = self._outcomes(self._success(prior))
+        cost = self._cost(costs)
+        return Table(
+            first=self._first,
+            buys=self._buys,
+            ask=costs.ask,
+            cost=cost,
+            chance=chance,
+            held=held,
+            able=able,
+            later=self._may_follow(cost, costs.ask, allowed, limit),
+            possible=self._possible(cost, allowed, limit),
         )
-        # What may be asked after each opening, at what price in units of a good answer's worth.
-        price = costs.ask / worth[:, None]
-        later = np.broadcast_to(may[:, None, :], (*cost.shape, may.shape[1])).copy()
-        openings = np.arange(len(first))
-        later[:, openings, first] = False
-        later[:, openings[second >= 0], second[second >= 0]] = False
-        later &= cost[:, :, None] + costs.ask[:, None, :] <= limit
-        replaced = able - chance[..., None] * price[:, None, None, :]
-        replaced = np.where(later[:, :, None, :], replaced, -np.inf)
-        best_later = replaced.max(axis=-1)
-        goes_on = best_later > held
-        value = np.where(goes_on, best_later, held).sum(axis=-1) - cost / worth[:, None]
-        possible = may[:, first] & (cost <= limit)
-        possible[:, second >= 0] &= may[:, second[second >= 0]]
-        # Of two that leave as much, the one that can cost no more than was planned.
-        best = np.argmax(np.where(possible, value, -np.inf), axis=1)
-        return self._plan(best, first, second, chance, held, able, cost, replaced, goes_on, costs)
 
     def single_quality(self, prior: Floats) -> Floats:
         """(N, M) probability that each model's answer is good, before anything is heard.
@@ -155,67 +199,56 @@ class Openings:
         inside = np.clip(prior, 1e-4, 1 - 1e-4)
         return self._judge.success(np.log(inside / (1 - inside)))
 
-    def _plan(
-        self,
-        best: Ints,
-        first: Ints,
-        second: Ints,
-        chance: Floats,
-        held: Floats,
-        able: Floats,
-        cost: Floats,
-        replaced: Floats,
-        goes_on: Bools,
-        costs: Costs,
-    ) -> Plan:
-        rows = np.arange(len(best))
-        on, by = goes_on[rows, best], replaced[rows, best].argmax(axis=-1)
-        reached = np.take_along_axis(able[rows, best], by[..., None], axis=-1)[..., 0]
-        further = chance[rows, best] * np.take_along_axis(costs.ask, by, axis=1)
-        bought = np.isin(best, np.flatnonzero(second >= 0))
-        single = np.where(bought, 0, best)
-        bought |= ~bought & np.isin(self._kind[single], ("verified", "share"))
-        return Plan(
-            first=first[best],
-            quality=np.where(on, reached, held[rows, best]).sum(axis=-1),
-            cost=cost[rows, best] + np.where(on, further, 0.0).sum(axis=-1),
-            checks=bought | on.any(axis=-1),
-        )
+    def _outcomes(self, success: Floats) -> tuple[Floats, Floats, Floats]:
+        """(N, O, B) chance, (N, O, B) best answer in hand good, (N, O, B, M) each model good."""
+        weights, singles = self._judge.weights, len(self._extra)
+        as_good = weights * success[:, self._first[:singles]]
+        mass_good = as_good[:, :, None] * self._good
+        mass = mass_good + (weights - as_good)[:, :, None] * self._bad
+        held = mass_good.sum(axis=-1)
+        if singles < len(self._first):
+            compared = self._compared(success)
+            mass = np.concatenate([mass, compared[0]], axis=1)
+            held = np.concatenate([held, compared[1]], axis=1)
+        return mass.sum(axis=-1), held, mass @ np.swapaxes(success, 1, 2)[:, None]
 
-    def _single(self, success: Floats, costs: Costs) -> tuple[Ints, Floats, Floats, Floats, Floats]:
-        """Openings that look at one model's answer only."""
-        weights = self._judge.weights
-        asked = success[:, self._model, None, :]
-        mass_good = weights * asked * self._good
-        mass = mass_good + weights * (1 - asked) * self._bad
-        able = mass @ np.swapaxes(success, 1, 2)[:, None]
-        cost = costs.ask[:, self._model].copy()
-        for kind, extra in (("verified", costs.verify), ("share", costs.sample)):
-            of_kind = self._kind == kind
-            cost[:, of_kind] += extra[:, self._model[of_kind]]
-        cost = np.where(np.isnan(cost), np.inf, cost)
-        return self._model, mass.sum(axis=-1), mass_good.sum(axis=-1), able, cost
+    def _compared(self, success: Floats) -> tuple[Floats, Floats]:
+        """Two models' answers: they agree, or they differ."""
+        weights, form, singles = self._judge.weights, self._form, len(self._extra)
+        one, two = success[:, self._first[singles:]], success[:, self._second[singles:]]
+        agree_good = weights * one * two / (1 + form.right)
+        agree = agree_good + weights * (1 - one) * (1 - two) / (1 + form.wrong)
+        mass = np.zeros((*one.shape[:2], _BINS, one.shape[2]))
+        mass[:, :, 0], mass[:, :, 1] = agree, weights - agree
+        held = np.zeros(mass.shape[:3])
+        held[:, :, 0] = agree_good.sum(axis=-1)
+        held[:, :, 1] = np.maximum(one @ weights, two @ weights) - held[:, :, 0]
+        return mass, held
 
-    def _double(self, success: Floats, costs: Costs) -> tuple[Ints, Floats, Floats, Floats, Floats]:
-        """Openings that compare two models' answers: they agree, or they differ."""
-        weights, form = self._judge.weights, self._form
-        one, two = success[:, self._one], success[:, self._two]
-        both_good = one * two
-        agree_good = both_good / (1 + form.right)
-        agree_bad = (1 - one) * (1 - two) / (1 + form.wrong)
-        agree = weights * (agree_good + agree_bad)
-        differ = weights - agree
-        shape = (*one.shape[:2], _BINS, one.shape[2])
-        mass = np.zeros(shape)
-        mass[:, :, 0], mass[:, :, 1] = agree, differ
-        held = np.zeros(shape[:3])
-        held[:, :, 0] = (weights * agree_good).sum(axis=-1)
-        held[:, :, 1] = np.maximum(
-            (weights * (one - agree_good)).sum(axis=-1), (weights * (two - agree_good)).sum(axis=-1)
-        )
-        able = mass @ np.swapaxes(success, 1, 2)[:, None]
-        cost = costs.ask[:, self._one] + costs.ask[:, self._two]
-        return self._one, mass.sum(axis=-1), held, able, cost
+    def _cost(self, costs: Costs) -> Floats:
+        """(N, O) USD of each opening; infinite where it cannot be had."""
+        singles = len(self._extra)
+        first = costs.ask[:, self._first]
+        extra = np.stack([np.zeros_like(costs.ask), costs.verify, costs.sample])
+        first[:, :singles] += extra[self._extra, :, self._first[:singles]].T
+        first[:, singles:] += costs.ask[:, self._second[singles:]]
+        return np.where(np.isnan(first), np.inf, first)
+
+    def _may_follow(self, cost: Floats, ask: Floats, allowed: Bools | None, limit: float) -> Bools:
+        """(N, O, M) which models may be asked after each opening."""
+        later = self._later[None]
+        if allowed is not None:
+            later = later & allowed[:, None]
+        if limit < np.inf:
+            later = later & (cost[..., None] + ask[:, None] <= limit)
+        return np.broadcast_to(later, (*cost.shape, later.shape[-1]))
+
+    def _possible(self, cost: Floats, allowed: Bools | None, limit: float) -> Bools:
+        """(N, O) which openings can be made. One call is, whatever the limit."""
+        possible = cost <= limit
+        if allowed is not None:
+            possible &= allowed[:, self._first] & (allowed[:, self._second] | (self._second < 0))
+        return possible
 
 
 def worth_of_share(
@@ -238,11 +271,10 @@ def worth_of_share(
     target = share * float(single.max())
     dearest = max(float(costs.ask[:, may].max()), 1e-12)
     low, high = np.log(dearest / _RANGE), np.log(dearest * _RANGE)
-    rows = np.broadcast_to(may, prior.shape)
+    table = openings.table(prior, costs, allowed=np.broadcast_to(may, prior.shape))
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
-        plan = openings.plan(prior, costs, float(np.exp(middle)), allowed=rows)
-        if plan.quality.mean() >= target:
+        if table.plan(float(np.exp(middle))).quality.mean() >= target:
             high = middle
         else:
             low = middle

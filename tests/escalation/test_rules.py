@@ -15,6 +15,7 @@ from llmroute import (
     Disagreement,
     Escalation,
     Margin,
+    Model,
     ModelPool,
     Refine,
     RouterChain,
@@ -172,6 +173,23 @@ class TestMargin:
         assert check["score"] is None
         assert "no log-probabilities" in check["reason"]
         assert "logprobs" not in theatre.requests[0].body
+
+    def test_a_model_that_turns_out_to_have_none_is_asked_again_without(
+        self, theatre: ScriptedProvider
+    ) -> None:
+        """LiteLLM knows that Anthropic has none, and refuses before anything is sent."""
+        claude = Model(
+            "small", model="anthropic/claude-3-haiku-20240307", api_base=theatre.base_url,
+            api_key="none", input_price=0.1, output_price=0.4, capabilities={"logprobs": None},
+        )  # fmt: skip
+        pool = ModelPool([claude, *list(pool_of(theatre, "litellm"))[1:]])
+        router = RouterChain(pool=pool, scorer=WordScorer(), escalation=Margin(below=0.5))
+        with pytest.raises(ProviderError) as caught:  # the scripted provider speaks OpenAI's only
+            router.invoke("How much is 6 * 7?")
+        assert [call.status for call in caught.value.calls] == [
+            "unsupported_parameter",
+            "not_found",
+        ]
 
 
 class TestDisagreement:

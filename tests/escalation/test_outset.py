@@ -1,0 +1,103 @@
+"""The first move: what is planned before anything is heard."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmroute.escalation.judge import FORMS, Judge
+from llmroute.escalation.outset import Costs, Openings, Table, worth_of_share
+
+SHARES = st.floats(0.05, 0.95)
+
+
+def costs_of(ask: list[float], rows: int = 1, *, bought: bool = True) -> Costs:
+    prices = np.tile(ask, (rows, 1))
+    none = np.full(prices.shape, np.nan)
+    return Costs(prices, 0.6 * prices if bought else none, 3 * prices if bought else none)
+
+
+def openings(models: int, form: str = "number", *, confident: bool = True) -> Openings:
+    judge = Judge.unfitted(models)
+    return Openings(judge, [confident] * models, FORMS[form], np.zeros(models))
+
+
+def table(prior: list[float], ask: list[float], *, limit: float = np.inf, **how: bool) -> Table:
+    prices = costs_of(ask, bought=how.pop("bought", True))
+    return openings(len(prior), **how).table(np.array([prior]), prices, limit=limit)
+
+
+@given(st.lists(SHARES, min_size=2, max_size=4), st.floats(1e-3, 1e3))
+def test_outcomes_are_probabilities(prior: list[float], worth: float) -> None:
+    ask = [0.1 * (m + 1) for m in range(len(prior))]
+    found = table(prior, ask)
+    assert found.chance.sum(axis=-1) == pytest.approx(np.ones(found.chance.shape[:2]))
+    assert (found.held <= found.chance + 1e-9).all()
+    assert (found.able <= found.chance[..., None] + 1e-9).all()
+    plan = found.plan(worth)
+    assert 0 <= plan.quality[0] <= 1
+    assert plan.cost[0] >= min(ask)
+
+
+@given(st.lists(SHARES, min_size=3, max_size=3))
+def test_the_more_an_answer_is_worth_the_better_and_dearer_it_gets(prior: list[float]) -> None:
+    found = table(sorted(prior), [0.01, 0.1, 1.0])
+    plans = [found.plan(worth) for worth in (0.001, 0.1, 1.0, 10.0, 1000.0)]
+    quality = [plan.quality[0] for plan in plans]
+    cost = [plan.cost[0] for plan in plans]
+    assert (np.diff(quality) >= -1e-9).all()
+    assert (np.diff(cost) >= -1e-9).all()
+
+
+@given(SHARES, SHARES)
+def test_asking_one_model_for_nothing_more_is_always_possible(weak: float, strong: float) -> None:
+    """So no plan is worse than the best single call."""
+    ask, worth = np.array([0.05, 1.0]), 2.0
+    plan = table([weak, strong], ask.tolist()).plan(worth)
+    alone = openings(2).single_quality(np.array([[weak, strong]]))[0]
+    assert plan.quality[0] - plan.cost[0] / worth >= (alone - ask / worth).max() - 1e-9
+
+
+def test_a_weak_model_that_can_be_checked_goes_first() -> None:
+    assert table([0.6, 0.9], [0.02, 1.0]).plan(5.0).first[0] == 0
+    assert table([0.6, 0.9], [0.02, 1.0]).plan(5.0).checks[0]
+
+
+def test_one_that_cannot_be_checked_does_not() -> None:
+    found = table([0.6, 0.9], [0.02, 1.0], confident=False, bought=False)
+    assert found.plan(50.0).first[0] == 1
+    assert not found.plan(50.0).checks[0]
+
+
+def test_two_cheap_models_may_check_each_other() -> None:
+    found = table([0.6, 0.65, 0.9], [0.01, 0.02, 1.0], confident=False, bought=False)
+    assert found.plan(4.0).first[0] in (0, 1)
+    assert found.plan(4.0).checks[0]
+
+
+def test_a_limit_rules_out_what_would_pass_it() -> None:
+    found = table([0.6, 0.9], [0.05, 1.0], limit=0.5)
+    plan = found.plan(1e6)
+    assert plan.first[0] == 0
+    assert plan.cost[0] <= 0.5
+
+
+def test_models_that_are_not_allowed_are_not_planned_with() -> None:
+    allowed = np.array([[True, False]])
+    found = openings(2).table(np.array([[0.6, 0.9]]), costs_of([0.05, 1.0]), allowed=allowed)
+    plan = found.plan(1e6)
+    assert plan.first[0] == 0
+    assert plan.quality[0] < 0.7
+
+
+@given(st.floats(0.3, 0.99), st.floats(0.3, 0.99))
+def test_the_worth_of_a_share_keeps_its_promise_and_not_more(share: float, other: float) -> None:
+    prior = 1 / (1 + np.exp(-(np.array([0.4, 1.7]) + np.linspace(-1, 1, 5)[:, None])))
+    costs, ways = costs_of([0.05, 1.0], 5), openings(2)
+    best = ways.single_quality(prior).mean(axis=0).max()
+    worth = worth_of_share(ways, prior, costs, share)
+    assert ways.table(prior, costs).plan(worth).quality.mean() >= share * best - 1e-9
+    if other > share:
+        assert worth_of_share(ways, prior, costs, other) >= worth
