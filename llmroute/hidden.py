@@ -187,7 +187,8 @@ class Said:
             return
         manager = listeners.manager(CallbackManager)
         (run,) = manager.on_chat_model_start({}, [messages], run_id=uuid.uuid4())
-        for run.handlers, event, argument in self._events(listeners):
+        for handlers, event, argument in self._events(listeners):
+            run.handlers = handlers
             getattr(run, event)(**argument)
 
     async def _atell(
@@ -198,7 +199,8 @@ class Said:
             return
         manager = listeners.manager(AsyncCallbackManager)
         (run,) = await manager.on_chat_model_start({}, [messages], run_id=uuid.uuid4())
-        for run.handlers, event, argument in self._events(listeners):
+        for handlers, event, argument in self._events(listeners):
+            run.handlers = handlers
             await getattr(run, event)(**argument)
 
     def _events(
