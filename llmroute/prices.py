@@ -104,7 +104,7 @@ def _facts(entry: dict[str, Any]) -> dict[str, Any]:
         "max_output_tokens": _whole(entry.get("max_output_tokens")),
         "capabilities": {
             **_STATED.get(
-                (entry.get("litellm_provider"), entry.get("supports_reasoning") is True), {}
+                (str(entry.get("litellm_provider")), entry.get("supports_reasoning") is True), {}
             ),
             **{
                 ours: entry[theirs]

@@ -16,18 +16,21 @@ from llmroute.escalation.dates import dates, is_date
 from llmroute.escalation.expecting import Expected, Kind
 from llmroute.escalation.numbers import Number, numbers, only_number
 from llmroute.escalation.values import json_in
-from llmroute.escalation.words import bare, boxed, folded, listed, plain, stated, tail
+from llmroute.escalation.words import SHORT, bare, boxed, folded, listed, plain, stated, tail
 
 #: What a model can return: a text, a message, or what structured output was parsed to.
 Generation = str | BaseMessage | BaseModel | Mapping[str, Any]
 
-#: Words and characters a short text has at most; a longer one is compared by its meaning.
-SHORT, _SHORTEST_PROSE = 8, 200
+#: Characters a short text has at most.
+_SHORT_TEXT = 200
 #: Characters of a generation that was cut off for its length in which an answer is believed.
 _CUT = 100
 #: Characters at the end in which a text that was not asked for anything plain may state its answer.
 _END = 300
 _CUT_REASONS = frozenset({"length", "max_tokens", "MAX_TOKENS"})
+
+#: What may stand behind a fence before a text that is no program.
+_NO_PROGRAM = frozenset({"", "text", "txt", "markdown", "md", "plaintext"})
 
 _THOUGHT = re.compile(r"</think(?:ing)?>")
 _COMMA = re.compile(r"[,;]\s|\band\b")
@@ -43,7 +46,7 @@ class Answer:
     Attributes:
         kind: What kind of answer it is; answers of two kinds do not agree, but for short text and
             prose.
-        value: The answer in the one form in which it is compared: a letter, `Number`s, a bool, an
+        value: The answer in the one form in which it is compared: a letter, a `Number`, a bool, an
             ISO date, a JSON value, (name, arguments) pairs, a program's tree, folded text.
         said: The answer as it was said.
     """
@@ -65,39 +68,34 @@ def answer_of(generation: Generation, asked: Expected | None = None) -> Answer |
         asked: What the prompt asks for, from `expected(request)`; None where nothing is known.
     """
     asked = asked or Expected()
-    if isinstance(generation, BaseModel) and not isinstance(generation, BaseMessage):
-        return _fields(_dumped(generation))
-    if isinstance(generation, Mapping):
-        if {"raw", "parsed", "parsing_error"} == generation.keys():
-            return None if generation["parsed"] is None else _of_parsed(generation["parsed"])
-        return _fields(dict(generation))
+    if isinstance(generation, str):
+        return _of_text(generation, asked)
     if isinstance(generation, BaseMessage):
-        calls = getattr(generation, "tool_calls", None)
-        if calls:
-            pairs = [(str(call["name"]), call["args"]) for call in calls]
-            return Answer("tools", pairs, "; ".join(f"{n}({a})" for n, a in pairs))
-        text = str(generation.text)
-        if _was_cut(generation) and len(text) > _CUT:
-            return _of_text(stated(tail(text)) or "", asked)
-        return _of_text(text, asked)
-    return _of_text(generation, asked)
+        return _of_message(generation, asked)
+    if isinstance(generation, Mapping) and {"raw", "parsed", "parsing_error"} == generation.keys():
+        return _of_parsed(generation["parsed"])
+    return _of_parsed(generation)
+
+
+def _of_message(message: BaseMessage, asked: Expected) -> Answer | None:
+    calls = getattr(message, "tool_calls", None)
+    if calls:
+        pairs = [(str(call["name"]), call["args"]) for call in calls]
+        return Answer("tools", pairs, "; ".join(f"{name}({args})" for name, args in pairs))
+    text = str(message.text)
+    if _was_cut(message) and len(text) > _CUT:
+        return _of_text(stated(tail(text)) or "", asked)
+    return _of_text(text, asked)
 
 
 def _of_parsed(parsed: Any) -> Answer | None:
+    """A structured output; parsing gives None where there is none."""
     if isinstance(parsed, BaseModel):
-        return _fields(_dumped(parsed))
-    return _fields(parsed)
-
-
-def _fields(value: Any) -> Answer:
-    return Answer("fields", value, str(value))
-
-
-def _dumped(model: BaseModel) -> Any:
-    try:
-        return model.model_dump(mode="json")
-    except Exception:  # a field of a type that has no form in JSON raises what it likes
-        return dict(model)
+        try:
+            parsed = parsed.model_dump(mode="json")
+        except Exception:  # a field of a type that has no form in JSON raises what it likes
+            parsed = dict(parsed)
+    return None if parsed is None else Answer("fields", parsed, str(parsed))
 
 
 def _was_cut(message: BaseMessage) -> bool:
@@ -114,7 +112,7 @@ def _of_text(text: str, asked: Expected) -> Answer | None:
         return Answer("choice", letter, letter) if letter else None
     if asked.kind == "fields":
         found = json_in(text)
-        return _fields(found[0]) if found else None
+        return _of_parsed(found[0]) if found else None
     for read in (_READERS.get(asked.kind) if asked.kind else None, _unasked):
         answer = read(text, asked) if read else None
         if answer is not None:
@@ -186,14 +184,14 @@ def _unasked(text: str, asked: Expected) -> Answer | None:
     if text[:1] in "{[" and (found := json_in(text)):
         return Answer("json", found[0], text)
     languages = {language for language, _ in blocks(text)}
-    if languages - {""}:
+    if languages - _NO_PROGRAM:
         return (_json(text, asked) if "json" in languages else None) or _code(text, asked)
     # In an essay "the answer is" may stand anywhere; at the end it is what it says.
     part = bare(stated(text[-_END:]) or text)
     words = folded(part).split()
     if not words:
         return Answer("text", part.strip(), part) if part.strip() else None
-    if len(words) > SHORT or len(part) > _SHORTEST_PROSE or "\n" in part:
+    if len(words) > SHORT or len(part) > _SHORT_TEXT or "\n" in part:
         return Answer("prose", folded(text), text)
     return _short(part, asked)
 

@@ -14,14 +14,16 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from llmroute.escalation.choices import options
 from llmroute.escalation.dates import day_first
 from llmroute.request import BoundSchema, Request
+from llmroute.scoring.text import head_and_tail
 
 #: What an answer can be. `text` is short and compared by its words, `prose` by its meaning.
 Kind = Literal[
     "choice", "number", "yesno", "date", "json", "code", "tools", "fields", "text", "prose"
 ]
 
-#: Characters of a turn that are read, its last ones.
-_READ = 8000
+#: Characters of a turn that are searched for options, its last ones, and for all else, at its
+#: beginning and its end: what is asked for stands there.
+_READ, _ENDS = 8000, 2000
 
 #: What a list of letters is a choice beside; an outline has letters too.
 _CHOOSE = re.compile(
@@ -96,23 +98,18 @@ def expected(request: Request | str | Sequence[BaseMessage]) -> Expected:
     Args:
         request: A request, its messages, or a prompt.
     """
-    schema = None
-    if isinstance(request, str):
-        turn, asked = request, request
-    else:
-        messages = request.messages if isinstance(request, Request) else request
-        turns = [str(m.text) for m in messages if m.type == "human"]
-        system = [str(m.text) for m in messages if m.type == "system"]
-        turn = turns[-1] if turns else ""
-        asked = "\n".join([*system, turn])
     if isinstance(request, Request):
         if request.schema is not None:
-            schema = schema_of(request.schema)
-        elif request.arguments.get("response_format") is not None:
+            return Expected("fields", schema=schema_of(request.schema))
+        if request.arguments.get("response_format") is not None:
             return Expected("json")
-    if schema is not None:
-        return Expected("fields", schema=schema)
-    return _of_text(turn[-_READ:], asked[-_READ:])
+        return expected(request.messages)
+    if isinstance(request, str):
+        return _of_text(request, request)
+    turns = [str(m.text) for m in request if m.type == "human"]
+    system = [str(m.text) for m in request if m.type == "system"]
+    turn = turns[-1] if turns else ""
+    return _of_text(turn, "\n".join([*system, turn]))
 
 
 def schema_of(bound: BoundSchema) -> Mapping[str, Any]:
@@ -126,7 +123,9 @@ def schema_of(bound: BoundSchema) -> Mapping[str, Any]:
 
 
 def _of_text(turn: str, asked: str) -> Expected:
-    given = options(turn)
+    """What a turn asks for; `asked` is the turn with the system text before it."""
+    given = options(turn[-_READ:])
+    turn, asked = head_and_tail(turn, _ENDS), head_and_tail(asked, _ENDS)
     if given and _CHOOSE.search(turn):
         return Expected("choice", options=MappingProxyType(given))
     if _CODE.search(turn):
@@ -139,9 +138,8 @@ def _of_text(turn: str, asked: str) -> Expected:
     question = _question(turn)
     if _YES_NO.search(turn) or _AUXILIARY.match(question):
         return Expected("yesno")
-    if _NUMERICAL.search(turn) or (_NUMBER if question else _NUMBER_WANTED).search(
-        question or turn
-    ):
+    wanted = _NUMBER.search(question) if question else _NUMBER_WANTED.search(turn)
+    if wanted or _NUMERICAL.search(turn):
         return Expected("number", percent=bool(_PERCENT.search(turn)))
     return Expected(day_first=order)
 
@@ -152,5 +150,5 @@ def _question(turn: str) -> str:
     if end < 0:
         return ""
     before = turn[max(0, end - 400) : end]
-    start = max(before.rfind(sign) for sign in ".!?:\n")
+    start = max(before.rfind(sign) for sign in (". ", "! ", "? ", ": ", "\n"))
     return before[start + 1 :].strip(" \t\"“'") + "?"

@@ -15,10 +15,10 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 
 from llmroute.escalation.encoder import similarity
-from llmroute.escalation.words import folded
+from llmroute.escalation.words import SHORT, folded
 
-#: Words a short text has at most, and one that can be compared by its vector.
-SHORT, LONG = 8, 40
+#: Words a text has at most that can be compared by its vector.
+LONG = 40
 #: Words in common of all their words from which on two texts say the same: two short ones, two of
 #: which the longer is not, two of which it is long.
 _OVERLAP, _OVERLAP_LONGER, _OVERLAP_LONG = 0.45, 0.3, 0.5
@@ -63,7 +63,7 @@ def alike(one: str, other: str) -> bool:
     )
     if not short.words or not long.words:
         return one.strip() == other.strip()
-    if one_denies(one, other) or _numbers_differ(short, long):
+    if one_denies(one, other) or numbers_differ(one, other):
         return False
     if overlap(one, other) >= _enough(long.length):
         return True
@@ -95,6 +95,21 @@ def one_denies(one: str, other: str) -> bool:
     return _read(one).denies != _read(other).denies
 
 
+def numbers_differ(one: str, other: str) -> bool:
+    """Whether two texts speak of different numbers.
+
+    Of two longer texts any number counts; a short one may leave out what the other adds.
+
+    Args:
+        one: A text.
+        other: Another.
+    """
+    a, b = _read(one), _read(other)
+    if min(a.length, b.length) > SHORT:
+        return a.numerals != b.numerals
+    return bool(a.numerals and b.numerals and not a.numerals & b.numerals)
+
+
 @lru_cache(maxsize=1024)
 def _read(text: str) -> _Reading:
     words = folded(text).split()
@@ -105,13 +120,6 @@ def _read(text: str) -> _Reading:
         items=len(_LISTED.findall(text[:4000])) + 1,
         length=len(words),
     )
-
-
-def _numbers_differ(short: _Reading, long: _Reading) -> bool:
-    """Of two longer texts any number counts; a short one may leave out what the other adds."""
-    if short.length > SHORT:
-        return short.numerals != long.numerals
-    return bool(short.numerals and long.numerals and not short.numerals & long.numerals)
 
 
 def _enough(length: int) -> float:

@@ -14,10 +14,11 @@ from itertools import combinations
 
 import numpy as np
 
-from llmroute.escalation.answers import Answer, answer_of
+from llmroute.escalation.answers import answer_of
 from llmroute.escalation.encoder import similarity
-from llmroute.escalation.expecting import expected
-from llmroute.escalation.meaning import alike, one_denies, overlap
+from llmroute.escalation.expecting import Expected, expected
+from llmroute.escalation.meaning import LONG, alike, numbers_differ, one_denies, overlap
+from llmroute.escalation.words import SHORT, folded, listed
 from llmroute.evaluation.metrics import auroc
 from llmroute.evaluation.outcomes import Outcomes
 
@@ -28,7 +29,7 @@ class Wordings:
 
     Attributes:
         category: The question's category.
-        length: `"short"`, `"long"` or `"mixed"`.
+        length: `"short"`, `"long"`, `"mixed"`, or that one has more words than a cosine is for.
         one: The first.
         other: The second.
         both_right: Whether the other is right too.
@@ -45,6 +46,7 @@ class Wordings:
 _MEASURES: tuple[tuple[str, Callable[[str, str], float], tuple[float, ...]], ...] = (
     ("the rule in use", lambda a, b: float(alike(a, b)), (1.0,)),
     ("no denial on one side only", lambda a, b: float(not one_denies(a, b)), (1.0,)),
+    ("no other numbers", lambda a, b: float(not numbers_differ(a, b)), (1.0,)),
     ("words in common", overlap, (0.25, 0.35, 0.45)),
     ("cosine, minilm", similarity, (0.8, 0.85, 0.9)),
     ("cosine, static", lambda a, b: similarity(a, b, "static"), (0.8, 0.85, 0.9)),
@@ -54,21 +56,36 @@ _MEASURES: tuple[tuple[str, Callable[[str, str], float], tuple[float, ...]], ...
 def wordings(data: Outcomes) -> Iterator[Wordings]:
     """The pairs of free texts in recorded responses, each wording once.
 
+    A worked solution without its last line, which states the answer, is such a text too.
+
     Args:
         data: Outcomes with responses.
     """
     for row, prompt in enumerate(data.prompts):
         asked = expected(prompt)
-        said: dict[str, tuple[Answer, float]] = {}
+        said: dict[str, tuple[str, float]] = {}
         for text, score in zip(data.responses[row], data.score[row], strict=True):  # type: ignore[index]
-            answer = answer_of(str(text or ""), asked)
-            if answer and answer.kind in ("text", "prose"):
-                said.setdefault(answer.value, (answer, float(score)))
+            found = _free_text(str(text or ""), asked)
+            if found:
+                said.setdefault(listed(found), (found, float(score)))
         for (one, a), (other, b) in combinations(said.values(), 2):
             if max(a, b) == 1:
-                kinds = {one.kind, other.kind}
-                length = "mixed" if len(kinds) > 1 else "short" if "text" in kinds else "long"
-                yield Wordings(data.categories[row], length, one.said, other.said, a == b)
+                yield Wordings(data.categories[row], _length(one, other), one, other, a == b)
+
+
+def _free_text(text: str, asked: Expected) -> str:
+    answer = answer_of(text, asked)
+    if answer and answer.kind in ("text", "prose"):
+        return answer.said
+    worked, _, _ = text.strip().rpartition("\n")
+    return worked if len(folded(worked).split()) > LONG else ""
+
+
+def _length(one: str, other: str) -> str:
+    words = sorted(len(folded(text).split()) for text in (one, other))
+    if words[1] > LONG:
+        return f"more than {LONG} words"
+    return "short" if words[1] <= SHORT else "long" if words[0] > SHORT else "mixed"
 
 
 def paraphrase_table(data: Outcomes) -> str:
@@ -114,6 +131,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _at(cut: float, values: np.ndarray, right: np.ndarray) -> str:
     kept = values >= cut
-    precision = right[kept].mean() if kept.any() else float("nan")
+    if not kept.any():
+        return f"{cut:g}: none"
     recall = (right & kept).sum() / right.sum()
-    return f"{cut:g}: {100 * precision:.0f} %, {100 * recall:.0f} %"
+    return f"{cut:g}: {100 * right[kept].mean():.0f} %, {100 * recall:.0f} %"

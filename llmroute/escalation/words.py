@@ -8,6 +8,8 @@ import unicodedata
 #: Characters of a text that are searched for its answer: the last of them, where answers stand.
 #: It bounds the work on any text.
 READ = 4000
+#: Words a short text has at most; a longer one is compared by its meaning.
+SHORT = 8
 
 _ARTICLES = frozenset({"a", "an", "the"})
 _POSSESSIVE = re.compile(r"['’]s\b")

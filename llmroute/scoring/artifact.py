@@ -89,11 +89,14 @@ class TokenCalibration(_Section):
         factor: Mean of a count over the exponential of its predicted logarithm.
         low: Fewest tokens ever predicted.
         high: Most.
+        range: Tenth and ninetieth percentile of counts over expected counts. The default is that of
+            `static` 2 on the validation prompts of its training sources, each counting alike.
     """
 
     factor: float = Field(gt=0)
     low: float = Field(gt=0)
     high: float = Field(gt=0)
+    range: tuple[float, float] = (0.36, 1.71)
 
 
 class Card(_Section):
