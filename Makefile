@@ -8,6 +8,9 @@ BIN    := $(VENV)/bin
 # Folders of recorded outcomes, for `make train`, and where the trained router goes.
 DATA   ?= ../shared/data
 OUT    ?= build/router
+ENCODER ?= static
+LABEL_static = 2
+LABEL_minilm = 1
 SETS   ?= mmlu_pro routellm zeroeval_math llmrouter_dc
 MEASURED ?= routerbench cascades $(SETS)
 
@@ -28,9 +31,9 @@ lint: $(VENV)/.llmroute-dev ## Check style and types only
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-train: $(VENV)/.llmroute-train ## Train the bundled router again: DATA=folder OUT=folder
-	$(BIN)/llmroute train $(addprefix $(DATA)/,$(SETS)) --out $(OUT) --name static --label 2 \
-	  --weight routellm=2
+train: $(VENV)/.llmroute-train ## Train a bundled router again: DATA=folder OUT=folder ENCODER=static|minilm
+	$(BIN)/llmroute train $(addprefix $(DATA)/,$(SETS)) --out $(OUT) --encoder $(ENCODER) \
+	  --name $(ENCODER) --label $(LABEL_$(ENCODER)) --weight routellm=2
 
 benchmarks: $(VENV)/.llmroute-demo ## Measure on recorded outcomes, write docs/benchmarks.md: DATA=folder
 	$(BIN)/llmroute eval $(foreach set,$(MEASURED),--data $(DATA)/$(set)) --shift \

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 _LATENT = "latent"
 #: Options that one kind of router takes → their defaults.
-_OF_LATENT: dict[str, Any] = {"encoder": "static", "label": "1", "weights": (), "epochs": None}
+_OF_LATENT: dict[str, Any] = {"encoder": "static", "label": "1", "weights": ()}
+#: Options of the latent router that are `Settings`, whose defaults are theirs.
+_SETTINGS = ("epochs", "win_weight", "tuned_layers", "tuning_epochs")
 _OF_OTHERS: dict[str, Any] = {"labels": "score", "features": "words"}
 _OF_ONE: dict[str, tuple[str, ...]] = {
     "bert": ("layers", "epochs"),
@@ -59,6 +61,21 @@ _OF_ONE: dict[str, tuple[str, ...]] = {
     "--epochs", type=click.IntRange(1), help="latent, bert: passes over the prompts, at most."
 )
 @click.option(
+    "--win-weight",
+    type=click.FloatRange(0),
+    help="latent: weight of the loss of a choice between two models.  [default: 0]",
+)
+@click.option(
+    "--tuned-layers",
+    type=click.IntRange(0, 3),
+    help="latent, --encoder minilm: last layers to fine-tune.  [default: 0]",
+)
+@click.option(
+    "--tuning-epochs",
+    type=click.IntRange(1),
+    help="latent, with --tuned-layers: passes of fine-tuning, at most.  [default: 1]",
+)
+@click.option(
     "--labels",
     type=click.Choice(["score", "hard", "soft", "shifted"]),
     help="The others: how outcomes become labels.  [default: score]",
@@ -91,7 +108,8 @@ def train(
     DATA are outcomes (a log, a folder of parquet files, an export; docs/outcomes.md) or tables of
     comparisons with the columns prompt, model_a, model_b and winner (a, b or tie). The router
     `latent` takes folders of parquet files, and needs the extra `train`; the others need `eval`.
-    The folder that is written goes to `--scorer` and `RouterChain(scorer=…)`.
+    The folder that is written goes to `--scorer` and `RouterChain(scorer=…)`. After an
+    interruption of `latent` or `bert` the same command goes on from its checkpoint.
     """
     from llmroute.cli.render import print_json, progress
 
@@ -113,12 +131,14 @@ def train(
 
 def _check_options(router: str, stated: Mapping[str, Any]) -> None:
     """Raise UsageError where an option belongs to another router."""
-    own = set(_OF_LATENT if router == _LATENT else {**_OF_OTHERS})
+    own = {*_OF_LATENT, *_SETTINGS} if router == _LATENT else set(_OF_OTHERS)
     own |= set(_OF_ONE.get(router, ()))
     if router in _OF_ONE:
         own -= {"features"}
-    names = {"weights": "--weight", "judge_url": "--judge-url", "judge_prompts": "--judge-prompts"}
-    foreign = [names.get(option, f"--{option}") for option in stated if option not in own]
+    names = {"weights": "--weight"}
+    foreign = [
+        names.get(option, f"--{option.replace('_', '-')}") for option in stated if option not in own
+    ]
     if foreign:
         raise click.UsageError(f"--router {router} takes no {', '.join(foreign)}.")
 
@@ -141,8 +161,7 @@ def _train_latent(
             f"the router latent is trained on folders of parquet files; {', '.join(files)} is a "
             "file. Give --router linear, or another of `llmroute train --help`."
         )
-    epochs = options["epochs"]
-    settings = Settings() if epochs is None else Settings(epochs=epochs)
+    settings = Settings(**{name: options[name] for name in _SETTINGS if name in options})
     with progress(shown=not as_json) as display:
         artifact = train_router(
             list(data),

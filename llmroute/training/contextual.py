@@ -6,11 +6,15 @@ Training reads its features from the int8 graph itself, so what quantising costs
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
+from llmroute.training.checkpoints import Checkpoints
 from llmroute.training.data import TrainingSet
 from llmroute.training.encoders import Pooled
 from llmroute.training.export import export
@@ -20,11 +24,13 @@ from llmroute.training.familiarity import (
     standardised_surface,
     token_columns,
 )
-from llmroute.training.fit import Fitted, Progress, Settings
+from llmroute.training.fit import Fitted, train_member
 from llmroute.training.graph import FLOAT, Graph
 from llmroute.training.minilm import MiniLM
+from llmroute.training.settings import Progress, Settings
 from llmroute.training.tables import QuantisedTable, quantise
 from llmroute.training.transformer import encoder_graph, encoder_nodes
+from llmroute.training.tuning import LiveEncoder, tune
 
 Floats32 = npt.NDArray[np.float32]
 
@@ -32,27 +38,62 @@ _TOLD_EVERY = 500
 
 
 class MiniLMRecipe:
-    """Trains on what the int8 encoder makes of the prompts.
+    """Fine-tunes the encoder, then trains on what its int8 graph makes of the prompts.
 
     Args:
         data: The training set.
-        minilm: The weights.
+        minilm: The weights to start from.
         settings: Settings of the run.
-        progress: Told how far the encoder has read.
+        seed: Seed of the fine-tuning.
+        progress: Told how far it is.
+        checkpoints: What was read and tuned; an interrupted training goes on from there.
     """
 
     def __init__(
-        self, data: TrainingSet, minilm: MiniLM, settings: Settings, progress: Progress
+        self,
+        data: TrainingSet,
+        minilm: MiniLM,
+        settings: Settings,
+        seed: int,
+        progress: Progress,
+        checkpoints: Checkpoints,
     ) -> None:
-        self._data, self._layers = data, settings.layers
+        self._data, self._settings, self._seed = data, settings, seed
+        self._progress, self._checkpoints = progress, checkpoints
         self._tokenizer_json = minilm.tokenizer.read_text(encoding="utf-8")
         self._weights: Mapping[str, Tensor] = minilm.weights
-        encoded = encoder_graph(self._weights, self._layers)
-        self._vectors = read_through(encoded, data.ids, progress)
-        training = self._vectors[~data.validation]
+        self._read("frozen")
+        if settings.layers and settings.tuned_layers and settings.tuning_epochs:
+            self._weights = self._tuned()
+            self._read("tuned")
+
+    def _read(self, stage: str) -> None:
+        """Reads all prompts through the int8 graph, and standardises its vectors."""
+        checkpoint = self._checkpoints.stage(stage)
+        state = checkpoint.load()
+        if state is None:
+            encoded = encoder_graph(self._weights, self._settings.layers)
+            self._vectors = read_through(encoded, self._data.ids, self._progress)
+            checkpoint.save({"vectors": torch.from_numpy(self._vectors)}, {})
+        else:
+            self._vectors = state.tensors["vectors"].numpy()
+        training = self._vectors[~self._data.validation]
         self._mean = training.mean(axis=0)
         self._scale = training.std(axis=0) + np.float32(1e-3)
-        self.encoder = Pooled(self._vectors, self._mean, self._scale, settings.token_dropout)
+        dropout = self._settings.token_dropout
+        self.encoder = Pooled(self._vectors, self._mean, self._scale, dropout)
+
+    def _tuned(self) -> dict[str, Tensor]:
+        """The encoder's weights after fine-tuning, which begins with heads on the frozen one."""
+        settings = replace(self._settings, members=1)
+        stages = self._checkpoints.stage
+        start = train_member(
+            self._data, self.encoder, settings, self._seed, self._progress, stages("start")
+        )
+        live = LiveEncoder(self._data.ids, self._weights, settings, self._mean, self._scale)
+        return tune(
+            self._data, live, start.network, settings, self._seed, stages("tuning"), self._progress
+        )
 
     def graph(self, fitted: Fitted) -> bytes:
         """The content of `model.onnx`.
@@ -75,7 +116,7 @@ class MiniLMRecipe:
         )
 
         def nodes(graph: Graph) -> None:
-            encoder_nodes(graph, self._weights, self._layers)
+            encoder_nodes(graph, self._weights, self._settings.layers)
             graph.constant("project", project)
             graph.constant("project_bias", -self._mean @ project)
             graph.node("Gemm", ["pooled", "project", "project_bias"], ["token_hidden"])
@@ -102,12 +143,19 @@ def read_through(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(encoder, options, providers=["CPUExecutionProvider"])
+
+    def read(ids: npt.NDArray[np.int64]) -> Floats32:
+        given = ids if len(ids) else np.zeros(1, np.int64)
+        found: Floats32 = session.run(["pooled"], {"token_ids": given[None]})[0]
+        return found
+
     vectors = []
-    for place, one in enumerate(ids):
-        if place % _TOLD_EVERY == 0:
-            progress("texts read", place, len(ids))
-        given = one if len(one) else np.zeros(1, np.int64)
-        vectors.append(session.run(["pooled"], {"token_ids": given[None]})[0])
+    # One text on each thread: a text's numbers must not depend on how many there are.
+    with ThreadPoolExecutor(torch.get_num_threads()) as workers:
+        for place, vector in enumerate(workers.map(read, ids)):
+            if place % _TOLD_EVERY == 0:
+                progress("texts read", place, len(ids))
+            vectors.append(vector)
     progress("texts read", len(ids), len(ids))
     return np.concatenate(vectors)
 

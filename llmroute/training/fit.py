@@ -3,84 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
-from torch.nn import functional as fn
 
 from llmroute.training.abilities import refit, starting_general
+from llmroute.training.checkpoints import Checkpoint, Checkpoints
 from llmroute.training.data import TrainingSet
 from llmroute.training.encoders import Encoder
-from llmroute.training.network import Heads, LatentNetwork, merged
-
-
-class Progress(Protocol):
-    """Told how training goes, for progress bars."""
-
-    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
-        """One step was made.
-
-        Args:
-            stage: What is being done, such as `"epoch"`.
-            done: Steps done.
-            total: Steps in all.
-            note: Figures worth showing.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Settings of a training run. The defaults were chosen on validation prompts.
-
-    Attributes:
-        members: Networks that are trained from different seeds and averaged in one graph.
-        dimensions: Length of an ability vector in one of them.
-        hidden: Width of all hidden layers together, which is the width of the token table.
-        vector_size: Principal components kept of the starting token vectors.
-        layers: MiniLM layers the starting token vectors have been through.
-        epochs: Passes over the training prompts, at most.
-        patience: Epochs without a better validation loss before training stops.
-        batch: Prompts in a step.
-        rate: Highest learning rate of the dense layers.
-        weight_decay: Of the dense layers.
-        ability_shrinkage: Penalty on the squares of the abilities beside the general one.
-        refit_shrinkage: Prior precision of the same when they are fitted exactly after training.
-        source_rate: Learning rate of what belongs to sources: how much harder each is than its
-            prompts look, and which of them a prompt seems to be from.
-        centring: Penalty on the squared mean of the further demands in each source. Without it they
-            explain which source a prompt is from, in place of general ability.
-        dropout: Of the hidden layer.
-        token_dropout: Part of the tokens left out of a prompt in each pass; of the encoder's vector
-            with the encoder `minilm`.
-        tokens_weight: Weight of the output-token loss beside the log loss.
-        win_weight: Weight of the log loss of "the source's best model is right where its worst is
-            wrong", which is what a choice between two turns on, beside that of single answers.
-        loss: `"log"`, or `"squared"` for the ablation.
-    """
-
-    members: int = 2
-    dimensions: int = 5
-    hidden: int = 128
-    vector_size: int = 192
-    layers: int = 3
-    epochs: int = 15
-    patience: int = 3
-    batch: int = 256
-    rate: float = 2e-3
-    weight_decay: float = 1e-3
-    ability_shrinkage: float = 0.02
-    refit_shrinkage: float = 20.0
-    centring: float = 0.03
-    source_rate: float = 5e-3
-    dropout: float = 0.2
-    token_dropout: float = 0.15
-    tokens_weight: float = 0.1
-    win_weight: float = 0.0
-    loss: Literal["log", "squared"] = "log"
+from llmroute.training.loss import LatentLoss
+from llmroute.training.network import LatentNetwork, merged
+from llmroute.training.settings import Progress, Settings
 
 
 @dataclass(frozen=True)
@@ -105,7 +39,12 @@ class Fitted:
 
 
 def fit(
-    data: TrainingSet, encoder: Encoder, settings: Settings, seed: int, progress: Progress
+    data: TrainingSet,
+    encoder: Encoder,
+    settings: Settings,
+    seed: int,
+    progress: Progress,
+    checkpoints: Checkpoints,
 ) -> Fitted:
     """Trains the networks, joins them, and fits every model's ability under them.
 
@@ -116,14 +55,22 @@ def fit(
         seed: Seed of initial weights, order and dropout; the same seed gives the same network on
             the same machine and number of threads.
         progress: Told after each epoch.
+        checkpoints: One is written after each network; an interrupted training goes on from there.
     """
     training = np.flatnonzero(~data.validation)
     members = [
-        _train_member(data, encoder, settings, seed * settings.members + i, progress)
+        train_member(
+            data,
+            encoder,
+            settings,
+            seed * settings.members + i,
+            progress,
+            checkpoints.stage(f"member-{i}"),
+        )
         for i in range(settings.members)
     ]
     network = merged([member.network for member in members])
-    loss = _Loss(data, encoder, network, settings, training)
+    loss = LatentLoss(data, encoder, network, settings, training)
     with torch.inference_mode():
         out = loss.heads(training)
         whole = out.difficulty + loss.source_difficulty(training)
@@ -140,21 +87,55 @@ def fit(
 
 
 @dataclass(frozen=True)
-class _Member:
+class Member:
+    """One of the networks that are joined.
+
+    Attributes:
+        network: The network after its best epoch, in evaluation mode.
+        epochs: Which epoch that was.
+    """
+
     network: LatentNetwork
     epochs: int
 
 
-def _train_member(
-    data: TrainingSet, encoder: Encoder, settings: Settings, seed: int, progress: Progress
-) -> _Member:
+def train_member(
+    data: TrainingSet,
+    encoder: Encoder,
+    settings: Settings,
+    seed: int,
+    progress: Progress,
+    checkpoint: Checkpoint,
+) -> Member:
+    """Trains one network on vectors that stay as they are.
+
+    Args:
+        data: Prompts and scores.
+        encoder: The prompts' vectors.
+        settings: Settings of the run.
+        seed: Seed of initial weights, order and dropout.
+        progress: Told after each epoch.
+        checkpoint: Written at the end; if it is there, the network is read from it.
+    """
     torch.manual_seed(seed)
-    generator = np.random.default_rng(seed)
-    training, held = np.flatnonzero(~data.validation), np.flatnonzero(data.validation)
+    network = _untrained(data, encoder, settings)
+    state = checkpoint.load()
+    if state is None:
+        epochs = _trained(network, data, encoder, settings, np.random.default_rng(seed), progress)
+        checkpoint.save(network.state_dict(), {"epochs": epochs})
+    else:
+        network.load_state_dict(state.tensors)
+        epochs = int(state.numbers["epochs"])
+    network.eval()
+    return Member(network, epochs)
+
+
+def _untrained(data: TrainingSet, encoder: Encoder, settings: Settings) -> LatentNetwork:
+    surface = data.surface[~data.validation]
     network = LatentNetwork(
         encoder.width,
-        data.surface[training].mean(axis=0),
-        data.surface[training].std(axis=0) + 1e-3,
+        surface.mean(axis=0),
+        surface.std(axis=0) + 1e-3,
         models=len(data.models),
         dimensions=settings.dimensions,
         hidden=max(settings.hidden // settings.members, 1),
@@ -163,7 +144,20 @@ def _train_member(
     )
     with torch.no_grad():
         network.free_ability[:, 0] = torch.from_numpy(starting_general(data))
-    loss = _Loss(data, encoder, network, settings, training)
+    return network
+
+
+def _trained(
+    network: LatentNetwork,
+    data: TrainingSet,
+    encoder: Encoder,
+    settings: Settings,
+    generator: np.random.Generator,
+    progress: Progress,
+) -> int:
+    """Trains the network in place and leaves it as it was after its best epoch, which it gives."""
+    training, held = np.flatnonzero(~data.validation), np.flatnonzero(data.validation)
+    loss = LatentLoss(data, encoder, network, settings, training)
     optimiser, schedule = _optimiser(network, settings, -(-len(training) // settings.batch))
     best, best_state, best_epoch = float("inf"), network.state_dict(), 0
     for epoch in range(settings.epochs):
@@ -184,7 +178,7 @@ def _train_member(
         elif epoch + 1 - best_epoch >= settings.patience:
             break
     network.load_state_dict(best_state)
-    return _Member(network, best_epoch)
+    return best_epoch
 
 
 def _optimiser(
@@ -207,110 +201,3 @@ def _optimiser(
         pct_start=0.1,
     )
     return optimiser, schedule
-
-
-class _Loss:
-    """Weighted log loss of a batch, plus the output-token loss and the shrinkage of abilities."""
-
-    def __init__(
-        self,
-        data: TrainingSet,
-        encoder: Encoder,
-        network: LatentNetwork,
-        settings: Settings,
-        training: npt.NDArray[np.int64],
-    ) -> None:
-        self._encoder, self._network, self._settings = encoder, network, settings
-        self._score = torch.from_numpy(data.score)
-        self._surface = torch.from_numpy(data.surface)
-        self._weight = torch.from_numpy(data.weight)
-        self._source = torch.from_numpy(data.source)
-        self._sources = int(data.source.max()) + 1
-        logs = data.log_tokens[training]
-        known = logs[~np.isnan(logs)]
-        self.log_tokens_mean = float(known.mean()) if len(known) else 0.0
-        weights = torch.bincount(self._source[training], self._weight[training], self._sources)
-        self._share = (weights / weights.sum()).float()
-        self._extremes = torch.from_numpy(_extremes(data, training))
-        self._log_tokens = torch.from_numpy(data.log_tokens) - self.log_tokens_mean
-
-    def __call__(self, rows: npt.NDArray[np.int64], generator: np.random.Generator) -> Tensor:
-        out = self._network(self._encoder(rows, generator), self._surface[rows])
-        each, tokens = self._parts(out, rows)
-        weight = self._weight[rows]
-        shrinkage = (self._network.free_ability[:, 1:] ** 2).sum() / max(
-            self._network.free_ability[:, 1:].numel(), 1
-        )
-        return (
-            (each * weight).sum() / weight.sum()
-            + self._settings.tokens_weight * tokens
-            + self._settings.ability_shrinkage * shrinkage
-            + fn.cross_entropy(out.source, self._source[rows])
-            + self._settings.centring * self._off_centre(out.demand[:, 1:], self._source[rows])
-        )
-
-    def _off_centre(self, further: Tensor, source: Tensor) -> Tensor:
-        counts = torch.bincount(source, minlength=self._sources).clamp_min(1)
-        zeros = torch.zeros(self._sources, further.shape[1])
-        sums = zeros.index_add(0, source, further)
-        return (sums**2 / counts[:, None]).sum() / len(further)
-
-    def validation(self, rows: npt.NDArray[np.int64]) -> float:
-        with torch.inference_mode():
-            each, _ = self._parts(self.heads(rows), rows)
-            weight = self._weight[rows]
-            return float((each * weight).sum() / weight.sum())
-
-    def heads(self, rows: npt.NDArray[np.int64]) -> Heads:
-        out: Heads = self._network(self._encoder(rows), self._surface[rows])
-        return out
-
-    def source_difficulty(self, rows: npt.NDArray[np.int64]) -> Tensor:
-        shift = self._network.source_shift
-        return (shift - (shift * self._share).sum())[self._source[rows]]
-
-    def _parts(self, out: Heads, rows: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        difficulty = out.difficulty + self.source_difficulty(rows)
-        logits = out.demand @ self._network.abilities().T - difficulty[:, None]
-        target = self._score[rows]
-        known = torch.isfinite(target)
-        target = torch.nan_to_num(target)
-        if self._settings.loss == "squared":
-            cells = (torch.sigmoid(logits) - target) ** 2
-        else:
-            cells = fn.binary_cross_entropy_with_logits(logits, target, reduction="none")
-        # A prompt counts once, however many models answered it.
-        each = (cells * known).sum(1) / known.sum(1).clamp_min(1)
-        if self._settings.win_weight:
-            pair = self._extremes[self._source[rows]]
-            both = known.gather(1, pair).all(1)
-            wins = _win_loss(logits.gather(1, pair), target.gather(1, pair))
-            each = each + self._settings.win_weight * wins * both
-        counts = self._log_tokens[rows]
-        counted = torch.isfinite(counts)
-        misfit = (out.log_tokens - torch.nan_to_num(counts)) ** 2 * counted
-        return each, misfit.sum() / counted.sum().clamp_min(1)
-
-
-def _extremes(data: TrainingSet, training: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """(S, 2) the model with the lowest and the one with the highest mean score in each source."""
-    found = np.zeros((int(data.source.max()) + 1, 2), dtype=np.int64)
-    for source in range(len(found)):
-        score = data.score[training[data.source[training] == source]]
-        known = np.isfinite(score)
-        mean = np.where(known, score, 0.0).sum(0) / np.maximum(known.sum(0), 1)
-        asked = known.any(0)
-        if asked.any():
-            found[source] = (
-                np.where(asked, mean, np.inf).argmin(),
-                np.where(asked, mean, -np.inf).argmax(),
-            )
-    return found
-
-
-def _win_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """(B,) log loss of "weak wrong, strong right"; both are (B, 2), the weak model first."""
-    log_wins = fn.logsigmoid(logits[:, 1]) + fn.logsigmoid(-logits[:, 0])
-    log_others = torch.log1p(-log_wins.exp().clamp_max(1 - 1e-6))
-    wins = target[:, 1] * (1 - target[:, 0])
-    return -(wins * log_wins + (1 - wins) * log_others)

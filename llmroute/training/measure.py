@@ -61,6 +61,32 @@ def test_metrics(
     return metrics
 
 
+def validation_metrics(quality: Floats, score: Floats, sources: Sequence[str]) -> dict[str, Metric]:
+    """Log loss, and APGR where two models are compared, on the validation prompts.
+
+    These are what settings are chosen by.
+
+    Args:
+        quality: (P, M) the network's probabilities of success for the training models.
+        score: (P, M) scores, NaN where unknown.
+        sources: (P,) which folder a prompt is from.
+
+    Returns:
+        Metrics by name, such as `"validation routellm log loss"`; of all of them first.
+    """
+    metrics = {"validation log loss": log_loss(quality, score)}
+    names = np.array(sources)
+    for name in dict.fromkeys(sources):
+        rows = names == name
+        asked = np.isfinite(score[rows]).any(axis=0)
+        own_quality, own_score = quality[rows][:, asked], score[rows][:, asked]
+        metrics[f"validation {name} log loss"] = log_loss(own_quality, own_score)
+        if asked.sum() == 2:
+            figure = _as_metric(_apgr(own_quality, own_score, "win"))
+            metrics[f"validation {name} APGR (win)"] = figure
+    return metrics
+
+
 def _groups(outcomes: Outcomes, left_out: Sequence[str]) -> Iterator[tuple[str, Outcomes]]:
     lowered = np.array([category.lower() for category in outcomes.categories])
     trained_on = np.ones(len(outcomes), dtype=bool)

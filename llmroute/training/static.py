@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from llmroute.training.checkpoints import Checkpoints
 from llmroute.training.data import TrainingSet
 from llmroute.training.encoders import TokenMeans
 from llmroute.training.export import export
@@ -22,9 +23,10 @@ from llmroute.training.familiarity import (
     standardised_surface,
     token_columns,
 )
-from llmroute.training.fit import Fitted, Progress, Settings
+from llmroute.training.fit import Fitted
 from llmroute.training.graph import FLOAT, INT32, Graph
 from llmroute.training.minilm import MiniLM, token_vectors
+from llmroute.training.settings import Progress, Settings
 from llmroute.training.tables import QuantisedTable, quantise
 
 
@@ -35,11 +37,19 @@ class StaticRecipe:
         data: The training set.
         minilm: The weights that the token vectors start from.
         settings: Settings of the run.
+        seed: Seed of the run; nothing here is random.
         progress: Told how the preparation goes; there is none worth a bar.
+        checkpoints: Of the preparation; there is none worth keeping.
     """
 
     def __init__(
-        self, data: TrainingSet, minilm: MiniLM, settings: Settings, progress: Progress
+        self,
+        data: TrainingSet,
+        minilm: MiniLM,
+        settings: Settings,
+        seed: int,
+        progress: Progress,
+        checkpoints: Checkpoints,
     ) -> None:
         self._data = data
         self._tokenizer_json = minilm.tokenizer.read_text(encoding="utf-8")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,20 +15,23 @@ import numpy.typing as npt
 import torch
 from tokenizers import Tokenizer
 
+from llmroute import __version__
 from llmroute.errors import ArtifactError, ConfigurationError
 from llmroute.evaluation.outcomes import OUTCOMES, PROMPTS, Outcomes
 from llmroute.scoring import artifact as artefacts
-from llmroute.scoring.artifact import Artifact, Card, DataSource, Metric
+from llmroute.scoring.artifact import Artifact, Card, DataSource
 from llmroute.scoring.session import GraphOutput
 from llmroute.scoring.surface import FEATURES
 from llmroute.scoring.text import BUDGET, HEAD_SHARE
 from llmroute.training import calibrate
+from llmroute.training.checkpoints import Checkpoints
 from llmroute.training.contextual import MiniLMRecipe
 from llmroute.training.data import LEFT_OUT, VALIDATION_SHARE, TrainingSet, gather, without
 from llmroute.training.encoders import Encoder
-from llmroute.training.fit import Fitted, Progress, Settings, fit
-from llmroute.training.measure import log_loss, test_metrics
+from llmroute.training.fit import Fitted, fit
+from llmroute.training.measure import test_metrics, validation_metrics
 from llmroute.training.minilm import MiniLM, load_minilm
+from llmroute.training.settings import Progress, Settings
 from llmroute.training.static import StaticRecipe
 
 #: Part of the validation prompts that may be called unfamiliar.
@@ -53,7 +58,9 @@ class _Recipe(Protocol):
         ...
 
 
-_RECIPES: dict[str, Callable[[TrainingSet, MiniLM, Settings, Progress], _Recipe]] = {
+_RECIPES: dict[
+    str, Callable[[TrainingSet, MiniLM, Settings, int, Progress, Checkpoints], _Recipe]
+] = {
     "static": StaticRecipe,
     "minilm": MiniLMRecipe,
 }
@@ -76,6 +83,9 @@ def train(
 
     Only prompts whose split is `train` are trained on. A tenth of them, by hash, is kept for early
     stopping and calibration. The test split is read once, at the end, for the card's figures.
+
+    What is done is kept in a folder beside `out`, `.NAME-checkpoint`, until training is finished:
+    after an interruption the same call goes on from it.
 
     Args:
         data: Folders of `prompts.parquet` and `outcomes.parquet`.
@@ -113,8 +123,11 @@ def train(
     each = [by_name.get(folder.name, 1.0) for folder in folders]
     training_set = gather(sources, _tokenizer(tokenizer_json), each, seed)
     progress("prompts", len(training_set), len(training_set))
-    recipe = _RECIPES[encoder](training_set, minilm, settings, progress)
-    fitted = fit(training_set, recipe.encoder, settings, seed, progress)
+    run = _fingerprint(training_set, encoder, settings, seed, minilm.sha256)
+    folder = Path(out).absolute()
+    checkpoints = Checkpoints(folder.with_name(f".{folder.name}-checkpoint"), run)
+    recipe = _RECIPES[encoder](training_set, minilm, settings, seed, progress, checkpoints)
+    fitted = fit(training_set, recipe.encoder, settings, seed, progress, checkpoints)
     graph = recipe.graph(fitted)
     held = np.flatnonzero(training_set.validation)
     output = _run_graph(graph, training_set, held)
@@ -137,7 +150,11 @@ def train(
         settings={"seed": seed, "weights": dict(zip((f.name for f in folders), each, strict=True))}
         | asdict(settings)
         | {"epochs run": fitted.epochs},
-        metrics=_validation_metrics(training_set, fitted, held, output),
+        metrics=validation_metrics(
+            _quality(fitted, output),
+            training_set.score[held].astype(np.float64),
+            [sources[row].source for row in training_set.source[held]],
+        ),
         features=FEATURES,
         budget=BUDGET,
         head_share=HEAD_SHARE,
@@ -147,11 +164,26 @@ def train(
     )
     files = {artefacts.MODEL: graph, artefacts.TOKENIZER: tokenizer_json.encode("utf-8")}
     finished = artefacts.save(out, card, files)
+    checkpoints.delete()
     progress("test split", 0, 1)
     metrics = {**card.metrics, **test_metrics(finished, folders, left_out)}
     finished = artefacts.save(out, card.model_copy(update={"metrics": metrics}), files)
     progress("test split", 1, 1)
     return finished
+
+
+def _fingerprint(
+    data: TrainingSet, encoder: str, settings: Settings, seed: int, minilm: str
+) -> str:
+    """What a run is: another one's checkpoints are of no use."""
+    about = [__version__, torch.__version__, encoder, repr(settings), seed, minilm, data.models]
+    digest = hashlib.sha256(json.dumps(about).encode())
+    columns = (data.surface, data.score, data.log_tokens, data.weight, data.source, data.validation)
+    for column in columns:
+        digest.update(np.ascontiguousarray(column).tobytes())
+    for ids in data.ids:
+        digest.update(len(ids).to_bytes(8, "big") + ids.tobytes())
+    return digest.hexdigest()
 
 
 def _tokenizer(text: str) -> Tokenizer:
@@ -234,12 +266,11 @@ def _measured(data: TrainingSet, sources: Sequence[str]) -> dict[str, tuple[str,
     }
 
 
-def _validation_metrics(
-    data: TrainingSet, fitted: Fitted, held: npt.NDArray[np.int64], output: GraphOutput
-) -> dict[str, Metric]:
+def _quality(fitted: Fitted, output: GraphOutput) -> npt.NDArray[np.float64]:
+    """(P, M) probabilities of success of the training models."""
     logits = output.demand @ fitted.abilities.T - output.difficulty[:, None]
-    quality = 0.5 * (1 + np.tanh(0.5 * logits))
-    return {"validation log loss": log_loss(quality, data.score[held].astype(np.float64))}
+    quality: npt.NDArray[np.float64] = 0.5 * (1 + np.tanh(0.5 * logits))
+    return quality
 
 
 def _described(folder: Path, outcomes: Outcomes) -> DataSource:

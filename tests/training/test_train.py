@@ -18,6 +18,7 @@ from llmroute.scoring import load_scorer
 from llmroute.training import Settings, train
 from llmroute.training.abilities import starting_general
 from llmroute.training.data import TrainingSet, is_validation, without
+from llmroute.training.measure import validation_metrics
 from llmroute.training.tables import quantise
 
 QUICK = Settings(
@@ -95,7 +96,8 @@ def test_the_card_tells_the_truth(trained: Path, folder: Path) -> None:
     assert card.data[0].prompts == len(kept)
     assert card.data[0].cells == 3 * len(kept)
     assert card.name == "mine"
-    assert {"made_up log loss", "made_up/gsm8k log loss"} <= set(card.metrics)
+    figures = {"validation made_up log loss", "made_up log loss", "made_up/gsm8k log loss"}
+    assert figures <= set(card.metrics)
     figure = card.metrics["made_up log loss"]
     assert figure.low is not None
     assert figure.low < figure.value < 0.69
@@ -123,6 +125,25 @@ def test_progress_is_told(folder: Path, tmp_path: Path) -> None:
     train([folder], tmp_path / "r", settings=settings, progress=progress)
     assert [s for s in seen if s[0] == "epoch"] == 2 * [("epoch", 1, 2), ("epoch", 2, 2)]
     assert load_scorer(tmp_path / "r").card.dimensions == 1
+
+
+def test_validation_figures_are_by_source_and_of_what_was_asked() -> None:
+    generator = np.random.default_rng(0)
+    quality = generator.uniform(0.1, 0.9, (400, 3))
+    score = (generator.random((400, 3)) < quality).astype(np.float64)
+    sources = ["two"] * 200 + ["three"] * 200
+    score[:200, 1] = np.nan
+    found = validation_metrics(quality, score, sources)
+    assert list(found) == [
+        "validation log loss",
+        "validation two log loss",
+        "validation two APGR (win)",
+        "validation three log loss",
+    ]
+    two, three = found["validation two log loss"], found["validation three log loss"]
+    assert found["validation log loss"].value == pytest.approx((two.value + three.value) / 2)
+    assert two.prompts == 200
+    assert found["validation two APGR (win)"].value > 0.6
 
 
 def test_data_without_token_counts_trains_too(tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""Texts as the encoder `minilm` reads them, in batches without padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from llmroute.training.minilm import CLS, SEP
+from llmroute.training.transformer import HEAD_TOKENS, TAIL_TOKENS
+
+Ints = npt.NDArray[np.int64]
+
+
+def as_read(ids: Ints) -> Ints:
+    """A text's token ids as the graph reads them: the first and the last, between [CLS] and [SEP].
+
+    Args:
+        ids: Token ids; none count as one padding token.
+    """
+    given = ids if len(ids) else np.zeros(1, np.int64)
+    read: Ints = np.r_[CLS, given[:HEAD_TOKENS], given[HEAD_TOKENS:][-TAIL_TOKENS:], SEP]
+    return read
+
+
+def groups_by_length(
+    ids: Sequence[Ints], rows: Ints, size: int, random: np.random.Generator | None
+) -> Iterator[Ints]:
+    """Texts of like length together.
+
+    Args:
+        ids: Token ids of all texts.
+        rows: Which of them to group.
+        size: Texts in a group; the last may be smaller.
+        random: Breaks ties in length and orders the groups; None to leave them as they come.
+    """
+    lengths = np.array([len(ids[row]) for row in rows])
+    noise = np.zeros(len(rows)) if random is None else random.random(len(rows))
+    order = rows[np.lexsort((noise, lengths))]
+    groups = [order[start : start + size] for start in range(0, len(order), size)]
+    if random is not None:
+        random.shuffle(groups)
+    yield from groups
+
+
+def stacked(ids: Sequence[Ints], rows: Ints) -> Ints:
+    """Texts as one block, cut to the shortest of them, so that nothing is padded.
+
+    What is cut lies in the middle: the end, where the question stands, and [SEP] are kept.
+
+    Args:
+        ids: Token ids of all texts, as `as_read` makes them.
+        rows: (B,) which of them.
+
+    Returns:
+        (B, L) token ids.
+    """
+    shortest = min(len(ids[row]) for row in rows)
+    head = min(HEAD_TOKENS + 1, shortest // 2)
+    ends = [len(ids[row]) - shortest + head for row in rows]
+    return np.stack([np.r_[ids[r][:head], ids[r][e:]] for r, e in zip(rows, ends, strict=True)])

@@ -1,0 +1,153 @@
+"""Fine-tuning: MiniLM's upper layers are trained together with the heads, on the heads' loss.
+
+The heads are trained on the frozen encoder first (Kumar et al., arXiv 2202.10054: a head from
+chance would spoil the features), and anew on the tuned one afterwards. The token table stays as it
+is: most of its rows are met rarely, and it is half of the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as fn
+
+from llmroute.training.batches import as_read, groups_by_length, stacked
+from llmroute.training.checkpoints import Checkpoint
+from llmroute.training.data import TrainingSet
+from llmroute.training.loss import LatentLoss
+from llmroute.training.minilm import encode
+from llmroute.training.network import LatentNetwork
+from llmroute.training.passes import Group, Passes
+from llmroute.training.settings import Progress, Settings
+
+Ints = npt.NDArray[np.int64]
+Floats32 = npt.NDArray[np.float32]
+
+#: Weight decay of the layers that are tuned.
+_DECAY = 0.01
+
+
+class LiveEncoder:
+    """Reads prompts with layers that are still in training. Prompts are cut to the shortest.
+
+    Attributes:
+        width: D, the length of a vector.
+        weights: Parameters by their names in `model.safetensors`; those of the tuned layers are
+            trained in place.
+        tuned: The tuned ones among them.
+
+    Args:
+        ids: Token ids of the P prompts.
+        weights: Parameters to start from; they stay as they are.
+        settings: How many layers, and how many of them are tuned.
+        mean: (D,) mean of the frozen encoder's vectors on the training prompts.
+        scale: (D,) their standard deviation there.
+    """
+
+    def __init__(
+        self,
+        ids: Sequence[Ints],
+        weights: Mapping[str, Tensor],
+        settings: Settings,
+        mean: Floats32,
+        scale: Floats32,
+    ) -> None:
+        self.ids = [as_read(one) for one in ids]
+        self.weights = dict(weights)
+        self.tuned: dict[str, Tensor] = {}
+        first = max(settings.layers - settings.tuned_layers, 0)
+        for layer in range(first, settings.layers):
+            for name in weights:
+                if name.startswith(f"encoder.layer.{layer}."):
+                    self.tuned[name] = weights[name].clone().requires_grad_(True)
+        self.weights |= self.tuned
+        self.width = len(mean)
+        self._layers, self._dropout = settings.layers, settings.token_dropout
+        self._mean, self._scale = torch.from_numpy(mean), torch.from_numpy(scale)
+
+    def __call__(self, rows: Ints, generator: np.random.Generator | None = None) -> Tensor:
+        """Vectors of B prompts, (B, D).
+
+        Args:
+            rows: (B,) which prompts.
+            generator: Given in a training pass; the dropout is drawn from torch's own.
+        """
+        block = torch.from_numpy(stacked(self.ids, rows))
+        with torch.autocast("cpu", torch.bfloat16, enabled=_has_bfloat16()):
+            hidden = encode(self.weights, block, self._layers)
+        vectors = (hidden.float().mean(dim=1) - self._mean) / self._scale
+        return fn.dropout(vectors, self._dropout, generator is not None)
+
+
+def tune(
+    data: TrainingSet,
+    encoder: LiveEncoder,
+    network: LatentNetwork,
+    settings: Settings,
+    seed: int,
+    checkpoint: Checkpoint,
+    progress: Progress,
+) -> dict[str, Tensor]:
+    """Trains the upper layers and the heads, and keeps the best pass by the validation prompts.
+
+    Args:
+        data: Prompts and scores.
+        encoder: Reads them; its layers are trained.
+        network: Heads trained on the frozen encoder's vectors.
+        settings: Settings of the run.
+        seed: Seed of order and dropout.
+        checkpoint: Written after each pass; an interrupted training goes on from it.
+        progress: Told how far it is.
+
+    Returns:
+        All parameters of the encoder by name; those it started from where no pass was better.
+    """
+    training, held = np.flatnonzero(~data.validation), np.flatnonzero(data.validation)
+    loss = LatentLoss(data, encoder, network, settings, training)
+    heads = {f"heads.{name}": value for name, value in network.named_parameters()}
+    passes = Passes(
+        [
+            Group(encoder.tuned, settings.tuning_rate, _DECAY),
+            Group(heads, settings.tuning_head_rate, settings.weight_decay),
+        ],
+        settings.tuning_epochs,
+        steps=-(-len(training) // settings.tuning_batch),
+    )
+    if not passes.resume(checkpoint):
+        passes.judged(_validation_loss(loss, encoder, network, data, held))
+    while passes.done < settings.tuning_epochs and not passes.is_overfitted:
+        name = f"tuning pass {passes.done + 1} of {settings.tuning_epochs}"
+        # Each pass has a seed of its own, so that it is the same after an interruption.
+        torch.manual_seed(seed * settings.tuning_epochs + passes.done)
+        generator = np.random.default_rng([seed, passes.done])
+        groups = list(groups_by_length(encoder.ids, training, settings.tuning_batch, generator))
+        network.train()
+        for done, rows in enumerate(groups):
+            progress(name, done, len(groups))
+            passes.step(loss(rows, generator))
+        found = _validation_loss(loss, encoder, network, data, held)
+        progress(name, len(groups), len(groups), f"validation log loss {found:.4f}")
+        passes.finish_pass(found)
+        passes.save(checkpoint)
+    return encoder.weights | {name: passes.best[name] for name in encoder.tuned}
+
+
+def _validation_loss(
+    loss: LatentLoss, encoder: LiveEncoder, network: LatentNetwork, data: TrainingSet, held: Ints
+) -> float:
+    network.eval()
+    groups = list(groups_by_length(encoder.ids, held, 64, None))
+    weights = [float(data.weight[rows].sum()) for rows in groups]
+    losses = [loss.validation(rows) for rows in groups]
+    return float(np.average(losses, weights=weights))
+
+
+def _has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16; without that it is slower than float32."""
+    if not hasattr(torch.cpu, "get_capabilities"):  # not in every torch
+        return False
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
