@@ -2,18 +2,17 @@
 
 A model's answer is good with probability σ(offset + slope · prior logit + reach · d). The prior is
 what the scorer says of the prompt; d is what the prompt holds that its text does not show: one
-number for all models, not known, normal before anything is heard. Each generation tells of d and of
-its own answer in three ways:
+number for all models, which is not known. Each generation tells of d and of its answer by:
 
-- how sure it was: confidences of good answers lie higher than those of bad ones;
-- whether it agrees: good answers agree, bad ones only as far as they happen to coincide. Both are
-  partitions drawn by Ewens's rule, whose concentration says how many ways there are to be right,
-  and to be wrong, for an answer of that form;
-- by the two together, through d: where able models differ, the prompt is hard.
+- whether it agrees with others. Good answers agree, but for how they are worded. Of bad ones, one
+  is tempting: a model falls for it with a probability that grows with its ability, and so able
+  models can agree and be wrong. The others coincide now and then;
+- how sure it was. Confidences of good answers lie highest, those of the tempting one come next.
 
-All that is known follows by summing over a grid of d and over which of the answers are good. So the
-same numbers say how good an answer is, what a model not yet asked would do, and how both would
-change with its answer, which is what planning needs (cascade routing, arXiv 2410.10347).
+All that is known follows by summing over a grid of d and over which of the answers are good, which
+is the tempting one, and which are just wrong. So the same numbers say how good an answer is, what a
+model not yet asked would do, and how both would change with its answer: what planning needs
+(cascade routing, arXiv 2410.10347).
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _LEAST = 1e-4
 #: No confidence counts for more than this many standard deviations.
 _MOST = 2.4
 #: Of more different answers than this, at most two are taken to be good: it keeps the sums short.
-_MANY = 6
+_MANY = 5
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Curve:
 
     A confidence becomes a standard score by its place among `knots`, evenly spaced quantiles of the
     model's confidences; the score is normal about level + gap·good + load·d + both·good·d
-    + prior·logit.
+    + prior·logit + tempted·(the answer is the tempting one).
 
     Attributes:
         knots: (K,) rising quantiles of the confidence, 0..1; empty where none are known, and the
@@ -63,6 +62,7 @@ class Curve:
         load: What d adds.
         both: What d adds for good answers.
         prior: What the prior logit adds.
+        tempted: How much higher the scores of the tempting answer lie.
         spread: Standard deviation.
     """
 
@@ -72,6 +72,7 @@ class Curve:
     load: float = 0.2
     both: float = 0.0
     prior: float = 0.0
+    tempted: float = 0.3
     spread: float = 0.85
 
 
@@ -86,6 +87,8 @@ class Member:
         offset: See the module.
         slope: What a unit of the prior's logit counts.
         reach: How much of d the model feels.
+        tempted: By form, the probability that it falls for the tempting answer when it is wrong;
+            the form's own where it is missing.
         token: The curve of confidences that come with the answer.
         verified: The curve of verification calls.
         share: The curve of the share of its own samples that agree.
@@ -94,6 +97,7 @@ class Member:
     offset: float = 0.0
     slope: float = 4 / 3
     reach: float = 1.5
+    tempted: Mapping[str, float] = field(default_factory=dict)
     token: Curve = field(default_factory=Curve)
     # Weak models are poor judges of their own answers (AutoMix, arXiv 2310.12963).
     verified: Curve = field(default_factory=lambda: Curve(gap=0.5))
@@ -102,32 +106,43 @@ class Member:
 
 @dataclass(frozen=True)
 class Form:
-    """How answers of a form coincide: two good ones with 1/(1 + right), two bad with 1/(1 + wrong).
+    """How answers of a form coincide.
+
+    Two good ones agree with probability 1/(1 + right); two bad ones if both models fall for the
+    tempting one, and else with probability 1/(1 + other), by Ewens's rule.
 
     Attributes:
-        right: Concentration among good answers; near 0 where there is one way to be right.
-        wrong: Concentration among bad answers.
+        right: Near 0 where there is one way to be right.
+        tempted: Probability that a wrong model falls for the tempting answer.
+        other: How many ways there are to be wrong besides, about.
     """
 
     right: float
-    wrong: float
+    tempted: float
+    other: float
+
+    @property
+    def wrong(self) -> float:
+        """The concentration at which bad answers alone would agree as often as these do."""
+        agree = self.tempted**2 + (1 - self.tempted) ** 2 / (1 + self.other)
+        return 1 / agree - 1
 
 
-#: Forms of answers nobody has measured: a bad choice is as likely as not the one that tempts most,
-#: there is one wrong "no", and bad numbers and texts coincide in one case of five. Texts of a few
-#: words are worded differently in one case of five, prose and code mostly.
+#: Forms of answers as they are taken to be before anything is measured, in round numbers: most who
+#: choose wrongly choose alike; there is one wrong "no"; numbers and texts can be wrong in many
+#: ways; the longer a text, the more ways there are to say the same.
 FORMS: Mapping[str, Form] = MappingProxyType(
     {
-        "choice": Form(0.001, 1.0),
-        "yesno": Form(0.001, 0.001),
-        "number": Form(0.001, 4.0),
-        "date": Form(0.001, 4.0),
-        "tools": Form(0.1, 4.0),
-        "fields": Form(0.25, 4.0),
-        "json": Form(0.25, 4.0),
-        "text": Form(0.25, 4.0),
-        "prose": Form(2.0, 9.0),
-        "code": Form(4.0, 9.0),
+        "choice": Form(0.001, 0.7, 1.5),
+        "yesno": Form(0.001, 0.9, 1.0),
+        "number": Form(0.001, 0.5, 9.0),
+        "date": Form(0.001, 0.5, 9.0),
+        "tools": Form(0.1, 0.5, 9.0),
+        "fields": Form(0.25, 0.5, 9.0),
+        "json": Form(0.25, 0.5, 9.0),
+        "text": Form(0.25, 0.5, 20.0),
+        "prose": Form(2.0, 0.4, 40.0),
+        "code": Form(4.0, 0.3, 40.0),
     }
 )
 #: A confidence's score where no knots are known: its logit, centred on a probability of 0.9.
@@ -159,16 +174,16 @@ class Belief:
         able: (M,) probability that a further call of each model would be good, 0..1.
     """
 
-    def __init__(self, judge: Judge, logits: Floats, heard: Sequence[_Heard], form: Form) -> None:
-        self._judge, self._logits, self._heard, self._form = judge, logits, heard, form
+    def __init__(self, judge: Judge, logits: Floats, heard: Sequence[_Heard], form: str) -> None:
+        self._judge, self._logits, self._heard = judge, logits, heard
+        self._form, self._tempted = judge.forms[form], judge.tempted[form]
         self.answers, self.voters = _grouped(heard)
         self._sizes = np.array([len(voters) for voters in self.voters], dtype=np.float64)
         self._labels = _labellings(len(self.answers))
-        success = judge.success(logits)
-        self._success = success
-        self._weights = self._posterior(success)
-        self.good: Floats = self._labels.T @ self._weights.sum(axis=1)
-        self.able: Floats = success @ self._weights.sum(axis=0)
+        self._success = judge.success(logits)
+        self._weights = self._posterior()
+        self.good: Floats = self._labels.good.T @ self._weights.sum(axis=1)
+        self.able: Floats = self._success @ self._weights.sum(axis=0)
 
     @property
     def best(self) -> int:
@@ -210,24 +225,30 @@ class Belief:
             confident: Whether its confidence would come with the answer.
         """
         form, labels, weights = self._form, self._labels, self._weights
-        rights = (labels @ self._sizes)[:, None]
-        wrongs = ((1 - labels) @ self._sizes)[:, None]
-        right = weights * self._success[model] / (form.right + rights)
-        wrong = weights * (1 - self._success[model]) / (form.wrong + wrongs)
-        # Its answer is one of those in hand, or, in the last row, a new one.
-        joins = (labels * self._sizes).T[:, :, None]
-        others = ((1 - labels) * self._sizes).T[:, :, None]
-        as_good = np.concatenate([joins * right, (form.right * right)[None]])
-        as_bad = np.concatenate([others * wrong, (form.wrong * wrong)[None]])
-        whole = _with_all(labels)
-        good, bad = (np.einsum("lh,ole->hoe", whole, part) for part in (as_good, as_bad))
-        if_good, if_bad = np.ones((2, 1, len(GRID)))
+        # By what the answer is: (G + 1, L, D), one of those in hand or, in the last row, a new one.
+        goods = weights / (form.right + labels.good @ self._sizes)[:, None]
+        others = weights / (form.other + labels.other @ self._sizes)[:, None]
+        untempted = weights * (1 - labels.tempting.sum(axis=1))[:, None]
+        joins = (
+            _joined(labels.good * self._sizes, goods, form.right * goods),
+            _joined(labels.tempting, weights, untempted),
+            _joined(labels.other * self._sizes, others, form.other * others),
+        )
+        success, tempted = self._success[model], self._tempted[model]
+        chances = success, (1 - success) * tempted, (1 - success) * (1 - tempted)
+        whole = labels.with_all
+        parts = [
+            np.tensordot(whole, join, axes=(0, 1)) * chance
+            for join, chance in zip(joins, chances, strict=True)
+        ]
         if confident:
-            if_good, if_bad = self._judge.imagined("token", model, float(self._logits[model]))
-        joint = good @ if_good.T + bad @ if_bad.T  # (1 + G, G + 1, bins)
-        held = joint[1:].max(axis=0, initial=0.0)
-        held[-1] = np.maximum(held[-1], good[0, -1] @ if_good.T)
-        grid = good[0][:, None] * if_good + bad[0][:, None] * if_bad
+            seen = self._judge.seen("token", model, float(self._logits[model]))
+        else:
+            seen = (np.ones((1, len(GRID))),) * 3
+        joint = _summed([part @ bins.T for part, bins in zip(parts, seen, strict=True)])
+        held = joint[1:].max(axis=0, initial=0.0)  # (G + 1, bins)
+        held[-1] = np.maximum(held[-1], parts[0][0, -1] @ seen[0].T)
+        grid = _summed([part[0][:, None] * b for part, b in zip(parts, seen, strict=True)])
         return self._prospects(joint[0].ravel(), held.ravel(), grid.reshape(-1, len(GRID)))
 
     def after_checking(self, model: int, kind: str = "verified") -> Prospects:
@@ -238,33 +259,53 @@ class Belief:
             kind: `"verified"` for a verification call, `"share"` for further samples of it.
         """
         place = next(g for g, voters in enumerate(self.voters) if model in voters)
-        label = self._labels[:, place : place + 1]
-        whole = _with_all(self._labels)
-        good, bad = (whole * label).T @ self._weights, (whole * (1 - label)).T @ self._weights
-        if_good, if_bad = self._judge.imagined(kind, model, float(self._logits[model]))
-        joint = good @ if_good.T + bad @ if_bad.T  # (1 + G, bins)
-        grid = good[0] * if_good + bad[0] * if_bad
+        labels = self._labels
+        states = labels.good, labels.tempting, labels.other
+        parts = [(labels.with_all * state[:, [place]]).T @ self._weights for state in states]
+        seen = self._judge.seen(kind, model, float(self._logits[model]))
+        joint = _summed([part @ bins.T for part, bins in zip(parts, seen, strict=True)])
+        grid = _summed([part[0] * bins for part, bins in zip(parts, seen, strict=True)])
         return self._prospects(joint[0], joint[1:].max(axis=0), grid)
 
     def _prospects(self, chance: Floats, held: Floats, grid: Floats) -> Prospects:
         return Prospects(chance=chance, held=held, able=grid @ self._success.T)
 
-    def _posterior(self, success: Floats) -> Floats:
-        """(L, D) probability of each labelling of the answers as good or bad and of each d."""
-        count = len(self.answers)
-        as_good, as_bad = np.zeros((2, count, len(GRID)))
+    def _posterior(self) -> Floats:
+        """(L, D) probability of each labelling of the answers and of each d."""
+        logs = np.zeros((3, len(self.answers), len(GRID)))
         for one in self._heard:
             place = next(g for g, voters in enumerate(self.voters) if one.model in voters)
-            good, bad = self._judge.likelihoods(one, float(self._logits[one.model]))
-            as_good[place] += np.log(success[one.model]) + good
-            as_bad[place] += np.log1p(-success[one.model]) + bad
+            success, tempted = self._success[one.model], self._tempted[one.model]
+            wrong = np.log1p(-success)
+            logs[0, place] += np.log(success)
+            logs[1, place] += wrong + math.log(tempted)
+            logs[2, place] += wrong + math.log1p(-tempted)
+            logs[:, place] += self._judge.likelihoods(one, float(self._logits[one.model]))
         labels = self._labels
-        weights = self._judge.log_weights + labels @ as_good + (1 - labels) @ as_bad
-        weights += _ewens(self._sizes, labels, self._form.right)[:, None]
-        weights += _ewens(self._sizes, 1 - labels, self._form.wrong)[:, None]
+        weights = self._judge.log_weights + labels.good @ logs[0]
+        weights += labels.tempting @ logs[1] + labels.other @ logs[2]
+        weights += _ewens(self._sizes, labels.good, self._form.right)[:, None]
+        weights += _ewens(self._sizes, labels.other, self._form.other)[:, None]
         weights = np.exp(weights - weights.max())
         result: Floats = weights / weights.sum()
         return result
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """The L ways in which G answers can be good, tempting or else wrong, as 0 and 1.
+
+    Attributes:
+        good: (L, G).
+        tempting: (L, G), at most one in a row.
+        other: (L, G).
+        with_all: (L, 1 + G) `good` after a column of ones, which sums over all.
+    """
+
+    good: Floats
+    tempting: Floats
+    other: Floats
+    with_all: Floats
 
 
 @dataclass(frozen=True)
@@ -305,6 +346,10 @@ class Judge:
             )
         self.weights: Floats = weights / weights.sum()
         self.log_weights: Floats = np.log(self.weights)
+        self.tempted: Mapping[str, Floats] = {
+            name: np.array([m.tempted.get(name, form.tempted) for m in self.members])
+            for name, form in self.forms.items()
+        }
 
     @classmethod
     def unfitted(cls, models: int) -> Judge:
@@ -332,7 +377,7 @@ class Judge:
                 "given."
             )
         logits = _logit(np.asarray(prior, dtype=np.float64))
-        known = self.forms.get(form or "text", self.forms["text"])
+        known = form if form is not None and form in self.forms else "text"
         return Belief(self, logits, _heard(votes), known)
 
     def success(self, logits: Floats) -> Floats:
@@ -346,25 +391,29 @@ class Judge:
         result: Floats = np.clip(0.5 * (1 + np.tanh(0.5 * inner)), _LEAST, 1 - _LEAST)
         return result
 
-    def likelihoods(self, one: _Heard, logit: float) -> tuple[Floats, Floats]:
-        """(D,) log-likelihoods of a model's confidences if its answer is good, and if it is bad."""
-        good, bad = np.zeros((2, len(GRID)))
+    def likelihoods(self, one: _Heard, logit: float) -> Floats:
+        """(3, D) log-likelihoods of a model's confidences: answer good, tempting, else wrong."""
+        logs = np.zeros((3, len(GRID)))
         for kind, confidence in one.scores:
             curve = self.curve(kind, one.model)
-            score = standard_score(curve, confidence)
-            centre_good, centre_bad = _centres(curve, logit)
-            good = good - 0.5 * ((score - centre_good) / curve.spread) ** 2
-            bad = bad - 0.5 * ((score - centre_bad) / curve.spread) ** 2
-        return good, bad
+            logs -= (
+                0.5
+                * ((standard_score(curve, confidence) - _centres(curve, logit)) / curve.spread) ** 2
+            )
+        return logs
 
     def imagined(self, kind: str, model: int, logit: float) -> tuple[Floats, Floats]:
-        """(4, D) chance that a confidence falls between each two cuts, if good, and if bad."""
+        """(4, D) each: chance that a confidence falls between the cuts; answer good, and bad."""
+        good, tempting, other = self.seen(kind, model, logit)
+        tempted = float(self.tempted["text"][model])
+        return good, tempted * tempting + (1 - tempted) * other
+
+    def seen(self, kind: str, model: int, logit: float) -> tuple[Floats, Floats, Floats]:
+        """(4, D) each: chance that a confidence falls between the cuts; good, tempting, wrong."""
         curve = self.curve(kind, model)
-        good, bad = (
-            np.diff(_normal((_CUTS[:, None] - centre) / curve.spread), axis=0, prepend=0, append=1)
-            for centre in _centres(curve, logit)
-        )
-        return good, bad
+        below = _normal((_CUTS[:, None, None] - _centres(curve, logit)) / curve.spread)
+        bins = np.diff(below, axis=0, prepend=0.0, append=1.0)
+        return bins[:, 0], bins[:, 1], bins[:, 2]
 
     def curve(self, kind: str, model: int) -> Curve:
         """The curve of one kind of confidence: `"token"`, `"verified"` or `"share"`."""
@@ -388,10 +437,10 @@ def standard_score(curve: Curve, confidence: float) -> float:
     return max(-_MOST, min(_MOST, score))
 
 
-def _centres(curve: Curve, logit: float) -> tuple[Floats, Floats]:
-    """(D,) mean scores if the answer is good, and if it is bad."""
+def _centres(curve: Curve, logit: float) -> Floats:
+    """(3, D) mean scores of a good answer, the tempting one, and another wrong one."""
     base = curve.level + curve.prior * logit + curve.load * GRID
-    return base + curve.gap + curve.both * GRID, base
+    return np.stack([base + curve.gap + curve.both * GRID, base + curve.tempted, base])
 
 
 def _heard(votes: Sequence[Vote]) -> list[_Heard]:
@@ -433,17 +482,27 @@ def _grouped(heard: Sequence[_Heard]) -> tuple[tuple[int, ...], tuple[tuple[int,
 
 
 @lru_cache
-def _labellings(answers: int) -> Floats:
-    """(L, G) each way in which G answers can be good, 1, or bad, 0."""
-    rows = list(itertools.product((0.0, 1.0), repeat=answers))
-    if answers > _MANY:
-        rows = [row for row in rows if sum(row) <= 2]
-    return np.array(rows).reshape(len(rows), answers)
+def _labellings(answers: int) -> _Labels:
+    most_good = 2 if answers > _MANY else answers
+    rows = [
+        row
+        for row in itertools.product((0, 1, 2), repeat=answers)
+        if row.count(1) <= 1 and row.count(0) <= most_good
+    ]
+    table = np.array(rows, dtype=np.int64).reshape(len(rows), answers)
+    good, tempting, other = ((table == state).astype(np.float64) for state in range(3))
+    return _Labels(good, tempting, other, np.hstack([np.ones((len(rows), 1)), good]))
 
 
-def _with_all(labels: Floats) -> Floats:
-    """(L, 1 + G): a column of ones before the labels, which sums over all labellings."""
-    return np.hstack([np.ones((len(labels), 1)), labels])
+def _joined(joins: Floats, weights: Floats, new: Floats) -> Floats:
+    """(G + 1, L, D) weights by the answer that is joined, (L, G), and of a new one."""
+    result: Floats = np.concatenate([joins.T[:, :, None] * weights, new[None]])
+    return result
+
+
+def _summed(parts: Sequence[Floats]) -> Floats:
+    result: Floats = parts[0] + parts[1] + parts[2]
+    return result
 
 
 def _ewens(sizes: Floats, labels: Floats, concentration: float) -> Floats:
@@ -462,12 +521,9 @@ def _logit(share: Floats) -> Floats:
     return result
 
 
-_erf = np.vectorize(math.erf, otypes=[np.float64])
-
-
 def _normal(scores: Floats) -> Floats:
-    """The normal distribution function."""
-    result: Floats = 0.5 * (1 + _erf(scores / math.sqrt(2)))
+    """The normal distribution function, to three places, which is all that planning needs."""
+    result: Floats = 0.5 * (1 + np.tanh(0.7978845608 * (scores + 0.044715 * scores**3)))
     return result
 
 

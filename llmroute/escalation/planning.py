@@ -10,7 +10,7 @@ taken, and the plan is made anew with what was heard.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -110,24 +110,63 @@ def next_step(
     Raises:
         ConfigurationError: A worth of 0 or less, or no model was heard and none may be asked.
     """
-    if not worth > 0:
-        raise ConfigurationError(f"a good answer must be worth more than 0 USD; got {worth}.")
-    allowed = range(len(prices.ask)) if models is None else models
-    fresh = [m for m in allowed if m not in belief.asked and prices.ask[m] <= limit]
-    best: Step | None = None
-    for step, prospects in _steps(belief, prices, allowed, fresh, limit):
-        later = [m for m in fresh if m != step.model and step.cost + prices.ask[m] <= limit]
-        reached = _value(prospects, later, prices.ask / worth)
-        gain = reached - belief.held
-        if best is None or gain - step.cost / worth > best.gain - best.cost / worth:
-            best = Step(step.kind, step.model, belief.held, gain, step.cost)
-    if belief.best < 0:
-        if best is None:
-            raise ConfigurationError("no model was asked, and none may be: widen the limits.")
+    return Plan(belief, prices, models=models, limit=limit).step(worth)
+
+
+class Plan:
+    """All that can be done next, worked out once; `step` chooses for what a good answer is worth.
+
+    Args:
+        belief: What the judge makes of the generations heard.
+        prices: What the steps cost.
+        models: The models that may still be called; None for all. Those heard are not asked again.
+        limit: USD that may still be spent: no step that costs more is taken.
+    """
+
+    def __init__(
+        self,
+        belief: Belief,
+        prices: Prices,
+        *,
+        models: Collection[int] | None = None,
+        limit: float = float("inf"),
+    ) -> None:
+        self._belief, self._ask = belief, prices.ask
+        allowed = range(len(prices.ask)) if models is None else models
+        fresh = [m for m in allowed if m not in belief.asked and prices.ask[m] <= limit]
+        self._options = [
+            (step, prospects, self._later(step, fresh, limit))
+            for step, prospects in _steps(belief, prices, allowed, fresh, limit)
+        ]
+
+    def step(self, worth: float) -> Step:
+        """The step that leaves most, or stop when none leaves more than stopping.
+
+        Args:
+            worth: v, USD that a good answer is worth, above 0.
+
+        Raises:
+            ConfigurationError: A worth of 0 or less, or no model was heard and none may be asked.
+        """
+        if not worth > 0:
+            raise ConfigurationError(f"a good answer must be worth more than 0 USD; got {worth}.")
+        held = self._belief.held
+        steps = [
+            replace(step, gain=_value(prospects, later, self._ask / worth) - held)
+            for step, prospects, later in self._options
+        ]
+        best = max(steps, key=lambda step: step.gain - step.cost / worth, default=None)
+        if self._belief.best < 0:
+            if best is None:
+                raise ConfigurationError("no model was asked, and none may be: widen the limits.")
+            return best
+        if best is None or best.gain <= best.cost / worth + _ROUNDING:
+            return Step("stop", self._belief.speaker, held)
         return best
-    if best is None or best.gain * worth <= best.cost + _ROUNDING * worth:
-        return Step("stop", belief.speaker, belief.held)
-    return best
+
+    def _later(self, step: Step, fresh: Collection[int], limit: float) -> list[int]:
+        """The models that may be asked after a step."""
+        return [m for m in fresh if m != step.model and step.cost + self._ask[m] <= limit]
 
 
 def _steps(

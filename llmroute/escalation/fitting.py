@@ -1,0 +1,294 @@
+"""Fits a judge on recorded answers: what was right, who agreed, how sure each was.
+
+Expectation–maximisation. What is not known of a prompt, its d and which wrong answer tempts, is
+summed over given which answers were right; then each model's curve is a small regression. The
+confidences take no part in what is believed of d while fitting: they are many, and would make d
+stand for how sure models are rather than for who is right.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from llmroute.errors import ConfigurationError
+from llmroute.escalation.judge import FORMS, GRID, Curve, Form, Judge, Member, standard_score
+from llmroute.escalation.votes import NO_ANSWER
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+#: Rounds of expectation–maximisation, for d and for temptation.
+_ROUNDS, _TEMPTING_ROUNDS = 25, 12
+#: From fewer prompts than this nothing is learned.
+_LEAST_PROMPTS = 20
+#: Quantiles that stand for a model's confidences.
+_KNOTS = 41
+#: Ridge about the defaults, in answers: on offset, slope, reach; on a curve's coefficients.
+_RIDGE: Floats = np.array([0.1, 5.0, 5.0])
+_CURVE_RIDGE = 2.0
+#: In answers: what draws a model's temptation to its form's, and agreement to the default's.
+_TEMPTED_RIDGE, _AGREE_RIDGE = 10.0, 2.0
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Answers of M models to P prompts, as a judge is fitted on them.
+
+    Attributes:
+        quality: (P, M) what the scorer estimated before, 0..1, by one not fitted on these answers.
+        score: (P, M) how good the answers were, 0..1, from one half on counting as good; NaN where
+            a model was not asked.
+        groups: (P, M) number of the group of answers that agree, `NO_ANSWER` where none was read.
+        forms: (P,) form of the answers; see `FORMS`.
+        token: (P, M) confidences that came with the answer, 0..1; NaN where there is none.
+        verified: (P, M) those of verification calls.
+        share: (P, M) shares of the model's own samples that agree.
+    """
+
+    quality: Floats
+    score: Floats
+    groups: Ints
+    forms: npt.NDArray[np.str_]
+    token: Floats | None = None
+    verified: Floats | None = None
+    share: Floats | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("score", "groups", "token", "verified", "share"):
+            table = getattr(self, name)
+            if table is not None and table.shape != self.quality.shape:
+                raise ConfigurationError(
+                    f"{name} has shape {table.shape}; quality has {self.quality.shape}."
+                )
+
+
+def fit_judge(recorded: Recorded) -> Judge:
+    """The judge that explains recorded answers.
+
+    Args:
+        recorded: The answers.
+
+    Raises:
+        ConfigurationError: There are too few.
+    """
+    known = ~np.isnan(recorded.score)
+    if known.any(axis=1).sum() < _LEAST_PROMPTS:
+        raise ConfigurationError(
+            f"a judge is fitted on {_LEAST_PROMPTS} prompts or more; "
+            f"{int(known.any(axis=1).sum())} have answers. Use Judge.unfitted for so few."
+        )
+    good = np.where(known, recorded.score >= 0.5, False)
+    inside = np.clip(recorded.quality, 1e-4, 1 - 1e-4)
+    logits = np.log(inside / (1 - inside))
+    success, posterior = _fit_success(logits, good, known)
+    tempted = _fit_temptation(recorded, good, known)
+    curves = {
+        kind: _fit_curves(getattr(recorded, kind), logits, good, known, posterior, tempted.belief)
+        for kind in ("token", "verified", "share")
+    }
+    members = [
+        Member(
+            offset=float(success[m, 0]),
+            slope=float(success[m, 1]),
+            reach=float(success[m, 2]),
+            tempted={form: float(rates[m]) for form, rates in tempted.rates.items()},
+            token=curves["token"][m],
+            verified=curves["verified"][m],
+            share=curves["share"][m],
+        )
+        for m in range(len(success))
+    ]
+    forms = _fit_forms(recorded, good, known, tempted.rates)
+    return Judge(members, forms, posterior.mean(axis=0) + 1e-4)
+
+
+def _fit_success(logits: Floats, good: Bools, known: Bools) -> tuple[Floats, Floats]:
+    """(M, 3) offset, slope and reach of each model; (P, D) what is believed of each prompt's d."""
+    prompts, models = good.shape
+    default = Member()
+    start = np.array([default.offset, default.slope, default.reach])
+    found = np.tile(start, (models, 1))
+    weights = np.exp(-0.5 * GRID**2)
+    posterior = np.tile(weights / weights.sum(), (prompts, 1))
+    for _ in range(_ROUNDS):
+        logs = np.tile(np.log(posterior.mean(axis=0) + 1e-4), (prompts, 1))
+        for m in range(models):
+            inner = found[m, 0] + found[m, 1] * logits[:, [m]] + found[m, 2] * GRID
+            signed = np.where(good[:, [m]], inner, -inner)
+            logs -= np.where(known[:, [m]], np.logaddexp(0.0, -signed), 0.0)
+        posterior = np.exp(logs - logs.max(axis=1, keepdims=True))
+        posterior /= posterior.sum(axis=1, keepdims=True)
+        for m in range(models):
+            rows = known[:, m]
+            found[m] = _logistic(logits[rows, m], good[rows, m], posterior[rows], start, found[m])
+    found[:, 2] = np.maximum(found[:, 2], 0.0)
+    return found, posterior
+
+
+def _logistic(logit: Floats, good: Bools, weights: Floats, centre: Floats, start: Floats) -> Floats:
+    """Offset, slope and reach, by three Newton steps from where the last round left them."""
+    features = np.stack(
+        [
+            np.ones((len(logit), len(GRID))),
+            np.broadcast_to(logit[:, None], (len(logit), len(GRID))),
+            np.broadcast_to(GRID, (len(logit), len(GRID))),
+        ],
+        axis=-1,
+    ).reshape(-1, 3)
+    flat, target, found = weights.ravel(), np.repeat(good, len(GRID)), start
+    for _ in range(3):
+        success = 0.5 * (1 + np.tanh(0.5 * (features @ found)))
+        slope = features.T @ (flat * (target - success)) - _RIDGE * (found - centre)
+        curvature = (features * (flat * success * (1 - success))[:, None]).T @ features
+        found = found + np.linalg.solve(curvature + np.diag(_RIDGE), slope)
+    return found
+
+
+@dataclass(frozen=True)
+class _Temptation:
+    """Which wrong answers tempt.
+
+    Attributes:
+        rates: By form, (M,) how likely each model falls for the tempting answer when it is wrong.
+        belief: (P, M) probability that a model's answer is the tempting one.
+    """
+
+    rates: dict[str, Floats]
+    belief: Floats
+
+
+def _fit_temptation(recorded: Recorded, good: Bools, known: Bools) -> _Temptation:
+    wrong = known & ~good
+    belief = np.zeros(good.shape)
+    rates: dict[str, Floats] = {}
+    for name in np.unique(recorded.forms).tolist():
+        form = FORMS.get(name, FORMS["text"])
+        rows = np.flatnonzero(recorded.forms == name)
+        cells = [_wrong_groups(recorded.groups[row], wrong[row]) for row in rows]
+        rate = np.full(good.shape[1], form.tempted)
+        for _ in range(_TEMPTING_ROUNDS):
+            for row, groups in zip(rows, cells, strict=True):
+                _believe(belief[row], groups, rate, form)
+            fallen, count = belief[rows].sum(axis=0), wrong[rows].sum(axis=0)
+            overall = (fallen.sum() + _TEMPTED_RIDGE * form.tempted) / (
+                count.sum() + _TEMPTED_RIDGE
+            )
+            rate = (fallen + _TEMPTED_RIDGE * overall) / (count + _TEMPTED_RIDGE)
+            rate = np.clip(rate, 0.02, 0.97)
+        rates[name] = rate
+    return _Temptation(rates, belief)
+
+
+def _wrong_groups(groups: Ints, wrong: Bools) -> list[list[int]]:
+    """The models of each wrong answer."""
+    found: dict[int, list[int]] = {}
+    for m in np.flatnonzero(wrong).tolist():
+        group = int(groups[m])
+        found.setdefault(group if group != NO_ANSWER else -2 - m, []).append(m)
+    return list(found.values())
+
+
+def _believe(belief: Floats, groups: list[list[int]], rate: Floats, form: Form) -> None:
+    """Writes the probability that each model's answer is the tempting one."""
+    if not groups:
+        return
+    falls, stands = np.log(rate), np.log1p(-rate)
+    sizes = [len(models) for models in groups]
+    apart = sum(float(stands[models].sum()) for models in groups)
+    logs = [apart + _coincidence(sizes, form.other)]
+    for place, models in enumerate(groups):
+        rest = sizes[:place] + sizes[place + 1 :]
+        moved = float((falls[models] - stands[models]).sum())
+        logs.append(apart + moved + _coincidence(rest, form.other))
+    weights = np.exp(np.array(logs) - max(logs))
+    weights /= weights.sum()
+    for place, models in enumerate(groups):
+        belief[models] = weights[place + 1]
+
+
+def _coincidence(sizes: Sequence[int], concentration: float) -> float:
+    """Log-probability that answers fall into groups of these sizes, by Ewens's rule."""
+    total = sum(sizes)
+    among = sum(math.lgamma(size) for size in sizes) + len(sizes) * math.log(concentration)
+    return among + math.lgamma(concentration) - math.lgamma(concentration + total)
+
+
+def _fit_forms(
+    recorded: Recorded,
+    good: Bools,
+    known: Bools,
+    rates: Mapping[str, Floats],
+) -> dict[str, Form]:
+    """How often good answers of each form agree; drawn to the default."""
+    found = {}
+    for name, rate in rates.items():
+        form = FORMS.get(name, FORMS["text"])
+        rows = recorded.forms == name
+        groups, right = recorded.groups[rows], good[rows] & known[rows]
+        pairs = right[:, :, None] & right[:, None, :]
+        same = (groups[:, :, None] == groups[:, None, :]) & (groups[:, :, None] != NO_ANSWER)
+        upper = np.triu(np.ones(pairs.shape[1:], np.bool_), 1)
+        count, agree = float((pairs & upper).sum()), float((pairs & same & upper).sum())
+        share = (agree + _AGREE_RIDGE / (1 + form.right)) / (count + _AGREE_RIDGE)
+        right_ways = max(1 / max(share, 0.02) - 1, 0.001)
+        found[name] = Form(right_ways, float(rate.mean()), form.other)
+    return found
+
+
+def _fit_curves(
+    confidence: Floats | None,
+    logits: Floats,
+    good: Bools,
+    known: Bools,
+    posterior: Floats,
+    tempted: Floats,
+) -> list[Curve]:
+    """Each model's curve; the default's where it has too few confidences."""
+    curves = [Curve()] * good.shape[1]
+    if confidence is None:
+        return curves
+    for m in range(len(curves)):
+        rows = known[:, m] & ~np.isnan(confidence[:, m])
+        if rows.sum() >= _LEAST_PROMPTS:
+            curves[m] = _fit_curve(
+                confidence[rows, m],
+                logits[rows, m],
+                good[rows, m].astype(np.float64),
+                posterior[rows],
+                tempted[rows, m],
+            )
+    return curves
+
+
+def _fit_curve(
+    confidence: Floats, logit: Floats, good: Floats, posterior: Floats, tempted: Floats
+) -> Curve:
+    knots = np.maximum.accumulate(np.quantile(confidence, np.linspace(0, 1, _KNOTS)))
+    ranked = Curve(knots=tuple(knots.tolist()))
+    scores = np.array([standard_score(ranked, value) for value in confidence.tolist()])
+    d = np.tile(GRID, len(scores))
+    each = np.repeat(np.stack([good, logit, tempted], axis=1), len(GRID), axis=0)
+    features = np.stack(
+        [np.ones(len(d)), each[:, 0], d, each[:, 0] * d, each[:, 1], each[:, 2]], axis=1
+    )
+    target, weights = np.repeat(scores, len(GRID)), posterior.ravel()
+    square = (features * weights[:, None]).T @ features + _CURVE_RIDGE * np.eye(6)
+    found = np.linalg.solve(square, (features * weights[:, None]).T @ target)
+    missed = (weights * (target - features @ found) ** 2).sum() / weights.sum()
+    level, gap, load, both, prior, tempting = found.tolist()
+    return Curve(
+        knots=ranked.knots,
+        level=level,
+        gap=gap,
+        load=load,
+        both=both,
+        prior=prior,
+        tempted=tempting,
+        spread=max(float(np.sqrt(missed)), 0.1),
+    )
