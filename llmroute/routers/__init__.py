@@ -24,7 +24,17 @@ if TYPE_CHECKING:
     from llmroute.routers.training import train as train
 
 #: Routers that learn on the vectors of prompts, in the order of the docs.
-VECTOR_ROUTERS = ("knn", "linear", "mlp", "svm", "mf", "sw", "clusters")
+VECTOR_ROUTERS = (
+    "knn",
+    "linear",
+    "mlp",
+    "svm",
+    "mf",
+    "sw",
+    "clusters",
+    "categories",
+    "ensemble",
+)
 #: All that `train` knows. The bundled kind, `latent`, is trained by `llmroute.training`.
 NAMES = (*VECTOR_ROUTERS, "bert", "causal")
 

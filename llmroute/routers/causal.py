@@ -27,9 +27,18 @@ from llmroute.decision import Estimates
 from llmroute.errors import ArtifactError, ConfigurationError
 from llmroute.pool import Model, ModelPool
 from llmroute.routers.files import Folder, RouterCard, read, save
-from llmroute.routers.heads import CHOOSING, NoCost, Progress, log_loss, quiet, sigmoid, stored
+from llmroute.routers.heads import (
+    CHOOSING,
+    NoCost,
+    Progress,
+    log_loss,
+    logit,
+    quiet,
+    sigmoid,
+    stored,
+)
 from llmroute.routers.lessons import Lessons
-from llmroute.routers.linear import logistic
+from llmroute.routers.linear import Basis, logistic
 from llmroute.routers.scorer import RouterScorer, content_version
 from llmroute.scoring.artifact import Metric
 from llmroute.scoring.text import RoutingText
@@ -296,14 +305,11 @@ def _ask(chat: BaseChatModel, texts: Sequence[str]) -> tuple[Floats, list[str]]:
 
 def _curves(easy: Floats, target: Floats, prior: Floats) -> Floats:
     """(2, M) slope and offset of each model; its prior alone where nothing is known of it here."""
-    result = np.zeros((2, target.shape[1]))
-    for m, column in enumerate(target.T):
-        known = ~np.isnan(column)
-        if known.any():
-            result[:, m] = logistic(easy[known, None], column[known], _PENALTY)
-        else:
-            inside = min(max(float(prior[m]), 0.01), 0.99)
-            result[1, m] = np.log(inside / (1 - inside))
+    result = np.stack([np.zeros(len(prior)), logit(prior)])
+    known = ~np.isnan(target).all(axis=0)
+    if known.any():
+        slopes, offsets = logistic(Basis.of(easy[:, None]), target[:, known], _PENALTY)
+        result[:, known] = np.stack([slopes[0], offsets])
     return result
 
 

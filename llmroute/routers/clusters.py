@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llmroute.evaluation.baselines import mean_of_known
-from llmroute.routers.heads import Arrays, Floats, Floats32, Progress, log_loss, stored
+from llmroute.routers.heads import Arrays, Floats, Floats32, Progress, group_means, log_loss, stored
 from llmroute.routers.lessons import Lessons
 
 #: Groups, and groups that are looked at, that are tried on the validation part.
@@ -79,8 +78,10 @@ class Clusters:
             nearest: Groups that are looked at.
         """
         label = _nearest_centre(vectors[which], centres)
-        score = _means(lessons.target[which], label, len(centres))
-        cost = None if lessons.cost is None else _means(lessons.cost[which], label, len(centres))
+        score = group_means(lessons.target[which], label, len(centres), STRENGTH)
+        cost = None
+        if lessons.cost is not None:
+            cost = group_means(lessons.cost[which], label, len(centres), STRENGTH)
         return cls(centres, score, cost, nearest)
 
     @classmethod
@@ -150,13 +151,3 @@ def _nearest_centre(vectors: Floats32, centres: Floats32) -> npt.NDArray[np.int6
         (centres.astype(np.float64) ** 2).sum(axis=1) - 2.0 * (vectors @ centres.T), axis=1
     )
     return label
-
-
-def _means(values: Floats, label: npt.NDArray[np.int64], groups: int) -> Floats:
-    """(K, M) mean of each column in each group, drawn to its mean over all."""
-    known = ~np.isnan(values)
-    totals, counts = np.zeros((2, groups, values.shape[1]))
-    np.add.at(totals, label, np.where(known, values, 0.0))
-    np.add.at(counts, label, known)
-    means: Floats = (totals + STRENGTH * mean_of_known(values)) / (counts + STRENGTH)
-    return means

@@ -12,21 +12,29 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation.writing import write_whole
 from llmroute.routers import VECTOR_ROUTERS
+from llmroute.routers.labels import MODES, Mode
+from llmroute.routers.vectors import NAMES, Floats32
 
 if TYPE_CHECKING:
     from llmroute.evaluation import Outcomes, Report
     from llmroute.pool import ModelPool
+    from llmroute.routers.scorer import RouterScorer
+    from llmroute.routers.vectors import Vectors
     from llmroute.scoring.base import Scorer
 
-#: What the table stands between.
+#: What the table stands between; a page may have further ones, under other names.
+_TABLE = "table"
 BEGIN, END = "<!-- table: made by llmroute.routers.comparison -->", "<!-- end of table -->"
 _BUNDLED = "static"
 _MEASURED = (*VECTOR_ROUTERS, "bert")
@@ -35,61 +43,89 @@ _MEASURED = (*VECTOR_ROUTERS, "bert")
 @click.command()
 @click.argument("data", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--router", "routers", multiple=True, type=click.Choice([_BUNDLED, *_MEASURED]))
-@click.option("--features", default="words", show_default=True)
+@click.option("--features", type=click.Choice(NAMES), default="words", show_default=True)
+@click.option("--labels", type=click.Choice(MODES), default="score", show_default=True)
 @click.option(
     "--without", multiple=True, help="Categories with this in their name are not measured on."
 )
+@click.option("--model", "models", multiple=True, help="The models to choose from.  [default: all]")
 @click.option("--epochs", type=int, default=2, show_default=True, help="bert: passes, at most.")
 @click.option("--results", required=True, type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--write", "page", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--table", "name", default=_TABLE, show_default=True, help="Which table of the page.")
 def main(
     data: tuple[Path, ...],
     routers: tuple[str, ...],
     features: str,
+    labels: Mode,
     without: tuple[str, ...],
+    models: tuple[str, ...],
     epochs: int,
     results: Path,
     page: Path | None,
+    name: str,
 ) -> None:
     """Train and measure routers on DATA, and write the table."""
     from llmroute.evaluation import Outcomes
 
     found: dict[str, Any] = json.loads(results.read_text()) if results.is_file() else {}
+    way = _Way(features, labels, epochs)
     for path in data:
+        remembered: dict[str, Remembered] = {}
         missing = [
             router
             for router in routers or (_BUNDLED, *_MEASURED)
-            if _called(router, features) not in found.get(path.name, {})
+            if _called(router, way) not in found.get(path.name, {})
         ]
         if not missing:
             continue
-        train, test = Outcomes.read(path, "train"), Outcomes.read(path, "test")
+        several = labels in ("soft", "shifted") and (path / "samples.parquet").is_file()
+        train, test = Outcomes.read(path, "train", samples=several), Outcomes.read(path, "test")
         kept = [not any(part in category for part in without) for category in test.categories]
         test = test.select(kept)
+        if models:
+            train, test = train.only(models), test.only(models)
         for router in missing:
-            row = _row(router, train, test, features, epochs)
-            found.setdefault(path.name, {})[_called(router, features)] = row
+            row = _row(router, train, test, way, remembered)
+            found.setdefault(path.name, {})[_called(router, way)] = row
             write_whole(results, json.dumps(found, indent=1) + "\n")
-            click.echo(f"{path.name} {_called(router, features)}: {row}")
+            click.echo(f"{path.name} {_called(router, way)}: {row}")
     if page is not None:
-        write_page(page, found)
+        write_page(page, found, name)
 
 
-def write_page(page: Path, found: dict[str, Any]) -> None:
+def write_page(page: Path, found: dict[str, Any], name: str = _TABLE) -> None:
     """Puts the table into a page, between its marks.
 
     Args:
         page: A Markdown page with the marks in it.
         found: Data → router → figures.
+        name: Which table of the page, as its marks name it.
 
     Raises:
         ConfigurationError: The page has no such marks.
     """
-    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ConfigurationError(f"{page} has no {BEGIN} with {END} after it; add both.")
-    write_whole(page, f"{before}{BEGIN}\n\n{table(found)}\n\n{END}{after}")
+    begin, end = (mark.replace(_TABLE, name) for mark in (BEGIN, END))
+    put_between(page, begin, end, table(found))
+
+
+def put_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Puts a text into a page, between two marks.
+
+    Args:
+        page: A Markdown page with the marks in it.
+        begin: The first mark.
+        end: The second.
+        text: What stands between them from now on.
+
+    Raises:
+        ConfigurationError: The page has no such marks.
+    """
+    before, first, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, last, after = rest.partition(end)
+    if not first or not last:
+        raise ConfigurationError(f"{page} has no {begin} with {end} after it; add both.")
+    write_whole(page, f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 
 def table(found: dict[str, Any]) -> str:
@@ -118,39 +154,97 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _called(router: str, features: str) -> str:
-    if features == "words" or router not in VECTOR_ROUTERS:
-        return router
-    return f"{router}, {features}"
+def _called(router: str, way: _Way) -> str:
+    features = [way.features] if router in VECTOR_ROUTERS and way.features != "words" else []
+    labels = [f"{way.labels} labels"] if router != _BUNDLED and way.labels != "score" else []
+    return ", ".join([router, *features, *labels])
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How routers are trained, beside their names."""
+
+    features: str
+    labels: Mode
+    epochs: int
+
+
+class Remembered:
+    """Vectors that are worked out once a text, since an encoder takes milliseconds for each.
+
+    Args:
+        vectors: What works them out.
+    """
+
+    def __init__(self, vectors: Vectors) -> None:
+        self._vectors, self._rows = vectors, dict[str, Floats32]()
+        self.kind, self.settings = vectors.kind, vectors.settings
+        self.arrays, self.files = vectors.arrays, vectors.files
+
+    def transform(self, texts: Sequence[str]) -> Floats32:
+        """(P, D) vectors.
+
+        Args:
+            texts: P texts.
+        """
+        new = [text for text in dict.fromkeys(texts) if text not in self._rows]
+        self._rows.update(zip(new, self._vectors.transform(new), strict=True))
+        return np.array([self._rows[text] for text in texts])
 
 
 def _row(
-    router: str, train: Outcomes, test: Outcomes, features: str, epochs: int
+    router: str,
+    train: Outcomes,
+    test: Outcomes,
+    way: _Way,
+    remembered: dict[str, Remembered],
 ) -> dict[str, Any]:
     from llmroute.evaluation import pool_from_outcomes
+    from llmroute.routers import load
     from llmroute.routers import train as train_router
     from llmroute.routers.measuring import microseconds, report_on
-    from llmroute.scoring import load_latent
+    from llmroute.routers.training import write
+    from llmroute.scoring import load_scorer
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "router"
         start = time.perf_counter()
         scorer: Scorer
+        timed: Scorer
         pool: ModelPool | None = None
         if router == _BUNDLED:
-            bundled = load_latent(_BUNDLED)
+            scorer = timed = load_scorer(router)
             # Its prices, and the abilities of models it was not trained on, are fitted on train.
-            scorer, size, pool = bundled, 0.0, pool_from_outcomes(train, _BUNDLED)
+            pool = pool_from_outcomes(train, router)
+        elif router in VECTOR_ROUTERS:
+            scorer = _on_vectors(router, train, way, remembered)
+            write(scorer, out)
+            timed = load(out)  # which remembers nothing
         else:
-            options = {"epochs": epochs} if router == "bert" else {"features": features}
-            scorer = train_router(router, [train], out, **options)
-            size = sum(file.stat().st_size for file in out.iterdir()) / 1e6
+            scorer = timed = train_router(
+                router, [train], out, labels=way.labels, epochs=way.epochs
+            )
         seconds = time.perf_counter() - start
+        size = sum(file.stat().st_size for file in out.iterdir()) / 1e6 if out.is_dir() else 0.0
         report = report_on(scorer, test, train, name=router, pool=pool)
         row = {"figure": _figure(report, router), "unit": _name(report), "mb": size}
-        row |= {"us": microseconds(scorer, test), "seconds": seconds}
+        row |= {"us": microseconds(timed, test), "seconds": seconds}
         row["category"] = _figure(report, "category")
         return row
+
+
+def _on_vectors(
+    router: str, train: Outcomes, way: _Way, remembered: dict[str, Remembered]
+) -> RouterScorer:
+    from llmroute.routers.lessons import lessons_of
+    from llmroute.routers.training import fit_scorer, new_card
+    from llmroute.routers.vectors import fit_vectors
+
+    lessons = lessons_of([train], way.labels)
+    if way.features not in remembered:
+        remembered[way.features] = Remembered(fit_vectors(way.features, lessons.texts))
+    card = new_card(router, lessons, router, features=way.features)
+    return fit_scorer(card, lessons, features=remembered[way.features])
 
 
 def _name(report: Report) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ArtifactError
+from llmroute.evaluation.baselines import mean_of_known
 
 Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]
@@ -91,6 +92,25 @@ def log_loss(quality: Floats, target: Floats) -> float:
     known = ~np.isnan(target)
     p, y = np.clip(quality[known], 1e-4, 1 - 1e-4), target[known]
     return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
+
+
+def group_means(
+    values: Floats, label: npt.NDArray[np.int64], groups: int, strength: float
+) -> Floats:
+    """(K, M) mean of each column in each group, drawn to its mean over all.
+
+    Args:
+        values: (P, M), NaN where unknown.
+        label: (P,) the group of each row, 0 to K − 1.
+        groups: K.
+        strength: Weight of the mean over all, in rows.
+    """
+    known = ~np.isnan(values)
+    totals, counts = np.zeros((2, groups, values.shape[1]))
+    np.add.at(totals, label, np.where(known, values, 0.0))
+    np.add.at(counts, label, known)
+    means: Floats = (totals + strength * mean_of_known(values)) / (counts + strength)
+    return means
 
 
 def stored(arrays: Arrays, name: str) -> npt.NDArray[Any]:

@@ -1,4 +1,7 @@
-"""`knn`: mean outcome of the nearest training prompts, exact (RouterBench, arXiv 2403.12031)."""
+"""`knn`: mean outcome of the nearest training prompts (RouterBench, arXiv 2403.12031).
+
+Exact up to 100,000 prompts, by a graph above: see `llmroute.routers.hnsw`.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ import numpy.typing as npt
 
 from llmroute.evaluation.predictors import NearestAnswers
 from llmroute.routers.heads import Arrays, Floats, Floats32, NoCost, Progress, log_loss, stored
+from llmroute.routers.hnsw import NEIGHBOURS, ApproximateNearest
 from llmroute.routers.lessons import Lessons
 
-#: Neighbours that are tried on the validation part. Few neighbours are worse than none.
-NEIGHBOURS = (40, 80, 160, 320)
+#: Training prompts up to which every one of them is looked at.
+EXACT_UP_TO = 100_000
 
 
 class Nearest(NoCost):
@@ -32,8 +36,12 @@ class Nearest(NoCost):
         )
 
     @classmethod
-    def fit(cls, vectors: Floats32, lessons: Lessons, seed: int, progress: Progress) -> Nearest:
+    def fit(
+        cls, vectors: Floats32, lessons: Lessons, seed: int, progress: Progress
+    ) -> Nearest | ApproximateNearest:
         """Choose k on the validation part, then keep all prompts."""
+        if len(vectors) > EXACT_UP_TO:
+            return ApproximateNearest.fit(vectors, lessons, seed, progress)
         train, held = lessons.training, lessons.validation
         found = {}
         for done, k in enumerate(NEIGHBOURS):
@@ -44,8 +52,10 @@ class Nearest(NoCost):
         return cls(vectors, lessons.target, min(found, key=found.__getitem__))
 
     @classmethod
-    def restore(cls, settings: dict[str, Any], arrays: Arrays) -> Nearest:
+    def restore(cls, settings: dict[str, Any], arrays: Arrays) -> Nearest | ApproximateNearest:
         """As it was saved."""
+        if settings.get("search") == "hnsw":
+            return ApproximateNearest.restore(settings, arrays)
         return cls(stored(arrays, "vectors"), stored(arrays, "target"), int(settings["k"]))
 
     def quality(self, vectors: Floats32) -> Floats:

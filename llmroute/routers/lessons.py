@@ -36,6 +36,7 @@ class Lessons:
         cost: (P, M) USD of the calls, or None.
         tokens: (P, M) output tokens, or None.
         validation: (P,) True for prompts kept for choosing settings.
+        categories: The P prompts' categories; empty where none are known.
         given: The comparisons, where comparisons are what was given.
         labels: The label mode.
         shift: t of shifted labels.
@@ -48,6 +49,7 @@ class Lessons:
     cost: Floats | None
     tokens: Floats | None
     validation: Bools
+    categories: tuple[str, ...] = ()
     given: Preferences | None = None
     labels: Mode = "score"
     shift: float = 0.0
@@ -79,6 +81,26 @@ class Lessons:
     def training(self) -> Bools:
         """(P,) True for prompts that are trained on while settings are chosen."""
         return ~self.validation
+
+    def select(self, which: Bools, seed: int) -> Lessons:
+        """Some of the prompts, with a validation part of their own.
+
+        Args:
+            which: P booleans.
+            seed: Seed of the validation part; another one than that of the whole.
+        """
+        rows = np.flatnonzero(which).tolist()
+        prompts = tuple(self.prompts[row] for row in rows)
+        return replace(
+            self,
+            prompts=prompts,
+            target=self.target[rows],
+            cost=None if self.cost is None else self.cost[rows],
+            tokens=None if self.tokens is None else self.tokens[rows],
+            validation=np.array([is_held(prompt, seed) for prompt in prompts], dtype=bool),
+            categories=tuple(self.categories[row] for row in rows) if self.categories else (),
+            given=None if self.given is None else self.given.select(which),
+        )
 
 
 def lessons_of(
@@ -160,6 +182,7 @@ def _of_outcomes(sources: Sequence[Outcomes], labels: Mode) -> Lessons:
         cost=joined([source.cost for source in sources]),
         tokens=joined([source.completion_tokens for source in sources]),
         validation=np.zeros(len(prompts), dtype=bool),
+        categories=tuple(name for source in sources for name in source.categories),
         labels=labels,
         shift=float(np.mean([one.shift for one in made])),
         source=", ".join(source.source for source in sources),

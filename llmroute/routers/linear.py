@@ -1,16 +1,20 @@
-"""`linear`: one logistic regression a model, drawn to the model's mean.
+"""`linear`: logistic regressions, one that all models share and one of each model's own.
 
-The penalty is on the slopes alone, so the stronger it is, the nearer a model's estimates come to
-its overall mean; that shrinkage is what keeps a choice among many models from chasing noise.
+A prompt is hard or easy for all models; that is learned first, from the mean over the models. Then
+each model learns where it differs, under a penalty of its own, which draws it to the others and to
+its mean. A choice among models goes by the differences alone, and there shrinkage is what keeps it
+from chasing noise; one penalty for both would be too weak for them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from llmroute.evaluation.baselines import mean_of_known
 from llmroute.routers.heads import (
     Arrays,
     Floats,
@@ -24,10 +28,13 @@ from llmroute.routers.heads import (
 )
 from llmroute.routers.lessons import Lessons
 
-#: Weights of the squared slopes that are tried on the validation part.
-PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0)
-_ROUNDS = 25
-_DONE = 1e-6
+#: Weights of the squared slopes that are tried on the validation part: shared, and a model's own.
+SHARED, OWN = (0.3, 1.0, 3.0, 10.0, 30.0), (1.0, 3.0, 10.0, 30.0, 100.0, 1000.0)
+_ROUNDS, _DONE, _LONGEST = 25, 1e-6, 4.0
+#: Penalty of the offset, so that a model that is never right has a finite one.
+_FREE = 1e-6
+#: Rounds of conjugate gradients in a step, at most, and the part of the squared error left then.
+_INNER, _EXACT = 50, 1e-6
 
 
 class Linear(NoCost):
@@ -36,75 +43,164 @@ class Linear(NoCost):
     Args:
         slopes: (D, M).
         offsets: (M,).
-        penalty: What they were fitted with.
+        penalties: What they were fitted with, shared and own.
     """
 
-    def __init__(self, slopes: Floats, offsets: Floats, penalty: float) -> None:
-        self._slopes, self._offsets, self._penalty = slopes, offsets, penalty
+    def __init__(self, slopes: Floats, offsets: Floats, penalties: tuple[float, float]) -> None:
+        self._slopes, self._offsets, self._penalties = slopes, offsets, penalties
 
     @classmethod
     def fit(cls, vectors: Floats32, lessons: Lessons, seed: int, progress: Progress) -> Linear:
-        """Choose the penalty on the validation part, then fit on all prompts."""
+        """Choose the penalties on the validation part, then fit on all prompts."""
         train, held = lessons.training, lessons.validation
+        target, basis = lessons.target[train], Basis.of(vectors[train])
+        common = _common(target)
+        missed = _common(lessons.target[held])
         found = {}
-        for done, penalty in enumerate(PENALTIES):
-            progress("penalties", done, len(PENALTIES), f"{penalty:g}")
-            tried = cls._fitted(vectors[train], lessons.target[train], penalty)
+        for penalty in SHARED:
+            slopes, offsets = logistic(basis, common, penalty)
+            found[penalty] = log_loss(sigmoid(vectors[held] @ slopes + offsets), missed)
+        shared = min(found, key=found.__getitem__)
+        found = {}
+        for done, penalty in enumerate(OWN):
+            progress("penalties", done, len(OWN), f"{penalty:g}")
+            tried = cls._fitted(basis, target, (shared, penalty))
             found[penalty] = log_loss(tried.quality(vectors[held]), lessons.target[held])
-        fitted = cls._fitted(vectors, lessons.target, min(found, key=found.__getitem__))
-        progress("penalties", len(PENALTIES), len(PENALTIES), "")
+        own = min(found, key=found.__getitem__)
+        fitted = cls._fitted(Basis.of(vectors), lessons.target, (shared, own))
+        progress("penalties", len(OWN), len(OWN), "")
         return fitted
 
     @classmethod
-    def _fitted(cls, vectors: Floats32, target: Floats, penalty: float) -> Linear:
-        columns = []
-        for column in target.T:
-            known = ~np.isnan(column)
-            columns.append(logistic(vectors[known].astype(np.float64), column[known], penalty))
-        found = np.array(columns)
-        return cls(np.ascontiguousarray(found[:, :-1].T), found[:, -1], penalty)
+    def _fitted(cls, basis: Basis, target: Floats, penalties: tuple[float, float]) -> Linear:
+        shared, _ = logistic(basis, _common(target), penalties[0])
+        start = basis.points @ (basis.directions.T @ shared)
+        own, offsets = logistic(basis, target, penalties[1], start)
+        return cls(own + shared, offsets - float(basis.centre @ shared[:, 0]), penalties)
 
     @classmethod
     def restore(cls, settings: dict[str, Any], arrays: Arrays) -> Linear:
         """As it was saved."""
-        return cls(stored(arrays, "slopes"), stored(arrays, "offsets"), float(settings["penalty"]))
+        penalties = float(settings["shared penalty"]), float(settings["penalty"])
+        return cls(stored(arrays, "slopes"), stored(arrays, "offsets"), penalties)
 
     def quality(self, vectors: Floats32) -> Floats:
         """(P, M) probabilities."""
         return sigmoid(vectors @ self._slopes + self._offsets)
 
     def settings(self) -> dict[str, Any]:
-        """The penalty."""
-        return {"penalty": self._penalty}
+        """The penalties."""
+        return {"shared penalty": self._penalties[0], "penalty": self._penalties[1]}
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Slopes and offsets."""
         return {"slopes": self._slopes, "offsets": self._offsets}
 
 
-def logistic(vectors: Floats, target: Floats, penalty: float) -> Floats:
-    """Newton's method on a penalised log loss with targets in 0..1.
+@dataclass(frozen=True)
+class Basis:
+    """Vectors in the directions of their own covariance, in which penalised fits are nearly free.
+
+    Attributes:
+        points: (T, D) vectors less their mean, in those directions.
+        directions: (D, D) orthogonal, one a column.
+        squares: (D,) sum of squares along each.
+        centre: (D,) the mean.
+    """
+
+    points: Floats
+    directions: Floats
+    squares: Floats
+    centre: Floats
+
+    @classmethod
+    def of(cls, vectors: npt.NDArray[Any]) -> Basis:
+        """The basis of some vectors.
+
+        Args:
+            vectors: (T, D).
+        """
+        centre = vectors.mean(axis=0, dtype=np.float64)
+        away = vectors - centre
+        squares, directions = np.linalg.eigh(away.T @ away)
+        return cls(away @ directions, directions, np.maximum(squares, 0.0), centre)
+
+
+def logistic(
+    basis: Basis, target: Floats, penalty: float, start: Floats | None = None
+) -> tuple[Floats, Floats]:
+    """Newton's method on the penalised log loss of every model, with targets in 0..1.
+
+    A step is found by conjugate gradients, for all models at once: T·D·M operations a round where
+    a solution of each model's equations takes T·D² of them.
 
     Args:
-        vectors: (T, D).
-        target: (T,) 0..1.
+        basis: Of the T vectors.
+        target: (T, M) 0..1, NaN where unknown.
         penalty: Weight of half the squared slopes; the offset is free.
+        start: (T, 1) or (T, M) log odds to which those of the regression are added.
 
     Returns:
-        (D + 1,) slopes, then the offset.
+        (D, M) slopes and (M,) offsets.
     """
-    design = np.concatenate([vectors, np.ones((len(vectors), 1))], axis=1)
-    weight = np.full(design.shape[1], penalty)
-    weight[-1] = 1e-6  # so that a model that is never right has a finite offset
-    found = np.zeros(design.shape[1])
-    found[-1] = logit(np.array(target.mean()))
+    known = ~np.isnan(target)
+    given = np.zeros((1, 1)) if start is None else start
+    wanted = np.where(known, target, 0.0)
+    design = np.concatenate([basis.points, np.ones((len(target), 1))], axis=1)
+    weight = np.full((design.shape[1], 1), penalty)
+    weight[-1] = _FREE
+    squares = np.append(basis.squares, len(target))[:, None]
+    found = np.zeros((design.shape[1], target.shape[1]))
+    found[-1] = logit(mean_of_known(target))
     for _ in range(_ROUNDS):
-        p = sigmoid(design @ found)
-        gradient = design.T @ (target - p) - weight * found
-        curve = (design * (p * (1 - p))[:, None]).T @ design + np.diag(weight + 1e-9)
-        step = np.linalg.solve(curve, gradient)
+        p = sigmoid(given + design @ found)
+        slope = design.T @ np.where(known, wanted - p, 0.0) - weight * found
+        curve = np.where(known, p * (1 - p), 0.0)
+        step = _solved(design, curve, weight, squares, slope)
         # A long step overshoots where all targets are alike.
-        found += step * min(1.0, 4.0 / max(float(np.abs(step).max()), 1e-12))
-        if np.abs(step).max() < _DONE:
+        longest = np.abs(step).max(axis=0)
+        found += step * np.minimum(1.0, _LONGEST / np.maximum(longest, 1e-12))
+        if longest.max() < _DONE:
             break
-    return found
+    slopes = basis.directions @ found[:-1]
+    return slopes, found[-1] - basis.centre @ slopes
+
+
+def _solved(
+    design: Floats, curve: Floats, weight: Floats, squares: Floats, slope: Floats
+) -> Floats:
+    """(D + 1, M) steps: each model's curvature times its step is its slope.
+
+    Args:
+        design: (T, D + 1) points, and a column of ones.
+        curve: (T, M) p(1 − p).
+        weight: (D + 1, 1) penalties.
+        squares: (D + 1, 1) sums of squares of the design's columns.
+        slope: (D + 1, M).
+    """
+    # As if all of a model's prompts had its mean curvature: the basis makes that diagonal.
+    alike = curve.mean(axis=0) * squares + weight
+    step, left = np.zeros_like(slope), slope.copy()
+    ahead = left / alike
+    direction, size = ahead, (left * ahead).sum(axis=0)
+    enough = _EXACT * size
+    for _ in range(_INNER):
+        bent = design.T @ (curve * (design @ direction)) + weight * direction
+        length = size / np.maximum((direction * bent).sum(axis=0), 1e-300)
+        step += length * direction
+        left -= length * bent
+        ahead = left / alike
+        before, size = size, (left * ahead).sum(axis=0)
+        if (size <= enough).all():
+            break
+        direction = ahead + size / np.maximum(before, 1e-300) * direction
+    return step
+
+
+def _common(target: Floats) -> Floats:
+    """(T, 1) how well models did on a prompt beyond their means, as a score 0..1."""
+    means = mean_of_known(target)
+    known = ~np.isnan(target)
+    beyond = np.where(known, target - means, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    score: Floats = np.clip(np.nanmean(means) + beyond, 0.0, 1.0)[:, None]
+    return score

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from llmroute.errors import ArtifactError, ConfigurationError
+from llmroute.errors import ArtifactError, ConfigurationError, MissingExtra
 from llmroute.routers import NAMES, VECTOR_ROUTERS
+from llmroute.routers.costs import Costs
 from llmroute.routers.files import Folder, read
 from llmroute.routers.heads import Head
 from llmroute.routers.scorer import RouterScorer
@@ -24,6 +25,8 @@ _HEADS = {
     "mf": "Factorised",
     "sw": "SimilarityWeighted",
     "clusters": "Clusters",
+    "categories": "Categories",
+    "ensemble": "Ensemble",
 }
 
 
@@ -70,8 +73,10 @@ def _vector_scorer(found: Folder) -> RouterScorer:
     vectors = restore_vectors(card.features, found.arrays, found.files)
     try:
         head: Head = head_class(card.router).restore(card.head, found.arrays)
+    except MissingExtra:  # a ValueError, but no damage
+        raise
     except (KeyError, ValueError, TypeError, IndexError) as fault:
         raise ArtifactError(
             f"the router at {found.path} does not fit together: {fault}. Train it again."
         ) from None
-    return RouterScorer(card, vectors, head)
+    return RouterScorer(card, vectors, head, Costs.restore(found.arrays))

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from llmroute.decision import Estimates
 from llmroute.errors import ConfigurationError
 from llmroute.pool import ModelPool
+from llmroute.routers.costs import Costs
 from llmroute.routers.files import RouterCard
 from llmroute.routers.heads import Head
 from llmroute.routers.vectors import Vectors
@@ -29,20 +30,23 @@ TYPICAL_TOKENS = 250.0
 class RouterScorer:
     """Scores prompts for the models it was trained on. Thread-safe.
 
-    Its expected cost of a call is what the head knows of the prompt's cost; otherwise the model's
-    mean recorded cost; otherwise the pool's prices at the mean recorded output tokens, or at 250 of
-    them where none were recorded.
+    Its expected cost of a call is what the head knows of the prompt's cost; otherwise what a
+    regression of recorded costs says; otherwise the model's mean recorded cost; otherwise the
+    pool's prices at the mean recorded output tokens, or at 250 of them where none were recorded.
 
     Args:
         card: What it is.
         vectors: Texts to vectors.
         head: Vectors to quality.
+        costs: Vectors to expected costs, where costs were recorded.
     """
 
-    def __init__(self, card: RouterCard, vectors: Vectors, head: Head) -> None:
+    def __init__(
+        self, card: RouterCard, vectors: Vectors, head: Head, costs: Costs | None = None
+    ) -> None:
         self.card = card
         self.name, self.version = card.name, card.version
-        self.vectors, self.head = vectors, head
+        self.vectors, self.head, self.costs = vectors, head, costs
         self._prior = np.array(card.prior, dtype=np.float64)
         self._cost = _with_nan(card.cost)
         self._tokens = _with_nan(card.tokens)
@@ -81,6 +85,8 @@ class RouterScorer:
         priced = asked[:, None] * numbers.input_price + tokens * numbers.output_price
         recorded = np.broadcast_to(self._cost[columns], priced.shape)
         found = self.head.cost(vectors)
+        if found is None and self.costs is not None:
+            found = self.costs.of(vectors)
         if found is not None:
             recorded = found[:, columns]
         return Estimates(

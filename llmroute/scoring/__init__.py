@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from llmroute.scoring.artifact import Artifact
     from llmroute.scoring.base import Scorer as Scorer
+    from llmroute.scoring.ensemble import EnsembleScorer as EnsembleScorer
     from llmroute.scoring.latent import LatentAbilityScorer as LatentAbilityScorer
     from llmroute.scoring.text import RoutingText as RoutingText
     from llmroute.scoring.text import routing_text as routing_text
 
 _HOMES = {
+    "EnsembleScorer": "ensemble",
     "Scorer": "base",
     "LatentAbilityScorer": "latent",
     "RoutingText": "text",
@@ -27,7 +30,12 @@ _HOMES = {
 }
 _BUNDLED = Path(__file__).parent / "bundled"
 
+#: The bundled `static` and `minilm` together, and the weight of `static` in their log odds, chosen
+#: on validation prompts: docs/routers.md.
+_ENSEMBLE, _STATIC_WEIGHT = "ensemble", 0.25
+
 __all__ = [
+    "EnsembleScorer",
     "LatentAbilityScorer",
     "RoutingText",
     "Scorer",
@@ -43,8 +51,8 @@ def load_scorer(name_or_path: str | Path = "static") -> Scorer:
     A bundled router is loaded once a process. Scorers of one folder share one ONNX session.
 
     Args:
-        name_or_path: The name of a bundled router, or the path of a folder made by
-            `llmroute train`.
+        name_or_path: The name of a bundled router, `"ensemble"` for both together, or the path of a
+            folder made by `llmroute train`.
 
     Raises:
         ArtifactError: No such router, or its folder is incomplete, damaged or of another version.
@@ -52,6 +60,8 @@ def load_scorer(name_or_path: str | Path = "static") -> Scorer:
     """
     from llmroute.scoring.artifact import kind_of
 
+    if str(name_or_path) == _ENSEMBLE:
+        return _ensemble()
     if (Path(name_or_path) / "local.json").is_file():
         from llmroute.scoring.local import LocalScorer
 
@@ -87,6 +97,27 @@ def load_latent(name_or_path: str | Path = "static") -> LatentAbilityScorer:
     return LatentAbilityScorer(load(name_or_path))
 
 
+@lru_cache
+def _ensemble() -> Scorer:
+    from llmroute.scoring.ensemble import EnsembleScorer
+
+    return EnsembleScorer(_bundled("static"), _bundled("minilm"), _STATIC_WEIGHT)
+
+
+def bundled_artifact(name: str) -> Artifact:
+    """The folder of a bundled router, checked.
+
+    Args:
+        name: Its name.
+
+    Raises:
+        ArtifactError: No such router is bundled, or its folder is damaged.
+    """
+    from llmroute.scoring.artifact import load
+
+    return load(_BUNDLED / name)
+
+
 def _bundled_names() -> list[str]:
     return sorted(p.name for p in _BUNDLED.iterdir()) if _BUNDLED.is_dir() else []
 
@@ -94,10 +125,9 @@ def _bundled_names() -> list[str]:
 @lru_cache
 def _bundled(name: str) -> LatentAbilityScorer:
     # Its files belong to the package and do not change, so `route()` need not read them each time.
-    from llmroute.scoring.artifact import load
     from llmroute.scoring.latent import LatentAbilityScorer
 
-    return LatentAbilityScorer(load(_BUNDLED / name))
+    return LatentAbilityScorer(bundled_artifact(name))
 
 
 def __getattr__(name: str) -> Any:

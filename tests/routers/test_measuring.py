@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 
 from llmroute.errors import ConfigurationError
 from llmroute.routers import train
-from llmroute.routers.comparison import BEGIN, END, main, table, write_page
+from llmroute.routers.comparison import BEGIN, END, Remembered, main, table, write_page
 from llmroute.routers.files import read, with_metrics
 from llmroute.routers.measuring import (
     card_figures,
@@ -105,8 +106,9 @@ def test_only_what_stands_between_the_marks_is_written(tmp_path: Path) -> None:
         write_page(page, {"first": {"mf": ROW}})
 
 
-def test_what_has_been_measured_is_not_measured_again(tmp_path: Path) -> None:
-    log = tmp_path / "log.csv"
+def log_of(folder: Path) -> Path:
+    """A log of made-up outcomes."""
+    log = folder / "log.csv"
     table_ = outcomes(300)
     lines = ["prompt,model,score,cost_usd,category"]
     for p, prompt in enumerate(table_.prompts):
@@ -115,11 +117,47 @@ def test_what_has_been_measured_is_not_measured_again(tmp_path: Path) -> None:
             category = table_.categories[p]
             lines.append(f"{prompt},{model},{table_.score[p, m]},{cost},{category}")
     log.write_text("\n".join(lines), encoding="utf-8")
+    return log
+
+
+def test_what_has_been_measured_is_not_measured_again(tmp_path: Path) -> None:
     results = tmp_path / "results.json"
-    arguments = [str(log), "--results", str(results), "--router", "svm", "--router", "static"]
+    arguments = [str(log_of(tmp_path)), "--results", str(results)]
+    arguments += ["--router", "svm", "--router", "static"]
     first = CliRunner().invoke(main, arguments)
     assert first.exit_code == 0, first.output
     assert set(json.loads(results.read_text())["log.csv"]) == {"svm", "static"}
     again = CliRunner().invoke(main, arguments)
     assert again.exit_code == 0
     assert again.output == ""
+
+
+def test_label_modes_make_a_table_of_their_own(tmp_path: Path) -> None:
+    results, page = tmp_path / "results.json", tmp_path / "page.md"
+    begin, end = (mark.replace("table", "labels") for mark in (BEGIN, END))
+    page.write_text(f"{BEGIN}\nkept\n{END}\n{begin}\n{end}\n", encoding="utf-8")
+    arguments = [str(log_of(tmp_path)), "--results", str(results), "--labels", "hard"]
+    arguments += ["--router", "linear", "--model", "apprentice", "--model", "master"]
+    done = CliRunner().invoke(main, [*arguments, "--table", "labels", "--write", str(page)])
+    assert done.exit_code == 0, done.output
+    assert set(json.loads(results.read_text())["log.csv"]) == {"linear, hard labels"}
+    before, after = page.read_text(encoding="utf-8").split(END)
+    assert "kept" in before
+    assert "| linear, hard labels |" in after
+
+
+def test_vectors_are_worked_out_once_a_text() -> None:
+    class Counting:
+        kind, asked = "counting", 0
+        settings = arrays = files = dict
+
+        def transform(self, texts: Sequence[str]) -> np.ndarray:
+            self.asked += len(texts)
+            return np.array([[len(text), 1.0] for text in texts], dtype=np.float32).reshape(-1, 2)
+
+    counting = Counting()
+    remembered = Remembered(counting)  # type: ignore[arg-type]
+    first = remembered.transform(["a", "bb", "a"])
+    np.testing.assert_array_equal(first, [[1, 1], [2, 1], [1, 1]])
+    np.testing.assert_array_equal(remembered.transform(["bb", "ccc"]), [[2, 1], [3, 1]])
+    assert counting.asked == 3

@@ -1,0 +1,135 @@
+"""kNN over many prompts: a navigable small-world graph (HNSW, arXiv 1603.09320) instead of a scan.
+
+`knn` comes here above 100,000 training prompts, where comparing with every one of them would take
+milliseconds a prompt. faiss (extra `ann`) builds and reads the graph; its bytes, in faiss's own
+format, are one array of the folder.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from llmroute.errors import ArtifactError, MissingExtra
+from llmroute.evaluation.baselines import mean_of_known
+from llmroute.routers.heads import Arrays, Floats, Floats32, NoCost, Progress, log_loss, stored
+from llmroute.routers.lessons import Lessons
+
+#: Neighbours that are tried on the validation part. Few neighbours are worse than none.
+NEIGHBOURS = (40, 80, 160, 320)
+#: Edges of a prompt, candidates kept while the graph is built, and candidates kept in a search, as
+#: a multiple of the neighbours that are asked for.
+_EDGES, _BUILT_WITH, _SEARCHED = 32, 200, 2
+#: Prompts added between two moves of the progress bar.
+_BLOCK = 10_000
+#: Scores held at a time, 32 MB.
+_CELLS = 4_000_000
+
+
+class ApproximateNearest(NoCost):
+    """Mean score of a model on about the k nearest training prompts. Thread-safe.
+
+    Args:
+        index: faiss's graph over the T training prompts' vectors, kept in half precision.
+        target: (T, M) what was taught of them, NaN where nothing was.
+        k: Neighbours.
+    """
+
+    def __init__(self, index: Any, target: npt.NDArray[Any], k: int) -> None:
+        self._index, self._k = index, k
+        self._target = target.astype(np.float32)
+        self._overall = mean_of_known(self._target.astype(np.float64))
+
+    @classmethod
+    def fit(
+        cls, vectors: Floats32, lessons: Lessons, seed: int, progress: Progress
+    ) -> ApproximateNearest:
+        """Choose k on the validation part, then keep all prompts.
+
+        Raises:
+            MissingExtra: faiss is not installed.
+        """
+        train, held = lessons.training, lessons.validation
+        tried = cls(_built(vectors[train], progress), lessons.target[train], max(NEIGHBOURS))
+        found = {}
+        for k in NEIGHBOURS:
+            quality = cls(tried._index, tried._target, k).quality(vectors[held])
+            found[k] = log_loss(quality, lessons.target[held])
+        best = min(found, key=found.__getitem__)
+        return cls(_built(vectors, progress), lessons.target, best)
+
+    @classmethod
+    def restore(cls, settings: dict[str, Any], arrays: Arrays) -> ApproximateNearest:
+        """As it was saved."""
+        target = stored(arrays, "target")
+        try:
+            index = _faiss().deserialize_index(stored(arrays, "index"))
+        except RuntimeError as fault:
+            raise ArtifactError(f"faiss cannot read the graph: {fault}. Train again.") from None
+        if index.ntotal != len(target):
+            raise ArtifactError(
+                f"the graph holds {index.ntotal} prompts, their scores {len(target)}. Train again."
+            )
+        return cls(index, target, int(settings["k"]))
+
+    def neighbours(self, vectors: Floats32, k: int) -> npt.NDArray[np.int64]:
+        """(P, k) places of the training prompts found, the nearest first; −1 where there is none.
+
+        Args:
+            vectors: (P, D) vectors of prompts.
+            k: How many.
+        """
+        search = _faiss().SearchParametersHNSW(efSearch=_SEARCHED * k)
+        rows = np.ascontiguousarray(vectors, dtype=np.float32)
+        found: npt.NDArray[np.int64] = self._index.search(rows, k, params=search)[1]
+        return found
+
+    def quality(self, vectors: Floats32) -> Floats:
+        """(P, M) mean outcome of the prompts found."""
+        result = np.empty((len(vectors), self._target.shape[1]))
+        block = max(_CELLS // (self._k * self._target.shape[1]), 1)
+        for start in range(0, len(vectors), block):
+            found = self.neighbours(vectors[start : start + block], self._k)
+            score = np.where((found >= 0)[:, :, None], self._target[found], np.nan)
+            known = ~np.isnan(score)
+            total, count = np.where(known, score, 0.0).sum(axis=1), known.sum(axis=1)
+            means = np.where(count > 0, total / np.maximum(count, 1), self._overall)
+            result[start : start + block] = means
+        return np.clip(result, 0.0, 1.0)
+
+    def settings(self) -> dict[str, Any]:
+        """K, and that the search is by graph."""
+        return {"k": self._k, "search": "hnsw"}
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The graph, with the vectors in it, and the scores."""
+        return {"index": _faiss().serialize_index(self._index), "target": self._target}
+
+
+def _built(vectors: Floats32, progress: Progress) -> Any:
+    """The graph, built on one thread: on several, its edges depend on who comes first."""
+    faiss = _faiss()
+    half = faiss.ScalarQuantizer.QT_fp16
+    index = faiss.IndexHNSWSQ(vectors.shape[1], half, _EDGES, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = _BUILT_WITH
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        index.train(vectors[:1])
+        for start in range(0, len(vectors), _BLOCK):
+            progress("graph", start, len(vectors), "")
+            index.add(np.ascontiguousarray(vectors[start : start + _BLOCK], dtype=np.float32))
+    finally:
+        faiss.omp_set_num_threads(threads)
+    progress("graph", len(vectors), len(vectors), "")
+    return index
+
+
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ImportError:
+        raise MissingExtra("A kNN router of more than 100,000 prompts (faiss)", "ann") from None
+    return faiss
