@@ -46,9 +46,9 @@ class RouterChain(Router):
         scorer: `"static"` (bundled), the folder of a router made by `llmroute train`, or a
             `Scorer`.
         escalation: What looks at an answer before the user sees it, and asks a stronger model when
-            it is not good enough: `Margin`, `Disagreement` or another rule, several joined by `|`
-            and `&`,
-            a function from the answer to whether to escalate, or None.
+            it is not good enough. By default `"auto"`: every call, draft and check is planned by
+            what it is expected to gain and cost. Or a rule (`Margin`, `Disagreement`, several
+            joined by `|` and `&`), a function from the answer to whether to escalate, or None.
         timeout: Seconds to wait for the provider's next word in one attempt, for members that set
             none. A member that is a chat model of your own keeps its own timeout.
         max_retries: Further tries on the same model after 429, 5xx or a lost connection, before

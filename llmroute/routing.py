@@ -51,7 +51,7 @@ class Router(BaseChatModel):
     pool: ModelPool
     policy: Policy = Field(default_factory=CheapestAbove)
     scorer: Any = "static"
-    escalation: Any = None
+    escalation: Any = Field(default="auto", validate_default=True)
     timeout: float = Field(default=120.0, gt=0)
     max_retries: int = Field(default=1, ge=0)
     max_retry_wait: float = Field(default=8.0, ge=0)

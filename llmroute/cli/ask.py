@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmroute.cli.options import json_option, read_prompt, router_from, routing_options
+from llmroute.cli.options import (
+    escalation_options,
+    json_option,
+    read_prompt,
+    router_from,
+    routing_options,
+)
 
 if TYPE_CHECKING:
     from llmroute.chain import RouterChain
@@ -15,6 +21,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Ask the model that suits the prompt.")
 @click.argument("prompt")
 @routing_options
+@escalation_options
 @click.option("--api-base", metavar="URL", help="Where all the models are served.")
 @json_option
 def ask(prompt: str, as_json: bool, api_base: str | None, **routing: Any) -> None:
@@ -58,11 +65,11 @@ def bill(record: dict[str, Any]) -> str:
     """
     from llmroute.cli.render import money
 
-    last = record["calls"][-1]
-    tokens = f"{last['prompt_tokens']} + {last['completion_tokens']} tokens"
+    given, taken = record["total_prompt_tokens"], record["total_completion_tokens"]
+    tokens = f"{given} + {taken} tokens"
     parts = [
         record["answered_by"],
-        tokens if last["prompt_tokens"] is not None else "tokens not reported",
+        tokens if None not in (given, taken) else "tokens not reported",
         money(record["cost_usd"]) if record["cost_usd"] is not None else "cost unknown",
     ]
     saved = record["saved_usd"]

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmroute.cli.options import json_option, read_prompt, router_from, routing_options
+from llmroute.cli.options import (
+    escalation_options,
+    json_option,
+    read_prompt,
+    router_from,
+    routing_options,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -17,6 +23,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Show which model would be asked, and why.")
 @click.argument("prompt")
 @routing_options
+@escalation_options
 @json_option
 def decide(prompt: str, as_json: bool, **routing: Any) -> None:
     """Show which model would be asked for PROMPT (- reads stdin), and why. None is called."""

@@ -117,6 +117,33 @@ def routing_options(command: _Command) -> _Command:
     return command
 
 
+_ESCALATION: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--escalation",
+        type=click.Choice(["auto", "none"]),
+        default="auto",
+        show_default=True,
+        help="Plan drafts of cheaper models and checks of them, or choose by the prompt alone.",
+    ),
+    click.option(
+        "--calibration",
+        metavar="FILE",
+        help="For --escalation auto: a file made by `llmroute calibrate`.",
+    ),
+)
+
+
+def escalation_options(command: _Command) -> _Command:
+    """Add the options that say what becomes of answers, which `router_from` takes too.
+
+    Args:
+        command: The command's function.
+    """
+    for option in reversed(_ESCALATION):
+        command = option(command)
+    return command
+
+
 def json_option(command: _Command) -> _Command:
     """Add `--json`.
 
@@ -154,6 +181,8 @@ def router_from(
     max_latency: float | None,
     scorer: str,
     api_base: str | None = None,
+    escalation: str = "auto",
+    calibration: str | None = None,
 ) -> RouterChain:
     """The router that the options describe.
 
@@ -166,6 +195,8 @@ def router_from(
         max_latency: For `BestWithin`.
         scorer: Name or folder.
         api_base: Where all models are served, when not at their providers.
+        escalation: `"auto"` or `"none"`.
+        calibration: A file for `"auto"`.
 
     Raises:
         UsageError: Options that exclude each other.
@@ -183,9 +214,15 @@ def router_from(
         )
     policy = policy_from(quality, threshold, willingness, max_cost, max_latency)
     from llmroute.chain import RouterChain
+    from llmroute.escalation.tiers import Escalation
     from llmroute.scoring import load_scorer
 
-    return RouterChain(pool=pool_of(members, api_base), policy=policy, scorer=load_scorer(scorer))
+    return RouterChain(
+        pool=pool_of(members, api_base),
+        policy=policy,
+        scorer=load_scorer(scorer),
+        escalation=Escalation("auto", calibration=calibration) if escalation == "auto" else None,
+    )
 
 
 def pool_of(members: tuple[Member, ...], api_base: str | None = None) -> ModelPool:

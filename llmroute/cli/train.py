@@ -82,7 +82,7 @@ _OF_ONE: dict[str, tuple[str, ...]] = {
 )
 @click.option(
     "--features",
-    type=click.Choice(["words", "static", "minilm"]),
+    type=click.Choice(["words", "static", "minilm", "both"]),
     help="The others: what the router sees of a prompt.  [default: words]",
 )
 @click.option("--layers", type=click.IntRange(1, 6), help="bert: layers of MiniLM.  [default: 3]")

@@ -20,15 +20,12 @@ from llmroute.escalation import logprobs
 from llmroute.escalation.case import Case, Finding, Generation
 from llmroute.escalation.judge import Belief
 from llmroute.escalation.outlook import SAMPLES, Outlook
-from llmroute.escalation.planning import Step, next_step
-from llmroute.escalation.rules import lead_probability, leaders
+from llmroute.escalation.planning import Plan, Step
 from llmroute.escalation.votes import NO_ANSWER, Vote
 from llmroute.flow import Answered, Flow, Talk
 from llmroute.flow import Step as Call
 from llmroute.request import Request
 
-#: Sampling stops when the leading answer would stay ahead with this probability.
-_SURE = 0.9
 Floats = npt.NDArray[np.float64]
 
 #: Temperature of further samples.
@@ -85,7 +82,7 @@ class Planned:
             yield from hearing.verify(name)
         elif step.kind == "sample":
             yield from hearing.sample(name)
-        elif hearing.generations and self._is_last(step, hearing):
+        elif step.kind == "answer" or (hearing.generations and self._is_last(step, hearing)):
             return (yield from self._end(name, hearing))
         else:
             heard = yield from case.hear(name, "draft")
@@ -128,18 +125,23 @@ class Planned:
         ]
         prices = replace(
             outlook.prices,
-            verify=self._without("verify", outlook.prices.verify),
-            sample=self._without("sample", outlook.prices.sample),
+            verify=self._without_bought(outlook.prices.verify),
+            sample=self._without_bought(outlook.prices.sample),
         )
-        return next_step(belief, prices, outlook.worth, models=may, limit=outlook.limit - spent)
+        plan = Plan(belief, prices, models=may, limit=outlook.aim.limit - spent)
+        if outlook.aim.worth is None:
+            return plan.step_above(outlook.aim.share)
+        return plan.step(outlook.aim.worth)
 
-    def _without(self, kind: str, price: Floats) -> Floats:
-        """Prices without what was bought already: what could not be had is not asked for again."""
-        bought = [model for one, model in self._bought if one == kind]
+    def _without_bought(self, price: Floats) -> Floats:
+        """Prices of evidence without what was bought already: one kind of each answer is enough."""
+        bought = [model for kind, model in self._bought if kind in ("verify", "sample")]
         return np.where(np.isin(np.arange(len(price)), bought), np.nan, price)
 
     def _is_last(self, step: Step, hearing: _Hearing) -> bool:
         """Whether a model's answer would be the one returned, whatever it is."""
+        if self.outlook.aim.worth is None:
+            return False  # such steps are called "answer"
         votes, outlook = hearing.votes(), self.outlook
         known = {vote.answer for vote in votes} - {NO_ANSWER}
         for answer in {*known, max(known, default=NO_ANSWER) + 1}:
@@ -153,15 +155,16 @@ class Planned:
     def _note(self, step: Step, belief: Belief, hearing: _Hearing) -> None:
         """Put what is believed now, and what follows from it, into the record."""
         name = hearing.names[step.model]
-        asks = {"ask": f"{name} is asked", "verify": f"{name} is asked to verify its answer"}
-        asks["sample"] = f"{name} is asked again"
+        todo = {
+            "verify": f"{name} is asked to verify its answer",
+            "sample": f"{name} is asked again",
+        }
+        reason = f"The best answer is good with {belief.held:.3f}"
         if step.kind == "stop":
-            reason = f"The best answer is good with {belief.held:.3f}; no further call is worth it."
+            reason += "; no further call is worth it."
         else:
-            reason = (
-                f"The best answer is good with {belief.held:.3f}: {asks[step.kind]}, which is "
-                f"worth {self.outlook.worth * step.gain:.2g} USD and costs {step.cost:.2g}."
-            )
+            asked = todo.get(step.kind, f"{name} is asked")
+            reason += f": {asked}, for {step.cost:.2g} USD."
         speaker = hearing.names[belief.speaker]
         finding = Finding(step.kind == "stop", reason, score=belief.held)
         hearing.case.check("auto", speaker, finding)
@@ -226,12 +229,9 @@ class _Hearing:
             self.verified[name] = yes
 
     def sample(self, name: str) -> Generator[Call, Any, None]:
-        """Ask a model again until its vote is decided."""
-        for _ in range(SAMPLES - 1):
-            self.generations += yield from self.case.sample(name, [""], _TEMPERATURE)
-            own = [g for g in self.generations if g.model == name]
-            if lead_probability(*leaders(self.case.groups(own))) >= _SURE:
-                break
+        """Ask a model again, as often as a vote needs, all at once."""
+        styles = [""] * (SAMPLES - 1)
+        self.generations += yield from self.case.sample(name, styles, _TEMPERATURE)
 
     def returned(self, belief: Belief, step: Step) -> Generation:
         """The generation to return for the best answer: in the speaker's words."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from llmroute.errors import ArtifactError, ConfigurationError
 from llmroute.escalation.fitting import Recorded, fit_judge
-from llmroute.escalation.judge import GRID, Curve, Form, Judge, Member
+from llmroute.escalation.judge import Curve, Form, Judge, Member
 
 #: Version of the file's format.
 FORMAT = 1
@@ -35,11 +35,10 @@ class _Curve(_Strict):
     prior: float
     tempted: float
     spread: float = Field(gt=0)
+    good_spread: float = Field(gt=0)
 
 
 class _Member(_Strict):
-    offset: float
-    slope: float
     reach: float = Field(ge=0)
     tempted: dict[str, float]
     token: _Curve
@@ -60,7 +59,6 @@ class _File(_Strict):
     source: str
     data_sha256: str
     prompts: int = Field(ge=0)
-    weights: tuple[float, ...] = Field(min_length=len(GRID), max_length=len(GRID))
     forms: dict[str, _Form]
     members: dict[str, _Member]
 
@@ -113,7 +111,7 @@ class Calibration:
         """
         known = dict(zip(self.models, self.fitted.members, strict=True))
         members = [known.get(name, Member()) for name in names]
-        return Judge(members, self.fitted.forms, self.fitted.weights)
+        return Judge(members, self.fitted.forms)
 
     def save(self, path: str | Path) -> Path:
         """Writes the file, whole or not at all.
@@ -132,7 +130,6 @@ class Calibration:
             "source": self.source,
             "data_sha256": self.data_sha256,
             "prompts": self.prompts,
-            "weights": self.fitted.weights.tolist(),
             "forms": {name: asdict(form) for name, form in self.fitted.forms.items()},
             "members": {name: asdict(member) for name, member in members.items()},
         }
@@ -156,7 +153,7 @@ class Calibration:
         read = _read(Path(path))
         members = [_member(one) for one in read.members.values()]
         forms = {name: Form(**form.model_dump()) for name, form in read.forms.items()}
-        judge = Judge(members, forms, np.array(read.weights))
+        judge = Judge(members, forms)
         return cls(tuple(read.members), judge, read.source, read.data_sha256, read.prompts)
 
 

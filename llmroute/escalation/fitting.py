@@ -16,7 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError
-from llmroute.escalation.judge import FORMS, GRID, Curve, Form, Judge, Member, standard_score
+from llmroute.escalation.judge import (
+    FORMS,
+    GRID,
+    LEVELS,
+    WEIGHTS,
+    Curve,
+    Form,
+    Judge,
+    Member,
+    mean_success,
+    standard_score,
+)
 from llmroute.escalation.votes import NO_ANSWER
 
 Floats = npt.NDArray[np.float64]
@@ -29,9 +40,13 @@ _ROUNDS, _TEMPTING_ROUNDS = 25, 12
 _LEAST_PROMPTS = 20
 #: Quantiles that stand for a model's confidences.
 _KNOTS = 41
-#: Ridge about the defaults, in answers: on offset, slope, reach; on a curve's coefficients.
-_RIDGE: Floats = np.array([0.1, 5.0, 5.0])
+#: Reaches that are tried, and what draws one to the default's: in log-likelihood a squared unit.
+_REACHES: Floats = np.linspace(0.0, 4.0, 17)
+_REACH_RIDGE = 2.5
+#: Ridge on a curve's coefficients, in answers.
 _CURVE_RIDGE = 2.0
+#: What draws the spreads of good and of bad answers together, in answers; and the least of them.
+_SPREAD_RIDGE, _LEAST_SPREAD = 20.0, 0.1
 #: In answers: what draws a model's temptation to its form's, and agreement to the default's.
 _TEMPTED_RIDGE, _AGREE_RIDGE = 10.0, 2.0
 
@@ -86,7 +101,7 @@ def fit_judge(recorded: Recorded) -> Judge:
     good = np.where(known, recorded.score >= 0.5, False)
     inside = np.clip(recorded.quality, 1e-4, 1 - 1e-4)
     logits = np.log(inside / (1 - inside))
-    success, posterior = _fit_success(logits, good, known)
+    reaches, posterior = _fit_reaches(inside, good, known)
     tempted = _fit_temptation(recorded, good, known)
     curves = {
         kind: _fit_curves(getattr(recorded, kind), logits, good, known, posterior, tempted.belief)
@@ -94,60 +109,47 @@ def fit_judge(recorded: Recorded) -> Judge:
     }
     members = [
         Member(
-            offset=float(success[m, 0]),
-            slope=float(success[m, 1]),
-            reach=float(success[m, 2]),
+            reach=float(reaches[m]),
             tempted={form: float(rates[m]) for form, rates in tempted.rates.items()},
             token=curves["token"][m],
             verified=curves["verified"][m],
             share=curves["share"][m],
         )
-        for m in range(len(success))
+        for m in range(len(reaches))
     ]
     forms = _fit_forms(recorded, good, known, tempted.rates)
-    return Judge(members, forms, posterior.mean(axis=0) + 1e-4)
+    return Judge(members, forms)
 
 
-def _fit_success(logits: Floats, good: Bools, known: Bools) -> tuple[Floats, Floats]:
-    """(M, 3) offset, slope and reach of each model; (P, D) what is believed of each prompt's d."""
-    prompts, models = good.shape
-    default = Member()
-    start = np.array([default.offset, default.slope, default.reach])
-    found = np.tile(start, (models, 1))
-    weights = np.exp(-0.5 * GRID**2)
-    posterior = np.tile(weights / weights.sum(), (prompts, 1))
+def _fit_reaches(prior: Floats, good: Bools, known: Bools) -> tuple[Floats, Floats]:
+    """(M,) reach of each model; (P, D) what is believed of each prompt's d."""
+    models = good.shape[1]
+    found = np.full(models, Member().reach)
     for _ in range(_ROUNDS):
-        logs = np.tile(np.log(posterior.mean(axis=0) + 1e-4), (prompts, 1))
+        logs = np.tile(np.log(WEIGHTS), (len(good), 1))
         for m in range(models):
-            inner = found[m, 0] + found[m, 1] * logits[:, [m]] + found[m, 2] * GRID
-            signed = np.where(good[:, [m]], inner, -inner)
-            logs -= np.where(known[:, [m]], np.logaddexp(0.0, -signed), 0.0)
+            logs += _log_likelihood(found[m], prior[:, m], good[:, m], known[:, m])
         posterior = np.exp(logs - logs.max(axis=1, keepdims=True))
         posterior /= posterior.sum(axis=1, keepdims=True)
+        before = found.copy()
         for m in range(models):
-            rows = known[:, m]
-            found[m] = _logistic(logits[rows, m], good[rows, m], posterior[rows], start, found[m])
-    found[:, 2] = np.maximum(found[:, 2], 0.0)
+            scores = [
+                (posterior * _log_likelihood(reach, prior[:, m], good[:, m], known[:, m])).sum()
+                - _REACH_RIDGE * (reach - Member().reach) ** 2
+                for reach in _REACHES
+            ]
+            found[m] = _REACHES[int(np.argmax(scores))]
+        if (found == before).all():
+            break
     return found, posterior
 
 
-def _logistic(logit: Floats, good: Bools, weights: Floats, centre: Floats, start: Floats) -> Floats:
-    """Offset, slope and reach, by three Newton steps from where the last round left them."""
-    features = np.stack(
-        [
-            np.ones((len(logit), len(GRID))),
-            np.broadcast_to(logit[:, None], (len(logit), len(GRID))),
-            np.broadcast_to(GRID, (len(logit), len(GRID))),
-        ],
-        axis=-1,
-    ).reshape(-1, 3)
-    flat, target, found = weights.ravel(), np.repeat(good, len(GRID)), start
-    for _ in range(3):
-        success = 0.5 * (1 + np.tanh(0.5 * (features @ found)))
-        slope = features.T @ (flat * (target - success)) - _RIDGE * (found - centre)
-        curvature = (features * (flat * success * (1 - success))[:, None]).T @ features
-        found = found + np.linalg.solve(curvature + np.diag(_RIDGE), slope)
-    return found
+def _log_likelihood(reach: float, prior: Floats, good: Bools, known: Bools) -> Floats:
+    """(P, D) of one model's answers, good or bad; 0 where it was not asked."""
+    level = np.interp(prior, mean_success(float(reach)), LEVELS)
+    inner = level[:, None] + reach * GRID
+    signed = np.where(good[:, None], inner, -inner)
+    return np.where(known[:, None], -np.logaddexp(0.0, -signed), 0.0)
 
 
 @dataclass(frozen=True)
@@ -280,7 +282,15 @@ def _fit_curve(
     target, weights = np.repeat(scores, len(GRID)), posterior.ravel()
     square = (features * weights[:, None]).T @ features + _CURVE_RIDGE * np.eye(6)
     found = np.linalg.solve(square, (features * weights[:, None]).T @ target)
-    missed = (weights * (target - features @ found) ** 2).sum() / weights.sum()
+    missed = weights * (target - features @ found) ** 2
+    overall = missed.sum() / weights.sum()
+    spread_bad, spread_good = (
+        math.sqrt(
+            ((missed * state).sum() + _SPREAD_RIDGE * overall)
+            / ((weights * state).sum() + _SPREAD_RIDGE)
+        )
+        for state in (1 - each[:, 0], each[:, 0])
+    )
     level, gap, load, both, prior, tempting = found.tolist()
     return Curve(
         knots=ranked.knots,
@@ -290,5 +300,6 @@ def _fit_curve(
         both=both,
         prior=prior,
         tempted=tempting,
-        spread=max(float(np.sqrt(missed)), 0.1),
+        spread=max(spread_bad, _LEAST_SPREAD),
+        good_spread=max(spread_good, _LEAST_SPREAD),
     )

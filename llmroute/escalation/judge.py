@@ -1,8 +1,9 @@
 """How good the answers in hand are, and what a further call would add.
 
-A model's answer is good with probability σ(offset + slope · prior logit + reach · d). The prior is
-what the scorer says of the prompt; d is what the prompt holds that its text does not show: one
-number for all models, which is not known. Each generation tells of d and of its answer by:
+A model's answer is good with probability σ(level + reach · d). d is what the prompt holds that its
+text does not show: one number for all models, which is not known. The level is such that the mean
+over d is what the scorer says of model and prompt, so before anything is heard the scorer's word
+stands. Each generation tells of d and of its answer by:
 
 - whether it agrees with others. Good answers agree, but for how they are worded. Of bad ones, one
   is tempting: a model falls for it with a probability that grows with its ability, and so able
@@ -36,6 +37,10 @@ Bools = npt.NDArray[np.bool_]
 
 #: The values of d, in standard deviations of a normal.
 GRID: Floats = np.linspace(-3.5, 3.5, 15)
+#: How probable each of them is before anything is heard.
+WEIGHTS: Floats = np.exp(-0.5 * GRID**2) / np.exp(-0.5 * GRID**2).sum()
+#: Levels at which the mean success is worked out; between them it is interpolated.
+LEVELS: Floats = np.linspace(-16.0, 16.0, 257)
 #: Where confidences are cut when a plan imagines those to come.
 _CUTS: Floats = np.array([-1.0, 0.0, 1.0])
 #: Probabilities nearer to 0 or 1 than this say no more.
@@ -63,7 +68,8 @@ class Curve:
         both: What d adds for good answers.
         prior: What the prior logit adds.
         tempted: How much higher the scores of the tempting answer lie.
-        spread: Standard deviation.
+        spread: Standard deviation of bad answers' scores.
+        good_spread: The same of good answers'.
     """
 
     knots: tuple[float, ...] = ()
@@ -74,18 +80,14 @@ class Curve:
     prior: float = 0.0
     tempted: float = 0.3
     spread: float = 0.85
+    good_spread: float = 0.85
 
 
 @dataclass(frozen=True)
 class Member:
     """What is known of one model.
 
-    The default keeps the prior as it is: with reach 1.5, a slope of 4/3 makes up for the averaging
-    over d.
-
     Attributes:
-        offset: See the module.
-        slope: What a unit of the prior's logit counts.
         reach: How much of d the model feels.
         tempted: By form, the probability that it falls for the tempting answer when it is wrong;
             the form's own where it is missing.
@@ -94,8 +96,6 @@ class Member:
         share: The curve of the share of its own samples that agree.
     """
 
-    offset: float = 0.0
-    slope: float = 4 / 3
     reach: float = 1.5
     tempted: Mapping[str, float] = field(default_factory=dict)
     token: Curve = field(default_factory=Curve)
@@ -327,25 +327,18 @@ class Judge:
     Args:
         members: What is known of each model, in the pool's order; `Judge.unfitted` for nothing.
         forms: How answers of each form coincide; a form it lacks counts as `"text"`.
-        weights: (15,) probability of each d of `GRID`; by default the normal's.
     """
 
     def __init__(
         self,
         members: Sequence[Member],
         forms: Mapping[str, Form] = FORMS,
-        weights: Floats | None = None,
     ) -> None:
         self.members = tuple(members)
         self.forms: Mapping[str, Form] = {**FORMS, **forms}
-        if weights is None:
-            weights = np.exp(-0.5 * GRID**2)
-        if weights.shape != GRID.shape or not (weights > 0).all():
-            raise ConfigurationError(
-                f"a judge needs {len(GRID)} weights above 0; {weights.tolist()} were given."
-            )
-        self.weights: Floats = weights / weights.sum()
-        self.log_weights: Floats = np.log(self.weights)
+        self.weights: Floats = WEIGHTS
+        self.log_weights: Floats = np.log(WEIGHTS)
+        self._means = [mean_success(member.reach) for member in self.members]
         self.tempted: Mapping[str, Floats] = {
             name: np.array([m.tempted.get(name, form.tempted) for m in self.members])
             for name, form in self.forms.items()
@@ -386,9 +379,13 @@ class Judge:
         Args:
             logits: (…, M) logits of the prior.
         """
-        offset, slope, reach = np.array([(m.offset, m.slope, m.reach) for m in self.members]).T
-        inner = (offset + slope * logits)[..., None] + reach[:, None] * GRID
-        result: Floats = np.clip(0.5 * (1 + np.tanh(0.5 * inner)), _LEAST, 1 - _LEAST)
+        prior = _sigmoid(logits)
+        level = np.stack(
+            [np.interp(prior[..., m], mean, LEVELS) for m, mean in enumerate(self._means)], axis=-1
+        )
+        reach = np.array([member.reach for member in self.members])
+        inner = level[..., None] + reach[:, None] * GRID
+        result: Floats = np.clip(_sigmoid(inner), _LEAST, 1 - _LEAST)
         return result
 
     def likelihoods(self, one: _Heard, logit: float) -> Floats:
@@ -396,10 +393,9 @@ class Judge:
         logs = np.zeros((3, len(GRID)))
         for kind, confidence in one.scores:
             curve = self.curve(kind, one.model)
-            logs -= (
-                0.5
-                * ((standard_score(curve, confidence) - _centres(curve, logit)) / curve.spread) ** 2
-            )
+            spread = _spreads(curve)
+            away = (standard_score(curve, confidence) - _centres(curve, logit)) / spread
+            logs -= 0.5 * away**2 + np.log(spread)
         return logs
 
     def imagined(self, kind: str, model: int, logit: float) -> tuple[Floats, Floats]:
@@ -411,7 +407,7 @@ class Judge:
     def seen(self, kind: str, model: int, logit: float) -> tuple[Floats, Floats, Floats]:
         """(4, D) each: chance that a confidence falls between the cuts; good, tempting, wrong."""
         curve = self.curve(kind, model)
-        below = _normal((_CUTS[:, None, None] - _centres(curve, logit)) / curve.spread)
+        below = _normal((_CUTS[:, None, None] - _centres(curve, logit)) / _spreads(curve))
         bins = np.diff(below, axis=0, prepend=0.0, append=1.0)
         return bins[:, 0], bins[:, 1], bins[:, 2]
 
@@ -419,6 +415,17 @@ class Judge:
         """The curve of one kind of confidence: `"token"`, `"verified"` or `"share"`."""
         curve: Curve = getattr(self.members[model], kind)
         return curve
+
+
+@lru_cache(maxsize=1024)
+def mean_success(reach: float) -> Floats:
+    """Mean success over d at each of `LEVELS`, rising.
+
+    Args:
+        reach: How much of d the model feels.
+    """
+    result: Floats = _sigmoid(LEVELS[:, None] + reach * GRID) @ WEIGHTS
+    return result
 
 
 def standard_score(curve: Curve, confidence: float) -> float:
@@ -441,6 +448,11 @@ def _centres(curve: Curve, logit: float) -> Floats:
     """(3, D) mean scores of a good answer, the tempting one, and another wrong one."""
     base = curve.level + curve.prior * logit + curve.load * GRID
     return np.stack([base + curve.gap + curve.both * GRID, base + curve.tempted, base])
+
+
+def _spreads(curve: Curve) -> Floats:
+    """(3, 1) standard deviations of the scores of a good, the tempting, and another answer."""
+    return np.array([[curve.good_spread], [curve.spread], [curve.spread]])
 
 
 def _heard(votes: Sequence[Vote]) -> list[_Heard]:
@@ -512,6 +524,12 @@ def _ewens(sizes: Floats, labels: Floats, concentration: float) -> Floats:
     steps = np.log(concentration + np.arange(max(int(sizes.sum()), 1)))
     up_to = np.concatenate([[0.0], np.cumsum(steps)])
     result: Floats = labels @ (math.log(concentration) + within) - up_to[total]
+    return result
+
+
+def _sigmoid(inner: Floats) -> Floats:
+    # tanh is the logistic function that never overflows.
+    result: Floats = 0.5 * (1 + np.tanh(0.5 * inner))
     return result
 
 

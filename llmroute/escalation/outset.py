@@ -6,8 +6,6 @@ model together with the evidence that would be bought of its answer: what comes 
 samples of it, a verification, or a second model's answer. After it, either the best answer in hand
 is returned or one more model is asked (cascade routing, arXiv 2410.10347). Only the first call of
 the best opening is made; then the plan is made anew with what was heard.
-
-The same table says what a policy's promise is worth: see `worth_of_share`.
 """
 
 from __future__ import annotations
@@ -27,10 +25,6 @@ Ints = npt.NDArray[np.intp]
 #: Outcomes of the evidence that has most: a confidence between three cuts.
 _BINS = 4
 _NO_EVIDENCE = (np.vstack([np.ones(len(GRID)), np.zeros((_BINS - 1, len(GRID)))]),) * 2
-#: Steps of the search for a worth: each halves the interval on a log scale.
-_HALVINGS = 40
-#: How far the worth is searched to either side of the dearest call's cost.
-_RANGE = 1e6
 
 
 @dataclass(frozen=True)
@@ -100,21 +94,43 @@ class Table:
         # What is left, in good answers, when one more model is asked after an outcome.
         replaced = self.able - self.chance[..., None] * (self.ask / worth)[:, None, None, :]
         replaced = np.where(self.later[:, :, None, :], replaced, -1.0)
+        goes_on = replaced.max(axis=-1) > self.held
         value = np.maximum(self.held, replaced.max(axis=-1)).sum(axis=-1) - self.cost / worth
+        return self._best(value, goes_on, replaced.argmax(axis=-1))
+
+    def plan_above(self, share: float) -> Plan:
+        """The opening that is expected to keep a promise at least cost; see `planning.Plan`.
+
+        Args:
+            share: Of the best model's quality, 0..1.
+        """
+        able = np.where(self.later[:, :, None, :], self.able, -1.0)
+        best = np.maximum(able.max(axis=-1), self.held)
+        price = np.where(able >= share * best[..., None], self.ask[:, None, None, :], np.inf)
+        goes_on = self.held < share * best
+        dues = np.where(goes_on, price.min(axis=-1), 0.0)
+        value = -(self.cost + (self.chance * dues).sum(axis=-1))
+        return self._best(value, goes_on, price.argmin(axis=-1))
+
+    def _best(self, value: Floats, goes_on: Bools, by: Ints) -> Plan:
+        """The plan of the opening of most value, and what comes of it.
+
+        Args:
+            value: (N, O) value of each opening.
+            goes_on: (N, O, B) whether one more model is asked after an outcome.
+            by: (N, O, B) which.
+        """
         best = np.argmax(np.where(self.possible, value, -np.inf), axis=1)
         rows = np.arange(len(best))
-        held, able, chance, replaced = (
-            x[rows, best] for x in (self.held, self.able, self.chance, replaced)
-        )
-        by = replaced.argmax(axis=-1)[..., None]
-        goes_on = replaced.max(axis=-1) > held
-        reached = np.where(goes_on, np.take_along_axis(able, by, -1)[..., 0], held)
-        further = np.where(goes_on, chance * np.take_along_axis(self.ask, by[..., 0], 1), 0.0)
+        on, asked = goes_on[rows, best], by[rows, best]
+        reached = np.take_along_axis(self.able[rows, best], asked[..., None], -1)[..., 0]
+        price = np.take_along_axis(self.ask, asked, 1)
+        further = np.where(on, self.chance[rows, best] * price, 0.0)
         return Plan(
             first=self.first[best],
-            quality=reached.sum(axis=-1),
+            quality=np.where(on, reached, self.held[rows, best]).sum(axis=-1),
             cost=self.cost[rows, best] + further.sum(axis=-1),
-            checks=self.buys[best] | goes_on.any(axis=-1),
+            checks=self.buys[best] | on.any(axis=-1),
         )
 
 
@@ -249,33 +265,3 @@ class Openings:
         if allowed is not None:
             possible &= allowed[:, self._first] & (allowed[:, self._second] | (self._second < 0))
         return possible
-
-
-def worth_of_share(
-    openings: Openings, prior: Floats, costs: Costs, share: float, allowed: Bools | None = None
-) -> float:
-    """The least worth of a good answer at which quality reaches a share of the strongest model's.
-
-    Args:
-        openings: The ways to begin.
-        prior: (N, M) success probabilities on typical prompts.
-        costs: What calls cost on them.
-        share: Of the mean quality of the model that is best on them, 0..1.
-        allowed: (M,) which models may be asked; None for all.
-
-    Returns:
-        USD.
-    """
-    may = np.ones(prior.shape[1], np.bool_) if allowed is None else allowed
-    single = openings.single_quality(prior)[:, may].mean(axis=0)
-    target = share * float(single.max())
-    dearest = max(float(costs.ask[:, may].max()), 1e-12)
-    low, high = np.log(dearest / _RANGE), np.log(dearest * _RANGE)
-    table = openings.table(prior, costs, allowed=np.broadcast_to(may, prior.shape))
-    for _ in range(_HALVINGS):
-        middle = 0.5 * (low + high)
-        if table.plan(float(np.exp(middle))).quality.mean() >= target:
-            high = middle
-        else:
-            low = middle
-    return float(np.exp(high))

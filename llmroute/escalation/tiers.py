@@ -40,6 +40,8 @@ class Escalation(Frozen):
         latency: Seconds the whole request may take. Where a draft and the strongest model after it
             are not expected to fit in, the strongest model is asked at once; where further
             evidence would not fit, it is not gathered and the draft counts as rejected.
+        buys: For `"auto"`: what further evidence it may buy of an answer beside other models'
+            answers: verification calls, further samples, both or neither.
         calibration: For `"auto"`: a file made by `llmroute calibrate`, with what your own recorded
             answers say of evidence and success. Without it rounded general numbers serve.
 
@@ -49,6 +51,7 @@ class Escalation(Frozen):
 
     rule: Any
     keep: bool = True
+    buys: tuple[Literal["verify", "sample"], ...] = ("verify", "sample")
     agreement: Callable[[Any, Any], bool] | None = Field(default=None, repr=False)
     latency: float | None = Field(default=None, gt=0)
     calibration: str | None = None
@@ -57,24 +60,29 @@ class Escalation(Frozen):
     def __init__(self, rule: Rule | Callable[..., bool] | Literal["auto"], **settings: Any) -> None:
         with readable_errors("Escalation"):
             super().__init__(**{"rule": rule, **settings})
-        if self.rule == AUTO:
+        if self.is_auto:
             from llmroute.escalation.outlook import Outlooks
 
-            self._outlooks = Outlooks(self.calibration)
+            self._outlooks = Outlooks(self.calibration, self.buys)
 
     @field_validator("rule", mode="before")
     @classmethod
     def _is_a_rule(cls, rule: Any) -> Any:
         return rule if rule == AUTO else rule_of(rule)
 
+    @property
+    def is_auto(self) -> bool:
+        """Whether calls are planned, and no rule is followed."""
+        return bool(self.rule == AUTO)
+
     def check(self, models: tuple[str, ...]) -> None:
         """Raise ConfigurationError when the rule cannot work with these models."""
-        if self.rule != AUTO:
+        if not self.is_auto:
             self.rule.check(models)
 
     def to_record(self) -> dict[str, Any]:
         """The rule's name and numbers, as they stand in a Decision."""
-        if self.rule == AUTO:
+        if self.is_auto:
             return {"name": AUTO} | ({"calibration": self.calibration} if self.calibration else {})
         record: dict[str, Any] = self.rule.to_record()
         return record
@@ -102,12 +110,12 @@ class Escalation(Frozen):
             request: The request.
         """
         plan = None
-        if self.rule == AUTO:
+        if self.is_auto:
             form = expected(request).kind
             plan = self._outlooks.begin(policy, estimates, allowed, pool, form)
         if plan is None:
             chosen = int(policy.choose(estimates, allowed)[0])
-            is_due = self.rule != AUTO and chosen != strongest
+            is_due = not self.is_auto and chosen != strongest
             return Beginning(chosen, policy.why(estimates, 0, allowed, chosen), is_due)
         chosen, name = int(plan.first[0]), pool.names[int(plan.first[0])]
         is_due = chosen != strongest and bool(plan.checks[0])
@@ -128,7 +136,7 @@ class Escalation(Frozen):
             policy: The policy that it was chosen by.
             pool: The models.
         """
-        if self.rule != AUTO:
+        if not self.is_auto:
             return _TwoTiers(self, request)
         from llmroute.escalation.auto import Planned
 

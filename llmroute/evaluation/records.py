@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from langchain_core.messages import AIMessage
 
-from llmroute.errors import ConfigurationError
+from llmroute.errors import ConfigurationError, ProviderUnavailable
 from llmroute.evaluation.outcomes import Outcomes
 from llmroute.evaluation.run import spend_of
 from llmroute.flow import Ask, Reply, Usage
@@ -23,13 +23,16 @@ class Records:
     Args:
         outcomes: P prompts that all models answered.
         row: Which prompt.
+        lenient: Evidence that was not recorded counts as a call that failed, at no cost; otherwise
+            asking for it is an error.
 
     Attributes:
         cost: Spend of the calls so far, in the outcomes' unit.
     """
 
-    def __init__(self, outcomes: Outcomes, row: int) -> None:
+    def __init__(self, outcomes: Outcomes, row: int, *, lenient: bool = False) -> None:
         self.cost = 0.0
+        self._lenient = lenient
         self._outcomes, self._row = outcomes, row
         self._drawn: dict[tuple[str, str], int] = {}
         self._score: dict[str, float] = {}
@@ -43,15 +46,20 @@ class Records:
         Raises:
             ConfigurationError: Nothing like it was recorded.
         """
-        if ask.purpose == "verify":
-            return self._verified(ask)
-        if ask.purpose in ("answer", "draft", "fallback") and not ask.variation.style:
+        if ask.purpose in ("answer", "draft", "fallback"):
             return self._answered(ask)
-        if ask.purpose == "sample":
-            return self._sampled(ask)
-        raise ConfigurationError(
-            f"a replay cannot {ask.purpose} answers: {self._outcomes.source} has none recorded."
-        )
+        try:
+            if ask.purpose == "verify":
+                return self._verified(ask)
+            if ask.purpose == "sample":
+                return self._sampled(ask)
+            raise ConfigurationError(
+                f"a replay cannot {ask.purpose} answers: {self._outcomes.source} has none recorded."
+            )
+        except ConfigurationError as fault:
+            if not self._lenient:
+                raise
+            return Reply(0.0, error=ProviderUnavailable(str(fault), model=ask.model))
 
     def score_of(self, message: AIMessage) -> float:
         """The recorded score of an answer that was given here, 0..1.
@@ -83,7 +91,7 @@ class Records:
         outcomes, column = self._outcomes, self._outcomes.models.index(ask.model)
         price = self._cell(outcomes.confidence_cost, column)
         sure = self._cell(outcomes.confidence, column)
-        if price is None or sure is None:
+        if not price or sure is None:
             raise ConfigurationError(
                 f"no verification of {ask.model} is recorded in {outcomes.source}, so SelfVerify "
                 "cannot be replayed on it."

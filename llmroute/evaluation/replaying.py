@@ -13,6 +13,7 @@ from llmroute.deciding import decide
 from llmroute.decision import Bools, Decision, Estimates
 from llmroute.drivers import drive
 from llmroute.errors import ConfigurationError
+from llmroute.escalation.tiers import Escalation
 from llmroute.evaluation.outcomes import Outcomes
 from llmroute.evaluation.records import Records
 from llmroute.evaluation.run import (
@@ -63,12 +64,25 @@ def replay(
 def _replay(
     router: Router, outcomes: Outcomes, estimates: Estimates | None
 ) -> Iterator[tuple[Decision, float, float]]:
+    escalation = _replayable(router, outcomes)
     for start in range(0, len(outcomes), _TOGETHER):
         requests = [router._request(p, {}) for p in outcomes.prompts[start : start + _TOGETHER]]
         scorer = router._load() if estimates is None else _Said(estimates, start)
-        decisions = decide(requests, router.pool, scorer, router.policy, router.escalation)
+        decisions = decide(requests, router.pool, scorer, router.policy, escalation)
         for i, (request, decision) in enumerate(zip(requests, decisions, strict=True)):
             yield _answered(router, decision, request, outcomes, start + i)
+
+
+def _replayable(router: Router, outcomes: Outcomes) -> Escalation | None:
+    """What looks at answers, as far as answers were recorded."""
+    if router.escalation is None or outcomes.responses is not None or outcomes.samples is not None:
+        escalation: Escalation | None = router.escalation
+        return escalation
+    if router.escalation.is_auto:
+        return None  # nothing can be heard of an answer, so the policy chooses
+    raise ConfigurationError(
+        "to replay an escalation rule the answers are needed: Outcomes.read(…, responses=True)."
+    )
 
 
 class _Said:
@@ -87,7 +101,8 @@ def _answered(
     router: Router, decision: Decision, request: Request, outcomes: Outcomes, row: int
 ) -> tuple[Decision, float, float]:
     """One prompt's completed decision, the score of the answer, and the spend of all its calls."""
-    records = Records(outcomes, row)
+    escalation = router.escalation
+    records = Records(outcomes, row, lenient=escalation is not None and escalation.is_auto)
     answered = drive(router._flow(request, decision), records.reply)
     last = answered.accepted or flow.call_record(
         answered.ask, answered.reply, decision, router.pool

@@ -60,7 +60,7 @@ def test_an_easy_prompt_goes_to_the_cheap_model_and_a_hard_one_to_the_dear(run: 
     quality = load_scorer("static").estimate([EASY, HARD], POOL).quality
     easy, hard = quality[:, 0] / quality[:, 1]  # the cheap model's share of the dear one's
     assert easy > hard
-    between = ("--quality", str((easy + hard) / 2))
+    between = ("--quality", str((easy + hard) / 2), "--escalation", "none")
     assert decided(run, EASY, *PAIR, *between)["chosen"] == "cheap"
     assert decided(run, HARD, *PAIR, *between)["chosen"] == "dear"
 

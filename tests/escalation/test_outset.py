@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmroute.escalation.judge import FORMS, Judge
-from llmroute.escalation.outset import Costs, Openings, Table, worth_of_share
+from llmroute.escalation.outset import Costs, Openings, Table
 
 SHARES = st.floats(0.05, 0.95)
 
@@ -92,12 +92,31 @@ def test_models_that_are_not_allowed_are_not_planned_with() -> None:
     assert plan.quality[0] < 0.7
 
 
-@given(st.floats(0.3, 0.99), st.floats(0.3, 0.99))
-def test_the_worth_of_a_share_keeps_its_promise_and_not_more(share: float, other: float) -> None:
-    prior = 1 / (1 + np.exp(-(np.array([0.4, 1.7]) + np.linspace(-1, 1, 5)[:, None])))
-    costs, ways = costs_of([0.05, 1.0], 5), openings(2)
-    best = ways.single_quality(prior).mean(axis=0).max()
-    worth = worth_of_share(ways, prior, costs, share)
-    assert ways.table(prior, costs).plan(worth).quality.mean() >= share * best - 1e-9
-    if other > share:
-        assert worth_of_share(ways, prior, costs, other) >= worth
+@given(st.lists(SHARES, min_size=2, max_size=4), st.floats(0, 1))
+def test_a_promise_costs_no_more_than_the_strongest_model_asked_at_once(
+    prior: list[float], share: float
+) -> None:
+    prior = sorted(prior)
+    ask = [0.1 * (m + 1) ** 2 for m in range(len(prior))]
+    plan = table(prior, ask, confident=False).plan_above(share)
+    assert plan.cost[0] <= ask[-1] + 1e-9
+    assert plan.cost[0] >= min(ask) - 1e-9
+
+
+@given(st.lists(SHARES, min_size=3, max_size=3))
+def test_a_higher_promise_costs_no_less(prior: list[float]) -> None:
+    found = table(sorted(prior), [0.01, 0.1, 1.0])
+    cost = [found.plan_above(share).cost[0] for share in (0.0, 0.5, 0.9, 1.0)]
+    assert (np.diff(cost) >= -1e-9).all()
+
+
+def test_a_promise_of_nothing_is_kept_by_the_cheapest_model_unchecked() -> None:
+    plan = table([0.6, 0.7, 0.9], [0.01, 0.1, 1.0]).plan_above(0.0)
+    assert (plan.first[0], plan.checks[0]) == (0, False)
+
+
+def test_a_promise_may_be_kept_by_checking_a_weak_model() -> None:
+    plan = table([0.6, 0.9], [0.02, 1.0]).plan_above(0.95)
+    assert plan.first[0] == 0
+    assert plan.checks[0]
+    assert plan.cost[0] < 1.0

@@ -87,6 +87,8 @@ def _scripted(quality: float, scorer: str, as_json: bool) -> dict[str, Any]:
             pool=stand_in_pool(provider.base_url),
             policy=CheapestAbove(quality=quality),
             scorer=load_scorer(scorer),
+            # The stand-ins' answers are made up: there is nothing to be learned by looking at them.
+            escalation=None,
         )
         rows, totals = _run(router, as_json, lambda p: make_trouble(provider, router, p))
         requests = len(provider.requests)
@@ -112,6 +114,7 @@ def _live(
         policy=CheapestAbove(quality=quality),
         scorer=load_scorer(scorer),
         max_tokens=MAX_TOKENS,
+        escalation=None,  # one call a prompt, so that the bill is the one that was agreed to
     )
     if not yes:
         _confirm(estimate(router, PROMPTS), len(PROMPTS), router.pool)
