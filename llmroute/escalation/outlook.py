@@ -13,7 +13,7 @@ import numpy.typing as npt
 from llmroute.decision import Decision, Estimates
 from llmroute.escalation.calibration import Calibration
 from llmroute.escalation.judge import Judge
-from llmroute.escalation.outset import Costs, Openings, Plan
+from llmroute.escalation.outset import Opening, Openings
 from llmroute.escalation.planning import Prices
 from llmroute.policies import BestWithin, CheapestAbove, Policy, Threshold, WillingnessToPay
 from llmroute.pool import ModelPool
@@ -93,7 +93,7 @@ class Outlooks:
         allowed: Bools,
         pool: ModelPool,
         form: str | None,
-    ) -> Plan | None:
+    ) -> Opening | None:
         """The best first call for one prompt, or None where nothing can be planned.
 
         Args:
@@ -110,18 +110,14 @@ class Outlooks:
         if ask is None:
             return None
         aim = aim_of(policy, float(ask[allowed[0]].max()))
-        rows = Costs(
-            ask=ask[None],
-            verify=view.verify(estimates.prompt_tokens[0], estimates.tokens[0])[None],
-            sample=view.sample(ask)[None],
-        )
-        table = view.openings.table(estimates.quality, rows, allowed=allowed, limit=aim.limit)
+        prices = view.prices(ask, float(estimates.prompt_tokens[0]), estimates.tokens[0])
+        table = view.openings.table(estimates.quality[0], prices, allowed[0], aim.limit)
         if aim.worth is not None:
-            return table.plan(aim.worth)
-        plan = table.plan_above(aim.share)
+            return table.most_left(aim.worth)
+        opening = table.cheapest_above(aim.share)
         # One call without a check keeps the promise too, and is what the policy would choose.
         direct = int(policy.choose(estimates, allowed)[0])
-        return plan if plan.cost[0] < ask[direct] else None
+        return opening if opening.cost < ask[direct] else None
 
     def of(self, policy: Policy, decision: Decision, pool: ModelPool, form: str | None) -> Outlook:
         """The outlook of a request that was decided on by `begin`.
@@ -139,12 +135,7 @@ class Outlooks:
         tokens = np.array([np.nan if e.tokens is None else e.tokens for e in each])
         ask = view.costs(policy, known, allowed)
         assert ask is not None, "the same costs were planned with"
-        prices = Prices.of(
-            ask,
-            verify=view.verify(float(decision.prompt_tokens), tokens),
-            sample=view.sample(ask),
-            confident=view.confident,
-        )
+        prices = view.prices(ask, float(decision.prompt_tokens), tokens)
         prior = np.array([e.quality for e in each])
         aim = aim_of(policy, float(ask[allowed].max()))
         return Outlook(view.judge, prior, prices, aim, tuple(np.flatnonzero(allowed).tolist()))
@@ -186,32 +177,39 @@ class _View:
         self._buys = buys
         self.confident = np.array(_confident(pool))
         known = judge.forms.get(form or "text", judge.forms["text"])
-        inside = np.clip(prior, 1e-4, 1 - 1e-4)
-        logits = np.log(inside / (1 - inside))
-        self.openings = Openings(judge, self.confident.tolist(), known, logits)
+        self.openings = Openings(judge, self.confident.tolist(), known, prior)
         self._arrays = pool.arrays
         self._prior = prior
 
     def costs(self, policy: Policy, cost: Floats, allowed: Bools) -> Floats | None:
         """(M,) cost of a call of each model, or None where one that matters is not known."""
-        if not np.isnan(cost[allowed]).any():
-            return np.nan_to_num(cost)
+        unknown = np.isnan(cost)
+        if not (unknown & allowed).any():
+            return np.where(unknown, 0.0, cost)
         if isinstance(policy, Threshold) and allowed.sum() == 2:
             # Without prices calls of the strong model are what is counted.
             strong = np.argmax(np.where(allowed, self._prior, -1.0))
             return np.where(np.arange(len(cost)) == strong, 1.0, 1e-6)
         return None
 
-    def verify(self, prompt_tokens: float, tokens: Floats) -> Floats:
-        """(M,) cost of a verification: prompt and answer once more, a word of output."""
-        arrays = self._arrays
-        price = (prompt_tokens + tokens) * arrays.input_price
-        price = price + _VERIFY_TOKENS * arrays.output_price
-        return price if "verify" in self._buys else np.full(price.shape, np.nan)
+    def prices(self, ask: Floats, prompt_tokens: float, tokens: Floats) -> Prices:
+        """What each step costs for one prompt.
 
-    def sample(self, ask: Floats) -> Floats:
-        """(M,) cost of the further samples of a vote."""
-        return (SAMPLES - 1) * ask if "sample" in self._buys else np.full(ask.shape, np.nan)
+        Args:
+            ask: (M,) USD of a call of each model.
+            prompt_tokens: Tokens of the request.
+            tokens: (M,) expected output tokens.
+        """
+        # A verification is the prompt and the answer once more, and a word of output.
+        verify = (prompt_tokens + tokens) * self._arrays.input_price
+        verify = verify + _VERIFY_TOKENS * self._arrays.output_price
+        none = np.full(ask.shape, np.nan)
+        return Prices(
+            ask=ask,
+            verify=verify if "verify" in self._buys else none,
+            sample=(SAMPLES - 1) * ask if "sample" in self._buys else none,
+            confident=self.confident,
+        )
 
 
 def aim_of(policy: Policy, dearest: float) -> Aim:

@@ -111,19 +111,20 @@ class Escalation(Frozen):
         """
         plan = None
         if self.is_auto:
-            form = expected(request).kind
+            # Two models are compared by the form of their answers where a third may follow.
+            form = expected(request).kind if len(pool) > 2 else None
             plan = self._outlooks.begin(policy, estimates, allowed, pool, form)
         if plan is None:
             chosen = int(policy.choose(estimates, allowed)[0])
             is_due = not self.is_auto and chosen != strongest
             return Beginning(chosen, policy.why(estimates, 0, allowed, chosen), is_due)
-        chosen, name = int(plan.first[0]), pool.names[int(plan.first[0])]
-        is_due = chosen != strongest and bool(plan.checks[0])
+        chosen, name = plan.first, pool.names[plan.first]
+        is_due = chosen != strongest and plan.checks
         then = "and is looked at" if is_due else "and its answer is taken as it comes"
         return Beginning(
             chosen,
-            f"{name} is asked first {then}: all calls together leave most, with an expected "
-            f"quality of {plan.quality[0]:.3f} at {plan.cost[0]:.2g} USD.",
+            f"{name} is asked first {then}: that is the best plan, with an expected "
+            f"quality of {plan.quality:.3f} at {plan.cost:.2g} USD.",
             is_due,
         )
 
@@ -140,7 +141,8 @@ class Escalation(Frozen):
             return _TwoTiers(self, request)
         from llmroute.escalation.auto import Planned
 
-        outlook = self._outlooks.of(policy, decision, pool, expected(request).kind)
+        form = expected(request).kind if len(pool) > 2 else None
+        outlook = self._outlooks.of(policy, decision, pool, form)
         return Planned(outlook, request, self.keep, self.agreement, self.latency)
 
 

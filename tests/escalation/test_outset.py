@@ -8,45 +8,50 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmroute.escalation.judge import FORMS, Judge
-from llmroute.escalation.outset import Costs, Openings, Table
+from llmroute.escalation.outset import Openings, Table
+from llmroute.escalation.planning import Prices
 
 SHARES = st.floats(0.05, 0.95)
 
 
-def costs_of(ask: list[float], rows: int = 1, *, bought: bool = True) -> Costs:
-    prices = np.tile(ask, (rows, 1))
-    none = np.full(prices.shape, np.nan)
-    return Costs(prices, 0.6 * prices if bought else none, 3 * prices if bought else none)
-
-
-def openings(models: int, form: str = "number", *, confident: bool = True) -> Openings:
-    judge = Judge.unfitted(models)
-    return Openings(judge, [confident] * models, FORMS[form], np.zeros(models))
-
-
-def table(prior: list[float], ask: list[float], *, limit: float = np.inf, **how: bool) -> Table:
-    prices = costs_of(ask, bought=how.pop("bought", True))
-    return openings(len(prior), **how).table(np.array([prior]), prices, limit=limit)
+def table(
+    prior: list[float],
+    ask: list[float],
+    *,
+    limit: float = np.inf,
+    confident: bool = True,
+    bought: bool = True,
+    allowed: list[bool] | None = None,
+) -> Table:
+    models, usd = len(prior), np.array(ask)
+    ways = Openings(
+        Judge.unfitted(models), [confident] * models, FORMS["number"], np.full(models, 0.5)
+    )
+    prices = Prices.of(
+        usd, verify=0.6 * usd if bought else None, sample=3 * usd if bought else None
+    )
+    may = np.array(allowed or [True] * models)
+    return ways.table(np.array(prior), prices, may, limit)
 
 
 @given(st.lists(SHARES, min_size=2, max_size=4), st.floats(1e-3, 1e3))
 def test_outcomes_are_probabilities(prior: list[float], worth: float) -> None:
     ask = [0.1 * (m + 1) for m in range(len(prior))]
     found = table(prior, ask)
-    assert found.chance.sum(axis=-1) == pytest.approx(np.ones(found.chance.shape[:2]))
+    assert found.chance.sum(axis=-1) == pytest.approx(np.ones(len(found.chance)))
     assert (found.held <= found.chance + 1e-9).all()
     assert (found.able <= found.chance[..., None] + 1e-9).all()
-    plan = found.plan(worth)
-    assert 0 <= plan.quality[0] <= 1
-    assert plan.cost[0] >= min(ask)
+    plan = found.most_left(worth)
+    assert 0 <= plan.quality <= 1
+    assert plan.cost >= min(ask)
 
 
 @given(st.lists(SHARES, min_size=3, max_size=3))
 def test_the_more_an_answer_is_worth_the_better_and_dearer_it_gets(prior: list[float]) -> None:
     found = table(sorted(prior), [0.01, 0.1, 1.0])
-    plans = [found.plan(worth) for worth in (0.001, 0.1, 1.0, 10.0, 1000.0)]
-    quality = [plan.quality[0] for plan in plans]
-    cost = [plan.cost[0] for plan in plans]
+    plans = [found.most_left(worth) for worth in (0.001, 0.1, 1.0, 10.0, 1000.0)]
+    quality = [plan.quality for plan in plans]
+    cost = [plan.cost for plan in plans]
     assert (np.diff(quality) >= -1e-9).all()
     assert (np.diff(cost) >= -1e-9).all()
 
@@ -55,41 +60,39 @@ def test_the_more_an_answer_is_worth_the_better_and_dearer_it_gets(prior: list[f
 def test_asking_one_model_for_nothing_more_is_always_possible(weak: float, strong: float) -> None:
     """So no plan is worse than the best single call."""
     ask, worth = np.array([0.05, 1.0]), 2.0
-    plan = table([weak, strong], ask.tolist()).plan(worth)
-    alone = openings(2).single_quality(np.array([[weak, strong]]))[0]
-    assert plan.quality[0] - plan.cost[0] / worth >= (alone - ask / worth).max() - 1e-9
+    plan = table([weak, strong], ask.tolist()).most_left(worth)
+    alone = Judge.unfitted(2).belief(np.array([weak, strong]), []).able
+    assert plan.quality - plan.cost / worth >= (alone - ask / worth).max() - 1e-9
 
 
 def test_a_weak_model_that_can_be_checked_goes_first() -> None:
-    assert table([0.6, 0.9], [0.02, 1.0]).plan(5.0).first[0] == 0
-    assert table([0.6, 0.9], [0.02, 1.0]).plan(5.0).checks[0]
+    assert table([0.6, 0.9], [0.02, 1.0]).most_left(5.0).first == 0
+    assert table([0.6, 0.9], [0.02, 1.0]).most_left(5.0).checks
 
 
 def test_one_that_cannot_be_checked_does_not() -> None:
     found = table([0.6, 0.9], [0.02, 1.0], confident=False, bought=False)
-    assert found.plan(50.0).first[0] == 1
-    assert not found.plan(50.0).checks[0]
+    assert found.most_left(50.0).first == 1
+    assert not found.most_left(50.0).checks
 
 
 def test_two_cheap_models_may_check_each_other() -> None:
     found = table([0.6, 0.65, 0.9], [0.01, 0.02, 1.0], confident=False, bought=False)
-    assert found.plan(4.0).first[0] in (0, 1)
-    assert found.plan(4.0).checks[0]
+    assert found.most_left(4.0).first in (0, 1)
+    assert found.most_left(4.0).checks
 
 
 def test_a_limit_rules_out_what_would_pass_it() -> None:
     found = table([0.6, 0.9], [0.05, 1.0], limit=0.5)
-    plan = found.plan(1e6)
-    assert plan.first[0] == 0
-    assert plan.cost[0] <= 0.5
+    plan = found.most_left(1e6)
+    assert plan.first == 0
+    assert plan.cost <= 0.5
 
 
 def test_models_that_are_not_allowed_are_not_planned_with() -> None:
-    allowed = np.array([[True, False]])
-    found = openings(2).table(np.array([[0.6, 0.9]]), costs_of([0.05, 1.0]), allowed=allowed)
-    plan = found.plan(1e6)
-    assert plan.first[0] == 0
-    assert plan.quality[0] < 0.7
+    plan = table([0.6, 0.9], [0.05, 1.0], allowed=[True, False]).most_left(1e6)
+    assert plan.first == 0
+    assert plan.quality < 0.7
 
 
 @given(st.lists(SHARES, min_size=2, max_size=4), st.floats(0, 1))
@@ -98,25 +101,25 @@ def test_a_promise_costs_no_more_than_the_strongest_model_asked_at_once(
 ) -> None:
     prior = sorted(prior)
     ask = [0.1 * (m + 1) ** 2 for m in range(len(prior))]
-    plan = table(prior, ask, confident=False).plan_above(share)
-    assert plan.cost[0] <= ask[-1] + 1e-9
-    assert plan.cost[0] >= min(ask) - 1e-9
+    plan = table(prior, ask, confident=False).cheapest_above(share)
+    assert plan.cost <= ask[-1] + 1e-9
+    assert plan.cost >= min(ask) - 1e-9
 
 
 @given(st.lists(SHARES, min_size=3, max_size=3))
 def test_a_higher_promise_costs_no_less(prior: list[float]) -> None:
     found = table(sorted(prior), [0.01, 0.1, 1.0])
-    cost = [found.plan_above(share).cost[0] for share in (0.0, 0.5, 0.9, 1.0)]
+    cost = [found.cheapest_above(share).cost for share in (0.0, 0.5, 0.9, 1.0)]
     assert (np.diff(cost) >= -1e-9).all()
 
 
 def test_a_promise_of_nothing_is_kept_by_the_cheapest_model_unchecked() -> None:
-    plan = table([0.6, 0.7, 0.9], [0.01, 0.1, 1.0]).plan_above(0.0)
-    assert (plan.first[0], plan.checks[0]) == (0, False)
+    plan = table([0.6, 0.7, 0.9], [0.01, 0.1, 1.0]).cheapest_above(0.0)
+    assert (plan.first, plan.checks) == (0, False)
 
 
 def test_a_promise_may_be_kept_by_checking_a_weak_model() -> None:
-    plan = table([0.6, 0.9], [0.02, 1.0]).plan_above(0.95)
-    assert plan.first[0] == 0
-    assert plan.checks[0]
-    assert plan.cost[0] < 1.0
+    plan = table([0.6, 0.9], [0.02, 1.0]).cheapest_above(0.95)
+    assert plan.first == 0
+    assert plan.checks
+    assert plan.cost < 1.0
