@@ -33,6 +33,7 @@ _HOME = {
     "Disagreement": "escalation.rules",
     "CrossModel": "escalation.rules",
     "SelfVerify": "escalation.rules",
+    "StrongShare": "escalation.rules",
     "Refine": "escalation.rules",
     "Escalation": "escalation.tiers",
     "Decision": "decision",
@@ -59,6 +60,7 @@ __all__ = [
     "Refine",
     "RouterChain",
     "SelfVerify",
+    "StrongShare",
     "Threshold",
     "WillingnessToPay",
     "aroute",
@@ -71,7 +73,14 @@ if TYPE_CHECKING:
     from llmroute.chain import RouterChain
     from llmroute.decision import CallRecord, Decision, Estimates
     from llmroute.errors import LLMRouteError
-    from llmroute.escalation.rules import CrossModel, Disagreement, Margin, Refine, SelfVerify
+    from llmroute.escalation.rules import (
+        CrossModel,
+        Disagreement,
+        Margin,
+        Refine,
+        SelfVerify,
+        StrongShare,
+    )
     from llmroute.escalation.tiers import Escalation
     from llmroute.policies import BestWithin, CheapestAbove, Policy, Threshold, WillingnessToPay
     from llmroute.pool import Capabilities, Model, ModelPool

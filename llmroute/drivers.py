@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -50,40 +50,82 @@ BILL = frozenset(
 )
 
 
-def drive(steps: Flow, perform: Callable[[Ask], Reply]) -> Answered:
-    """Run a flow, blocking; calls that are made together in threads."""
-    try:
-        step = next(steps)
-        while True:
-            if isinstance(step, Wait):
-                time.sleep(step.seconds)
-                step = steps.send(None)
-            elif isinstance(step, Together):
-                with ContextThreadPoolExecutor(len(step.asks)) as threads:
-                    replies = list(threads.map(perform, step.asks))
-                step = steps.send(replies)
-            else:
-                step = steps.send(perform(step))
-    except StopIteration as end:
-        answered: Answered = end.value
-        return answered
+Perform = Callable[[Ask], Reply]
+
+
+def in_threads(perform: Perform, asks: Sequence[Ask]) -> list[Reply]:
+    """Several calls at once; their replies in order.
+
+    Args:
+        perform: Makes one call.
+        asks: The calls.
+    """
+    with ContextThreadPoolExecutor(len(asks)) as threads:
+        return list(threads.map(perform, asks))
+
+
+def drive(
+    steps: Flow,
+    perform: Perform,
+    *,
+    together: Callable[[Perform, Sequence[Ask]], Iterable[Reply]] = in_threads,
+) -> Answered:
+    """Run a flow, blocking.
+
+    Args:
+        steps: The flow.
+        perform: Makes one call.
+        together: Makes several and gives their replies in order: `map` makes one after the other.
+    """
+    came: Any = None
+    while True:
+        try:
+            step = steps.send(came)
+        except StopIteration as end:
+            answered: Answered = end.value
+            return answered
+        if isinstance(step, Wait):
+            time.sleep(step.seconds)
+            came = None
+        elif isinstance(step, Together):
+            came = list(together(perform, step.asks))
+        else:
+            came = perform(step)
 
 
 async def adrive(steps: Flow, perform: Callable[[Ask], Awaitable[Reply]]) -> Answered:
-    """Run a flow on an event loop."""
+    """`drive` on an event loop.
+
+    Args:
+        steps: The flow.
+        perform: Makes one call.
+    """
+    came: Any = None
+    while True:
+        try:
+            step = steps.send(came)
+        except StopIteration as end:
+            answered: Answered = end.value
+            return answered
+        if isinstance(step, Wait):
+            await asyncio.sleep(step.seconds)
+            came = None
+        elif isinstance(step, Together):
+            came = await _all_of([perform(ask) for ask in step.asks])
+        else:
+            came = await perform(step)
+
+
+async def _all_of(calls: Sequence[Awaitable[Reply]]) -> list[Reply]:
+    """All calls at once. When one raises, none of the others is left running."""
+    running = [asyncio.ensure_future(call) for call in calls]
     try:
-        step = next(steps)
-        while True:
-            if isinstance(step, Wait):
-                await asyncio.sleep(step.seconds)
-                step = steps.send(None)
-            elif isinstance(step, Together):
-                step = steps.send(await asyncio.gather(*map(perform, step.asks)))
-            else:
-                step = steps.send(await perform(step))
-    except StopIteration as end:
-        answered: Answered = end.value
-        return answered
+        return await asyncio.gather(*running)
+    except BaseException:
+        for call in running:
+            call.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        raise
 
 
 def failed(
@@ -101,7 +143,11 @@ def failed(
     secrets = secrets_in(dict(member.runnable))
     translated = translate(error, ask.model, *secrets, handling=handling)
     if translated is None:
+        if isinstance(error, StopIteration):  # which a generator would take for its end (PEP 479)
+            raise RuntimeError(f"{ask.model} raised StopIteration") from error
         raise error
+    if ask.hidden and isinstance(translated, StreamInterrupted):
+        translated.partial = ""  # a draft's words are nobody's to see
     return Reply(time.perf_counter() - start, error=translated)
 
 
@@ -120,17 +166,12 @@ def succeeded(value: Any, ask: Ask, start: float, request: Request) -> Reply:
         if value.is_empty and not request.in_tool_loop:
             return Reply(latency, value, _usage_of(value.leading), error=_empty(ask))
         return Reply(latency, value)
-    if request.schema is not None and _is_unfit(value, ask):
-        error = MalformedAnswer("the answer does not fit the schema", model=ask.model)
-        return Reply(latency, error=error)
     message = _message_in(value)
+    fault = _fault_of(value, message, ask, request)
     if message is None:
-        return Reply(latency, value)
-    fault: ProviderError | None = None
-    if is_cut(message):
-        fault = StreamInterrupted(_CUT, model=ask.model, partial=message.text)
-    elif is_empty(message) and not request.in_tool_loop:
-        fault = _empty(ask)
+        return Reply(latency, value, error=fault)
+    if ask.hidden and isinstance(value, list):
+        value = _shared_out(value, message.usage_metadata)
     return Reply(
         latency,
         value,
@@ -140,11 +181,45 @@ def succeeded(value: Any, ask: Ask, start: float, request: Request) -> Reply:
     )
 
 
+def _fault_of(
+    value: Any, message: AIMessage | None, ask: Ask, request: Request
+) -> ProviderError | None:
+    """What is wrong with an answer that came without an error."""
+    if request.schema is not None and _is_unfit(value, ask):
+        return MalformedAnswer("the answer does not fit the schema", model=ask.model)
+    if message is None:
+        return None
+    if is_cut(message):
+        partial = "" if ask.hidden else message.text
+        return StreamInterrupted(_CUT, model=ask.model, partial=partial)
+    if is_empty(message) and not request.in_tool_loop:
+        return _empty(ask)
+    return None
+
+
 def _is_unfit(value: Any, ask: Ask) -> bool:
     """Whether an answer could not be parsed. A draft that could not is worth another model."""
-    return value is None or (
-        ask.hidden and isinstance(value, dict) and value.get("parsing_error") is not None
+    return value is None or (ask.hidden and isinstance(value, dict) and value.get("parsed") is None)
+
+
+def _shared_out(messages: list[AIMessage], usage: UsageMetadata | None) -> list[AIMessage]:
+    """The answers of one call, each with its share of the output tokens, evenly.
+
+    Args:
+        messages: The answers.
+        usage: The whole call's. Its details of the output cannot be shared out, and are left out.
+    """
+    if usage is None:
+        return messages
+    output = round(usage["output_tokens"] / len(messages))
+    own = UsageMetadata(
+        input_tokens=usage["input_tokens"],
+        output_tokens=output,
+        total_tokens=usage["input_tokens"] + output,
     )
+    if "input_token_details" in usage:
+        own["input_token_details"] = usage["input_token_details"]
+    return [message.model_copy(update={"usage_metadata": own}) for message in messages]
 
 
 def is_cut(message: AIMessage) -> bool:

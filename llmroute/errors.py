@@ -222,7 +222,8 @@ class AllModelsFailed(LLMRouteError):
     """
 
     def __init__(self, calls: Sequence[CallRecord], last: ProviderError) -> None:
-        listed = "\n".join(f"  - {c.model}: {c.status}: {c.error}" for c in calls)
+        failed = [c for c in calls if c.status != "ok"]  # a rejected draft answered
+        listed = "\n".join(f"  - {c.model}: {c.status}: {c.error}" for c in failed)
         super().__init__(f"No model answered, after {len(calls)} attempts:\n{listed}")
         self.calls = tuple(calls)
         self.last = last

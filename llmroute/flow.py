@@ -133,6 +133,7 @@ class Answered:
         accepted: The call of a hidden reply, which has ended.
         checks: What the answers had to pass.
         unchecked: The answer failed its check, and no stronger model could be had.
+        escalated: An answer was rejected, and this is another model's.
     """
 
     ask: Ask
@@ -141,6 +142,7 @@ class Answered:
     accepted: CallRecord | None = None
     checks: tuple[CheckRecord, ...] = ()
     unchecked: bool = False
+    escalated: bool = False
 
 
 Step = Ask | Together | Wait
@@ -177,8 +179,13 @@ class Talk:
         self.elapsed_s = 0.0
         self._retry = retry
 
-    def ask(self, ask: Ask) -> Generator[Step, Any, Answered]:
+    def ask(self, ask: Ask, *, lenient: bool = False) -> Generator[Step, Any, Answered]:
         """One model, until it answers or is given up; then the reply holds its error.
+
+        Args:
+            ask: The call.
+            lenient: No error is raised: there may be an answer in hand that this call was to help
+                with.
 
         Raises:
             ProviderError: An error that another model would not cure (see docs/fallback.md).
@@ -191,7 +198,7 @@ class Talk:
             if error is None:
                 return self._heard(ask, reply)
             self.calls.append(call_record(ask, reply, self.decision, self.pool))
-            if not error.falls_back:
+            if not error.falls_back and not lenient:
                 error.calls = tuple(self.calls)
                 raise error
             wait = self._retry.wait(ask.attempt, error)
@@ -252,9 +259,9 @@ class Talk:
             AllModelsFailed: They were asked in vain.
         """
         others = self.decision.ranking[1:]
-        if not others:
-            error = failed.reply.error
-            assert error is not None, "it failed"
+        error = failed.reply.error
+        assert error is not None, "it failed"
+        if not others or not error.falls_back:
             error.calls = tuple(self.calls)
             raise error
         return (yield from self.until_answered(others, "fallback"))
@@ -366,8 +373,7 @@ def complete(decision: Decision, answered: Answered, pool: ModelPool, last: Call
             "answered_by": last.model,
             "calls": tuple(calls),
             "checks": answered.checks,
-            "escalated": last.model != decision.chosen
-            and any(not check.passed for check in answered.checks),
+            "escalated": answered.escalated,
             "unchecked": answered.unchecked,
             "total_prompt_tokens": _total(calls, "prompt_tokens"),
             "total_completion_tokens": _total(calls, "completion_tokens"),

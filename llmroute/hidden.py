@@ -47,16 +47,25 @@ def quiet(config: RunnableConfig) -> RunnableConfig:
     Args:
         config: The config the call would have if it were the user's.
     """
-    callbacks = config.get("callbacks")
-    quieted: Any = callbacks
+    callbacks: Any = config.get("callbacks")
+    carriers: list[BaseCallbackHandler] = []
     if isinstance(callbacks, list):
-        quieted = [h for h in callbacks if not _carries_tokens(h)]
+        carriers = [h for h in callbacks if _carries_tokens(h)]
+        callbacks = [h for h in callbacks if h not in carriers]
     elif isinstance(callbacks, BaseCallbackManager):
-        quieted = callbacks.copy()
-        for handler in [*callbacks.handlers, *callbacks.inheritable_handlers]:
-            if _carries_tokens(handler):
-                quieted.remove_handler(handler)
-    return {**config, "callbacks": quieted, "tags": [*(config.get("tags") or []), NO_STREAM]}
+        told = [*callbacks.handlers, *callbacks.inheritable_handlers]
+        carriers = [h for h in told if _carries_tokens(h)]
+        callbacks = callbacks.copy()
+        for handler in carriers:
+            callbacks.remove_handler(handler)
+    quieted: RunnableConfig = {
+        **config,
+        "callbacks": callbacks,
+        "tags": [*(config.get("tags") or []), NO_STREAM],
+    }
+    if carriers:  # they know the caller's run by its id, which is left to a call they are told of
+        quieted.pop("run_id", None)
+    return quieted
 
 
 def hear(request: Request) -> Callable[[Any, RunnableConfig, dict[str, Any]], Any]:
@@ -68,7 +77,7 @@ def hear(request: Request) -> Callable[[Any, RunnableConfig, dict[str, Any]], An
     Returns:
         A method of calling: (model, config, arguments) → message, raw and parsed, or messages.
     """
-    if not request.arguments.get("n"):
+    if not _is_several(request):
         return lambda model, config, kw: model.invoke(request.messages, config, **kw)
     return lambda model, config, kw: _messages(
         model.generate([request.messages], **loose(config), **kw)
@@ -81,13 +90,18 @@ def ahear(request: Request) -> Callable[[Any, RunnableConfig, dict[str, Any]], A
     Args:
         request: What is asked, as the draft's call has it.
     """
-    if not request.arguments.get("n"):
+    if not _is_several(request):
         return lambda model, config, kw: model.ainvoke(request.messages, config, **kw)
 
     async def several(model: Any, config: RunnableConfig, kw: dict[str, Any]) -> list[Any]:
         return _messages(await model.agenerate([request.messages], **loose(config), **kw))
 
     return several
+
+
+def _is_several(request: Request) -> bool:
+    # Structured output has no `generate`: of several answers it parses the first.
+    return (request.arguments.get("n") or 1) > 1 and request.schema is None
 
 
 def _messages(result: LLMResult) -> list[Any]:
@@ -186,7 +200,9 @@ class Said:
         if not listeners.any:
             return
         manager = listeners.manager(CallbackManager)
-        (run,) = manager.on_chat_model_start({}, [messages], run_id=uuid.uuid4())
+        (run,) = manager.on_chat_model_start(
+            {}, [messages], run_id=uuid.uuid4(), name=listeners.name
+        )
         for handlers, event, argument in self._events(listeners):
             run.handlers = handlers
             getattr(run, event)(**argument)
@@ -198,7 +214,9 @@ class Said:
         if not listeners.any:
             return
         manager = listeners.manager(AsyncCallbackManager)
-        (run,) = await manager.on_chat_model_start({}, [messages], run_id=uuid.uuid4())
+        (run,) = await manager.on_chat_model_start(
+            {}, [messages], run_id=uuid.uuid4(), name=listeners.name
+        )
         for handlers, event, argument in self._events(listeners):
             run.handlers = handlers
             await getattr(run, event)(**argument)
@@ -226,12 +244,14 @@ class _Listeners:
         tokens: Handlers that did not see the draft's own run, and are told of a whole run.
         events: Likewise, those that read content-block events in place of tokens.
         printers: Handlers that saw the draft's run, and are told of the tokens only.
+        name: The run's, by which listeners choose what they hear.
         settings: The run's parent, tags and metadata.
     """
 
     tokens: list[BaseCallbackHandler]
     events: list[BaseCallbackHandler]
     printers: list[BaseCallbackHandler]
+    name: str
     settings: Mapping[str, Any]
 
     @classmethod
@@ -257,6 +277,7 @@ class _Listeners:
             printers=[
                 h for h in given if streamed and not _carries_tokens(h) and not _is_tracer(h)
             ],
+            name=config.get("run_name") or "RouterChain",
             settings={
                 "parent_run_id": getattr(callbacks, "parent_run_id", None),
                 "tags": [*getattr(callbacks, "tags", []), *(config.get("tags") or [])],

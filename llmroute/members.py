@@ -18,6 +18,7 @@ from langchain_core.runnables import (
 from langchain_core.runnables.config import merge_configs
 from pydantic import SecretStr
 
+from llmroute.decision import Purpose
 from llmroute.pool import Model
 from llmroute.request import Request
 
@@ -55,6 +56,7 @@ def prepare(
     inherited: Inherited,
     *,
     hidden: bool = False,
+    purpose: Purpose = "answer",
 ) -> tuple[Any, RunnableConfig, dict[str, Any]]:
     """The member with everything bound on it, and the config and arguments of the call.
 
@@ -64,11 +66,12 @@ def prepare(
         config: The call's config.
         inherited: The router's settings.
         hidden: Nobody may see the answer as it comes, so the member must not stream.
+        purpose: Why it is asked. A sample is a new answer, never one from a cache.
 
     Returns:
         A chat model, or its structured output; to be called with the config and the arguments.
     """
-    model = _chat_model(member, inherited, hidden)
+    model = _chat_model(member, inherited, hidden, purpose)
     arguments = {**_own_arguments(member, inherited), **request.arguments}
     if request.schema is not None:
         structured = model.with_structured_output(request.schema.schema, **request.schema.options)
@@ -84,7 +87,9 @@ def prepare(
     return bound, config, arguments
 
 
-def _chat_model(member: Model, inherited: Inherited, hidden: bool) -> BaseChatModel:
+def _chat_model(
+    member: Model, inherited: Inherited, hidden: bool, purpose: Purpose
+) -> BaseChatModel:
     model = member.runnable
     names = ("cache", "rate_limiter", "output_version")
     update: dict[str, Any] = {
@@ -96,6 +101,8 @@ def _chat_model(member: Model, inherited: Inherited, hidden: bool) -> BaseChatMo
         update["disable_streaming"] = True
         if "streaming" in type(model).model_fields:
             update["streaming"] = False
+        if purpose == "sample":
+            update["cache"] = False  # None would mean the cache of `set_llm_cache`
     return model.model_copy(update=update) if update else model
 
 

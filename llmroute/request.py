@@ -111,7 +111,15 @@ class Request:
 
 
 #: Arguments that shape an answer, which a question about an answer must not have.
-_SHAPES = ("tools", "tool_choice", "response_format", "functions", "function_call", "stop")
+_SHAPES = (
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "response_format",
+    "functions",
+    "function_call",
+    "stop",
+)
 
 
 def _with_words(message: BaseMessage, words: str) -> BaseMessage:

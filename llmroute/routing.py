@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from os import PathLike
 from typing import Any, TypeAlias
@@ -198,12 +198,13 @@ class Router(BaseChatModel):
     ) -> tuple[Answered, Decision]:
         handling = sys.exc_info()[1]
         (decision,) = self._decide([request])
+        first = iter([True])
 
         def perform(ask: Ask) -> Reply:
             member = self.pool[ask.model]
             warm_up(member)
             asked = request.varied(ask.variation) if ask.hidden else request
-            model, settings, arguments = self._prepare(ask, asked, decision, config)
+            model, settings, arguments = self._prepare(ask, asked, decision, config, first)
             start = time.perf_counter()
             try:
                 way = hear(asked) if ask.hidden else method
@@ -226,13 +227,14 @@ class Router(BaseChatModel):
     ) -> tuple[Answered, Decision]:
         handling = sys.exc_info()[1]
         (decision,) = await self._adecide([request])
+        first = iter([True])
 
         async def perform(ask: Ask) -> Reply:
             member = self.pool[ask.model]
             if not is_warm(member):
                 await asyncio.to_thread(warm_up, member)
             asked = request.varied(ask.variation) if ask.hidden else request
-            model, settings, arguments = self._prepare(ask, asked, decision, config)
+            model, settings, arguments = self._prepare(ask, asked, decision, config, first)
             start = time.perf_counter()
             try:
                 way = ahear(asked) if ask.hidden else method
@@ -272,7 +274,12 @@ class Router(BaseChatModel):
         return Retry(times=self.max_retries, max_wait_s=self.max_retry_wait)
 
     def _prepare(
-        self, ask: Ask, request: Request, decision: Decision, config: RunnableConfig | None
+        self,
+        ask: Ask,
+        request: Request,
+        decision: Decision,
+        config: RunnableConfig | None,
+        first: Iterator[bool],
     ) -> tuple[Any, RunnableConfig, dict[str, Any]]:
         inherited = Inherited(
             self.timeout, self.api_key, self.cache, self.rate_limiter, self.output_version
@@ -280,7 +287,17 @@ class Router(BaseChatModel):
         settings = self._config(ask, decision, config)
         if ask.hidden:
             settings = quiet(settings)
-        return prepare(self.pool[ask.model], request, settings, inherited, hidden=ask.hidden)
+        # Two runs cannot have one id: the caller's is the first call's that can have it.
+        if "run_id" in settings and not next(first, False):
+            settings.pop("run_id")
+        return prepare(
+            self.pool[ask.model],
+            request,
+            settings,
+            inherited,
+            hidden=ask.hidden,
+            purpose=ask.purpose,
+        )
 
     def _config(
         self, ask: Ask, decision: Decision, config: RunnableConfig | None
@@ -302,10 +319,7 @@ class Router(BaseChatModel):
                 "llmroute_router": decision.router,
             },
         )
-        merged = merge_configs(own, given, mark)
-        if ask.purpose not in ("answer", "draft") or ask.attempt:
-            merged.pop("run_id", None)  # the caller's run id is the first attempt's
-        return merged
+        return merge_configs(own, given, mark)
 
     def _call(self, request: Request, config: RunnableConfig | None, method: Method) -> Any:
         """Ask until a model answers, and return what its method returned, with the record."""

@@ -19,6 +19,7 @@ _COMMANDS = {
     "demo": "llmroute.cli.demo.command",
     "train": "llmroute.cli.train",
     "profile": "llmroute.cli.profile",
+    "calibrate": "llmroute.cli.calibrate",
     "eval": "llmroute.cli.eval",
     "download": "llmroute.cli.download",
 }

@@ -21,8 +21,9 @@ from llmroute.escalation.case import Case, Finding, Generation
 from llmroute.escalation.judge import Belief
 from llmroute.escalation.outlook import SAMPLES, Outlook
 from llmroute.escalation.planning import Plan, Step
+from llmroute.escalation.tiers import no_time
 from llmroute.escalation.votes import NO_ANSWER, Vote
-from llmroute.flow import Answered, Flow, Talk
+from llmroute.flow import Answered, Ask, Flow, Talk
 from llmroute.flow import Step as Call
 from llmroute.request import Request
 
@@ -30,8 +31,6 @@ Floats = npt.NDArray[np.float64]
 
 #: Temperature of further samples.
 _TEMPERATURE = 0.7
-#: Kinds of answer in which no single token decides.
-_LONG = frozenset({"prose", "code", "fields", "json", "tools"})
 
 
 @dataclass
@@ -60,9 +59,12 @@ class Planned:
         Args:
             talk: The calls of the request.
         """
-        hearing = _Hearing(
-            Case(self.request, talk, self.agreement, logprobs.ARGUMENTS, self.latency)
+        case = Case(
+            self.request, talk, self.agreement, logprobs.ARGUMENTS, self.latency, only_known=True
         )
+        hearing = _Hearing(case)
+        if case.is_late_for(talk.decision.chosen):
+            return (yield from no_time(case))
         step = Step("ask", hearing.column(talk.decision.chosen), 0.0)
         while True:
             answer = yield from self._take(step, hearing)
@@ -72,7 +74,7 @@ class Planned:
             step = self._next(belief, hearing)
             self._note(step, belief, hearing)
             if step.kind == "stop":
-                return hearing.returned(belief, step).accepted()
+                return self._stopped(step, belief, hearing)
 
     def _take(self, step: Step, hearing: _Hearing) -> Generator[Call, Any, Answered | None]:
         """Make one step; the end of the flow where it ends it."""
@@ -82,45 +84,55 @@ class Planned:
             yield from hearing.verify(name)
         elif step.kind == "sample":
             yield from hearing.sample(name)
-        elif step.kind == "answer" or (hearing.generations and self._is_last(step, hearing)):
-            return (yield from self._end(name, hearing))
+        elif hearing.generations and self._is_last(step, hearing):
+            return (yield from self._end(step, hearing))
         else:
             heard = yield from case.hear(name, "draft")
             if isinstance(heard, Generation):
                 hearing.generations.append(heard)
             elif not hearing.generations:
                 return (yield from case.talk.stand_ins(heard))
-            elif self.keep or name != case.talk.decision.strongest:
-                self._failed.add(step.model)
             else:
-                error = heard.reply.error
-                assert error is not None, "it failed"
-                raise AllModelsFailed(case.talk.calls, error) from error
+                self._failed.add(step.model)
         return None
 
-    def _end(self, name: str, hearing: _Hearing) -> Flow:
+    def _end(self, step: Step, hearing: _Hearing) -> Generator[Call, Any, Answered | None]:
         """A model whose answer is the user's whatever it says; it may stream."""
+        ask = Ask(hearing.names[step.model], "answer")
+        answered = yield from hearing.case.talk.ask(ask, lenient=True)
+        if answered.reply.error is None:
+            return replace(answered, escalated=True)
+        self._failed.add(step.model)
+        return None
+
+    def _stopped(self, step: Step, belief: Belief, hearing: _Hearing) -> Answered:
+        """The best answer in hand; marked where a model that failed was wanted."""
         talk = hearing.case.talk
-        try:
-            return (yield from talk.until_answered([name]))
-        except (ProviderError, AllModelsFailed):
-            if not self.keep:
-                raise
-            belief = self._belief(hearing)
-            best = hearing.returned(belief, Step("stop", belief.speaker, belief.held))
-            return best.accepted(unchecked=True)
+        unchecked = bool(self._failed) and (
+            self._next(belief, hearing, also_failed=True).kind != "stop"
+        )
+        if unchecked and not self.keep:
+            failed = [call for call in talk.calls if call.status != "ok"]
+            last = ProviderError(failed[-1].error or "it failed", model=failed[-1].model)
+            raise AllModelsFailed(talk.calls, last)
+        best = hearing.returned(belief, step)
+        first = next(g for g in hearing.generations if g.model == talk.decision.chosen)
+        agree = hearing.case.groups([first, best])
+        return hearing.case.accept(
+            best, unchecked=unchecked, escalated=first is not best and agree[0] != agree[1]
+        )
 
     def _belief(self, hearing: _Hearing) -> Belief:
         outlook = self.outlook
         return outlook.judge.belief(outlook.prior, hearing.votes(), hearing.form)
 
-    def _next(self, belief: Belief, hearing: _Hearing) -> Step:
+    def _next(self, belief: Belief, hearing: _Hearing, *, also_failed: bool = False) -> Step:
         outlook, talk = self.outlook, hearing.case.talk
         spent = sum(call.cost_usd or 0.0 for call in talk.calls)
         may = [
             m
             for m in outlook.allowed
-            if m not in self._failed
+            if (also_failed or m not in self._failed)
             and (hearing.names[m] == talk.decision.strongest or not hearing.is_late_for(m))
         ]
         prices = replace(
@@ -129,8 +141,6 @@ class Planned:
             sample=self._without_bought(outlook.prices.sample),
         )
         plan = Plan(belief, prices, models=may, limit=outlook.aim.limit - spent)
-        if outlook.aim.worth is None:
-            return plan.step_above(outlook.aim.share)
         return plan.step(outlook.aim.worth)
 
     def _without_bought(self, price: Floats) -> Floats:
@@ -140,8 +150,6 @@ class Planned:
 
     def _is_last(self, step: Step, hearing: _Hearing) -> bool:
         """Whether a model's answer would be the one returned, whatever it is."""
-        if self.outlook.aim.worth is None:
-            return False  # such steps are called "answer"
         votes, outlook = hearing.votes(), self.outlook
         known = {vote.answer for vote in votes} - {NO_ANSWER}
         for answer in {*known, max(known, default=NO_ANSWER) + 1}:
@@ -213,7 +221,7 @@ class _Hearing:
 
     def _confidence(self, generation: Generation) -> float:
         tokens = logprobs.tokens_of(generation.message)
-        if self.case.kind(generation) in _LONG:
+        if self.case.is_long(generation):
             sure = logprobs.mean_probability(tokens)
         else:
             token = logprobs.decisive(tokens, self.case.final_words(generation))

@@ -35,7 +35,6 @@ class _Curve(_Strict):
     prior: float
     tempted: float
     spread: float = Field(gt=0)
-    good_spread: float = Field(gt=0)
 
 
 class _Member(_Strict):

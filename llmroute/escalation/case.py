@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessage
 
 from llmroute.decision import CheckRecord, Decision, Purpose
-from llmroute.errors import UnsupportedParameter
+from llmroute.errors import InvalidRequest, UnsupportedParameter
 from llmroute.escalation import logprobs, wordings
 from llmroute.escalation.wordings import STYLES
 from llmroute.flow import Answered, Ask, Step, Talk, Variation
@@ -47,15 +47,6 @@ class Generation:
         """What was parsed from it, for structured output; None otherwise."""
         return self.value["parsed"] if isinstance(self.value, dict) else None
 
-    def accepted(self, *, unchecked: bool = False) -> Answered:
-        """The end of the flow with this answer for the user.
-
-        Args:
-            unchecked: It failed its check, and nothing better could be had.
-        """
-        reply = replace(self.call.reply, value=self.value)
-        return replace(self.call, reply=reply, unchecked=unchecked)
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -74,6 +65,8 @@ class Finding:
     answer: Generation | None = None
 
 
+#: Kinds of answer in which no single token decides.
+_LONG = frozenset({"prose", "code", "fields", "json", "tools"})
 _STYLE_OF = {words: name for name, words in STYLES.items()}
 
 
@@ -87,6 +80,7 @@ class Case:
         agreement: The user's own measure of whether two answers agree, or None.
         arguments: What every answer of this request is asked with beside the request's own.
         latency: Seconds the whole request may take, or None.
+        only_known: Evidence is asked of those models only of which it is known that they give it.
     """
 
     request: Request
@@ -94,6 +88,7 @@ class Case:
     agreement: Agreement | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     latency: float | None = None
+    only_known: bool = False
 
     def is_late_for(self, model: str) -> bool:
         """Whether one more call of a model leaves too little time for the strongest's answer.
@@ -122,15 +117,14 @@ class Case:
             model: The pool member.
             purpose: Why it is asked.
             variation: How the call differs from the request.
-
-        Raises:
-            ProviderError: An error that another model would not cure.
         """
         ask = Ask(model, purpose, hidden=True, variation=variation or self._plain(model))
-        answered = yield from self.talk.ask(ask)
-        if isinstance(answered.reply.error, UnsupportedParameter) and variation is None:
+        answered = yield from self.talk.ask(ask, lenient=True)
+        refused = isinstance(answered.reply.error, (UnsupportedParameter, InvalidRequest))
+        if refused and variation is None and ask.variation.arguments:
             # It was not known that this model gives no log-probabilities.
-            answered = yield from self.talk.ask(replace(ask, attempt=1, variation=Variation()))
+            ask = replace(ask, attempt=1, variation=Variation())
+            answered = yield from self.talk.ask(ask, lenient=True)
         return answered if answered.reply.error is not None else _generations(answered)[0]
 
     def sample(
@@ -151,10 +145,19 @@ class Case:
         for style, count in Counter(styles).items():
             shares = [count] if together else [1] * count
             asks += [
-                Ask(model, "sample", hidden=True, variation=self._sample(style, n, temperature))
+                Ask(
+                    model,
+                    "sample",
+                    hidden=True,
+                    variation=self._sample(model, style, n, temperature),
+                )
                 for n in shares
             ]
-        answered = yield from self.talk.together(asks)
+        if len(asks) == 1:
+            alone = yield from self.talk.ask(asks[0], lenient=True)
+            answered = [alone] if alone.reply.error is None else []
+        else:
+            answered = yield from self.talk.together(asks)
         return [g for one in answered for g in _generations(one)]
 
     def check(self, rule: str, model: str, finding: Finding) -> None:
@@ -218,14 +221,26 @@ class Case:
         answer = self._answer(generation)
         return None if answer is None else answer.kind
 
+    def is_long(self, generation: Generation) -> bool:
+        """Whether an answer has so many parts that no single token decides.
+
+        Args:
+            generation: An answer to this request.
+        """
+        return self.kind(generation) in _LONG
+
     def verification(self, draft: Generation) -> Variation:
         """The call in which a model says whether its answer is right.
 
         Args:
             draft: The answer.
         """
-        arguments: dict[str, Any] = {"max_tokens": 5}
-        if self.can(draft.model, "logprobs"):
+        arguments: dict[str, Any] = {}
+        if not self.talk.pool[draft.model].capabilities.reasoning:
+            # A reasoning model would spend the five on its thoughts, and takes no temperature.
+            arguments = {"max_tokens": 5, "temperature": 0}
+        known = self.talk.pool[draft.model].capabilities.logprobs
+        if known or (known is None and not self.only_known):
             arguments |= {**logprobs.ARGUMENTS, "top_logprobs": 5}
         messages = wordings.verifying(self.request.messages, draft.message)
         return Variation(arguments, messages=messages, bare=True)
@@ -254,14 +269,51 @@ class Case:
         """
         return getattr(self.talk.pool[model].capabilities, capability) is not False
 
-    def _plain(self, model: str) -> Variation:
-        return Variation({} if not self.can(model, "logprobs") else self.arguments)
+    def accept(
+        self, generation: Generation, *, unchecked: bool = False, escalated: bool = False
+    ) -> Answered:
+        """The end of the flow with an answer for the user.
 
-    def _sample(self, style: str, count: int, temperature: float | None) -> Variation:
-        arguments: dict[str, Any] = {"n": count} if count > 1 else {}
-        if temperature is not None:
+        Args:
+            generation: The answer.
+            unchecked: See `flow.Answered`.
+            escalated: Likewise.
+        """
+        value = generation.value
+        if not self.request.arguments.get("logprobs"):
+            value = _without_logprobs(value)
+        call = generation.call
+        reply = replace(call.reply, value=value)
+        return replace(call, reply=reply, unchecked=unchecked, escalated=escalated)
+
+    def _plain(self, model: str) -> Variation:
+        return Variation(self._evidence(model))
+
+    def _evidence(self, model: str) -> dict[str, Any]:
+        """The arguments for evidence that a model can give, and that the caller did not set."""
+        known = self.talk.pool[model].capabilities.logprobs
+        if known is False or (known is None and self.only_known):
+            return {}
+        own = self.request.arguments
+        return {name: value for name, value in self.arguments.items() if name not in own}
+
+    def _sample(self, model: str, style: str, count: int, temperature: float | None) -> Variation:
+        arguments = self._evidence(model)
+        if count > 1:
+            arguments["n"] = count
+        # Reasoning models take no temperature.
+        if temperature is not None and not self.talk.pool[model].capabilities.reasoning:
             arguments["temperature"] = temperature
-        return Variation(arguments, style=STYLES[style])
+        # In a tool loop the last words are a tool's.
+        return Variation(arguments, style="" if self.request.in_tool_loop else STYLES[style])
+
+
+def _without_logprobs(value: Any) -> Any:
+    """An answer without log-probabilities, which the user did not ask for."""
+    if isinstance(value, dict):
+        return {**value, "raw": _without_logprobs(value["raw"])}
+    metadata = {k: v for k, v in value.response_metadata.items() if k != "logprobs"}
+    return value.model_copy(update={"response_metadata": metadata})
 
 
 def seconds(decision: Decision, model: str) -> float:

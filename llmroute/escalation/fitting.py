@@ -45,8 +45,7 @@ _REACHES: Floats = np.linspace(0.0, 4.0, 17)
 _REACH_RIDGE = 2.5
 #: Ridge on a curve's coefficients, in answers.
 _CURVE_RIDGE = 2.0
-#: What draws the spreads of good and of bad answers together, in answers; and the least of them.
-_SPREAD_RIDGE, _LEAST_SPREAD = 20.0, 0.1
+_LEAST_SPREAD = 0.1
 #: In answers: what draws a model's temptation to its form's, and agreement to the default's.
 _TEMPTED_RIDGE, _AGREE_RIDGE = 10.0, 2.0
 
@@ -282,24 +281,15 @@ def _fit_curve(
     target, weights = np.repeat(scores, len(GRID)), posterior.ravel()
     square = (features * weights[:, None]).T @ features + _CURVE_RIDGE * np.eye(6)
     found = np.linalg.solve(square, (features * weights[:, None]).T @ target)
-    missed = weights * (target - features @ found) ** 2
-    overall = missed.sum() / weights.sum()
-    spread_bad, spread_good = (
-        math.sqrt(
-            ((missed * state).sum() + _SPREAD_RIDGE * overall)
-            / ((weights * state).sum() + _SPREAD_RIDGE)
-        )
-        for state in (1 - each[:, 0], each[:, 0])
-    )
+    missed = (weights * (target - features @ found) ** 2).sum() / weights.sum()
     level, gap, load, both, prior, tempting = found.tolist()
     return Curve(
         knots=ranked.knots,
         level=level,
-        gap=gap,
+        gap=max(gap, 0.0),
         load=load,
         both=both,
         prior=prior,
         tempted=tempting,
-        spread=max(spread_bad, _LEAST_SPREAD),
-        good_spread=max(spread_good, _LEAST_SPREAD),
+        spread=max(math.sqrt(missed), _LEAST_SPREAD),
     )

@@ -68,8 +68,7 @@ class Curve:
         both: What d adds for good answers.
         prior: What the prior logit adds.
         tempted: How much higher the scores of the tempting answer lie.
-        spread: Standard deviation of bad answers' scores.
-        good_spread: The same of good answers'.
+        spread: Standard deviation.
     """
 
     knots: tuple[float, ...] = ()
@@ -80,7 +79,6 @@ class Curve:
     prior: float = 0.0
     tempted: float = 0.3
     spread: float = 0.85
-    good_spread: float = 0.85
 
 
 @dataclass(frozen=True)
@@ -393,9 +391,8 @@ class Judge:
         logs = np.zeros((3, len(GRID)))
         for kind, confidence in one.scores:
             curve = self.curve(kind, one.model)
-            spread = _spreads(curve)
-            away = (standard_score(curve, confidence) - _centres(curve, logit)) / spread
-            logs -= 0.5 * away**2 + np.log(spread)
+            away = standard_score(curve, confidence) - _centres(curve, logit)
+            logs -= 0.5 * (away / curve.spread) ** 2
         return logs
 
     def imagined(self, kind: str, model: int, logit: float) -> tuple[Floats, Floats]:
@@ -407,7 +404,7 @@ class Judge:
     def seen(self, kind: str, model: int, logit: float) -> tuple[Floats, Floats, Floats]:
         """(4, D) each: chance that a confidence falls between the cuts; good, tempting, wrong."""
         curve = self.curve(kind, model)
-        below = _normal((_CUTS[:, None, None] - _centres(curve, logit)) / _spreads(curve))
+        below = _normal((_CUTS[:, None, None] - _centres(curve, logit)) / curve.spread)
         bins = np.diff(below, axis=0, prepend=0.0, append=1.0)
         return bins[:, 0], bins[:, 1], bins[:, 2]
 
@@ -448,11 +445,6 @@ def _centres(curve: Curve, logit: float) -> Floats:
     """(3, D) mean scores of a good answer, the tempting one, and another wrong one."""
     base = curve.level + curve.prior * logit + curve.load * GRID
     return np.stack([base + curve.gap + curve.both * GRID, base + curve.tempted, base])
-
-
-def _spreads(curve: Curve) -> Floats:
-    """(3, 1) standard deviations of the scores of a good, the tempting, and another answer."""
-    return np.array([[curve.good_spread], [curve.spread], [curve.spread]])
 
 
 def _heard(votes: Sequence[Vote]) -> list[_Heard]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from llmroute.decision import Decision, Estimates
 from llmroute.escalation.calibration import Calibration
 from llmroute.escalation.judge import Judge
-from llmroute.escalation.outset import Opening, Openings
+from llmroute.escalation.outset import Opening, Openings, worth_of_share
 from llmroute.escalation.planning import Prices
 from llmroute.policies import BestWithin, CheapestAbove, Policy, Threshold, WillingnessToPay
 from llmroute.pool import ModelPool
@@ -25,6 +25,12 @@ Bools = npt.NDArray[np.bool_]
 SAMPLES = 3
 #: Output tokens of a verification's answer.
 _VERIFY_TOKENS = 2
+#: A typical request, for what a promise is worth: tokens in and out.
+_TYPICAL_TOKENS = (300.0, 300.0)
+#: Typical prompts differ in difficulty by this standard deviation, in logits, as the bundled
+#: router's training prompts do; these places stand for them.
+_SPREAD = 0.8
+_PLACES: Floats = _SPREAD * np.array([-1.6, -1.0, -0.6, -0.3, 0.0, 0.3, 0.6, 1.0, 1.6])
 #: What a good answer is worth, in units of the dearest call, where only a limit on the spend holds.
 _PRICELESS = 1e6
 #: Pools whose openings are kept.
@@ -52,16 +58,14 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Aim:
-    """What a policy asks of a plan: that it leaves most, or that it keeps a promise cheaply.
+    """What a policy asks of a plan.
 
     Attributes:
-        worth: What a good answer is worth, USD; None where a promise is to be kept.
-        share: The promise: the share of the best model's quality.
+        worth: What a good answer is worth, USD.
         limit: USD that may be spent on a prompt.
     """
 
-    worth: float | None = None
-    share: float = 0.0
+    worth: float
     limit: float = math.inf
 
 
@@ -105,19 +109,14 @@ class Outlooks:
         """
         if not can_be_planned(policy):
             return None
-        view = self._view(pool, form, estimates.prior)
+        view = self._view(pool, form, estimates.scorer, estimates.prior)
         ask = view.costs(policy, estimates.cost[0], allowed[0])
         if ask is None:
             return None
-        aim = aim_of(policy, float(ask[allowed[0]].max()))
+        aim = view.aim(policy, ask, allowed[0])
         prices = view.prices(ask, float(estimates.prompt_tokens[0]), estimates.tokens[0])
         table = view.openings.table(estimates.quality[0], prices, allowed[0], aim.limit)
-        if aim.worth is not None:
-            return table.most_left(aim.worth)
-        opening = table.cheapest_above(aim.share)
-        # One call without a check keeps the promise too, and is what the policy would choose.
-        direct = int(policy.choose(estimates, allowed)[0])
-        return opening if opening.cost < ask[direct] else None
+        return table.most_left(aim.worth)
 
     def of(self, policy: Policy, decision: Decision, pool: ModelPool, form: str | None) -> Outlook:
         """The outlook of a request that was decided on by `begin`.
@@ -130,21 +129,20 @@ class Outlooks:
         """
         each = [decision.estimates[name] for name in pool.names]
         allowed = np.array([name not in decision.excluded for name in pool.names])
-        view = self._view(pool, form, None)
+        prior = np.array([e.quality for e in each])
+        view = self._view(pool, form, decision.router, prior)
         known = np.array([np.nan if e.cost is None else e.cost for e in each])
         tokens = np.array([np.nan if e.tokens is None else e.tokens for e in each])
         ask = view.costs(policy, known, allowed)
         assert ask is not None, "the same costs were planned with"
         prices = view.prices(ask, float(decision.prompt_tokens), tokens)
-        prior = np.array([e.quality for e in each])
-        aim = aim_of(policy, float(ask[allowed].max()))
+        aim = view.aim(policy, ask, allowed)
         return Outlook(view.judge, prior, prices, aim, tuple(np.flatnonzero(allowed).tolist()))
 
-    def _view(self, pool: ModelPool, form: str | None, prior: Floats | None) -> _View:
-        key = (pool.key, _confident(pool), form)
+    def _view(self, pool: ModelPool, form: str | None, scorer: str, prior: Floats) -> _View:
+        key = (pool.key, _confident(pool), form, scorer)
         view = self._views.get(key)
         if view is None:
-            assert prior is not None, "a request is planned before it is asked"
             judge = (
                 Judge.unfitted(len(pool))
                 if self._calibration is None
@@ -180,6 +178,10 @@ class _View:
         self.openings = Openings(judge, self.confident.tolist(), known, prior)
         self._arrays = pool.arrays
         self._prior = prior
+        inside = np.clip(prior, 1e-4, 1 - 1e-4)
+        logits = np.log(inside / (1 - inside)) + _PLACES[:, None]
+        self._typical = 1 / (1 + np.exp(-logits))
+        self._worths: dict[tuple[object, ...], float] = {}
 
     def costs(self, policy: Policy, cost: Floats, allowed: Bools) -> Floats | None:
         """(M,) cost of a call of each model, or None where one that matters is not known."""
@@ -191,6 +193,40 @@ class _View:
             strong = np.argmax(np.where(allowed, self._prior, -1.0))
             return np.where(np.arange(len(cost)) == strong, 1.0, 1e-6)
         return None
+
+    def aim(self, policy: Policy, ask: Floats, allowed: Bools) -> Aim:
+        """What a policy asks of a plan.
+
+        Args:
+            policy: One that `can_be_planned`.
+            ask: (M,) USD of a call of each model.
+            allowed: (M,) which may be asked.
+        """
+        dearest = max(float(ask[allowed].max()), 1e-12)
+        if isinstance(policy, WillingnessToPay):
+            return Aim(policy.usd)
+        if isinstance(policy, Threshold):
+            # The strong model is worth its cost from a gain of `threshold` on.
+            return Aim(dearest / max(policy.threshold, 1e-6))
+        if isinstance(policy, BestWithin):
+            return Aim(dearest * _PRICELESS, math.inf if policy.cost is None else policy.cost)
+        assert isinstance(policy, CheapestAbove), "the others have no known aim"
+        return Aim(dearest * self._worth(policy.quality, allowed))
+
+    def _worth(self, share: float, allowed: Bools) -> float:
+        """What a good answer is worth where a share of the best quality is promised.
+
+        In costs of the dearest call, so that long prompts are treated as short ones are.
+        """
+        key = share, *allowed.tolist()
+        if key not in self._worths:
+            arrays, (given, taken) = self._arrays, _TYPICAL_TOKENS
+            tokens = taken * arrays.verbosity
+            ask = given * arrays.input_price + tokens * arrays.output_price
+            prices = self.prices(np.where(np.isnan(ask), 0.0, ask), given, tokens)
+            worth = worth_of_share(self.openings, self._typical, prices, share, allowed)
+            self._worths[key] = worth / max(float(prices.ask[allowed].max()), 1e-12)
+        return self._worths[key]
 
     def prices(self, ask: Floats, prompt_tokens: float, tokens: Floats) -> Prices:
         """What each step costs for one prompt.
@@ -210,25 +246,6 @@ class _View:
             sample=(SAMPLES - 1) * ask if "sample" in self._buys else none,
             confident=self.confident,
         )
-
-
-def aim_of(policy: Policy, dearest: float) -> Aim:
-    """What a policy asks of a plan.
-
-    Args:
-        policy: One of those that `can_be_planned`.
-        dearest: USD of the dearest call that may be made.
-    """
-    dearest = max(dearest, 1e-12)
-    if isinstance(policy, WillingnessToPay):
-        return Aim(policy.usd)
-    if isinstance(policy, Threshold):
-        # The strong model is worth its cost from a gain of `threshold` on.
-        return Aim(dearest / max(policy.threshold, 1e-6))
-    if isinstance(policy, BestWithin):
-        return Aim(dearest * _PRICELESS, limit=math.inf if policy.cost is None else policy.cost)
-    assert isinstance(policy, CheapestAbove), "the others have no known aim"
-    return Aim(share=policy.quality)
 
 
 def can_be_planned(policy: Policy) -> bool:

@@ -12,6 +12,7 @@ This runs for every decision, so it is one pass over small arrays.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,9 @@ Ints = npt.NDArray[np.intp]
 #: Outcomes of the evidence that has most: a confidence between three cuts.
 _BINS = 4
 _NO_EVIDENCE = (np.vstack([np.ones(len(GRID)), np.zeros((_BINS - 1, len(GRID)))]),) * 2
+#: The search for a worth: how far below the dearest call it begins, and how often it halves.
+_RANGE, _HALVINGS = 1e4, 24
+_CENT = 1e-12
 #: Priors nearer to 0 or 1 than this say no more.
 _LEAST = 1e-4
 
@@ -63,6 +67,7 @@ class Table:
         able: (O, B, M) probability that it comes so and a call of each model would be good; below 0
             where that model cannot be asked then.
         possible: (O,) which openings can be made.
+        able_alone: (M,) probability that each model's answer is good, before anything is heard.
     """
 
     first: Ints
@@ -73,6 +78,7 @@ class Table:
     held: Floats
     able: Floats
     possible: Bools
+    able_alone: Floats
 
     def most_left(self, worth: float) -> Opening:
         """The opening that leaves most.
@@ -86,18 +92,6 @@ class Table:
         most = replaced.max(axis=-1)
         value = np.maximum(self.held, most).sum(axis=-1) - self.cost / worth
         return self._opening(value, most > self.held, replaced)
-
-    def cheapest_above(self, share: float) -> Opening:
-        """The opening that is expected to keep a promise at least cost; see `planning.Plan`.
-
-        Args:
-            share: Of the best model's quality, 0..1.
-        """
-        enough = share * np.maximum(self.able.max(axis=-1), self.held)
-        dear = np.where(self.able >= enough[..., None], -self.ask, -np.inf)
-        goes_on = self.held < enough
-        dues = np.where(goes_on, -dear.max(axis=-1), 0.0)
-        return self._opening(-self.cost - (self.chance * dues).sum(axis=-1), goes_on, dear)
 
     def _opening(self, value: Floats, goes_on: Bools, preference: Floats) -> Opening:
         """The possible opening of most value, and what comes of it.
@@ -196,6 +190,7 @@ class Openings:
             held=held,
             able=np.where(closed[:, None], -1.0, mass @ success.T),
             possible=possible & (cost <= limit),  # NaN is not
+            able_alone=success @ weights,
         )
 
     def _compared(self, success: Floats) -> tuple[Floats, Floats]:
@@ -216,3 +211,32 @@ def _logits(share: Floats) -> Floats:
     inside = np.minimum(np.maximum(share, _LEAST), 1 - _LEAST)
     result: Floats = np.log(inside / (1 - inside))
     return result
+
+
+def worth_of_share(
+    openings: Openings, priors: Floats, prices: Prices, share: float, allowed: Bools
+) -> float:
+    """The least worth of a good answer at which mean quality reaches a share of the strongest's.
+
+    Args:
+        openings: The ways to begin.
+        priors: (N, M) success probabilities on typical prompts.
+        prices: What the steps cost on them.
+        share: Of the mean quality of the model that is best on them, 0..1.
+        allowed: (M,) which models may be asked.
+
+    Returns:
+        USD; at most that at which the last missing part of the share is worth the dearest call.
+    """
+    tables = [openings.table(prior, prices, allowed) for prior in priors]
+    alone = np.mean([table.able_alone for table in tables], axis=0)
+    best = float(np.where(allowed, alone, 0.0).max())
+    dearest = max(float(prices.ask[allowed].max()), _CENT)
+    most = dearest / max((1 - share) * best, _LEAST)
+    low, high = math.log(dearest / _RANGE), math.log(most)
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        worth = math.exp(middle)
+        quality = sum(table.most_left(worth).quality for table in tables) / len(tables)
+        low, high = (low, middle) if quality >= share * best else (middle, high)
+    return math.exp(high)

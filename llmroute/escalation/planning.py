@@ -5,9 +5,6 @@ answer is worth in USD, go on as long as v times what is gained is more than wha
 is worth what it would make possible: after each of its outcomes, either stop with the best answer
 then in hand or ask one more model and return its answer, whichever leaves more. Then the step is
 taken, and the plan is made anew with what was heard.
-
-Where not the worth is given but a promise, a share of the best model's quality, the step is taken
-that is expected to keep it at least cost.
 """
 
 from __future__ import annotations
@@ -26,6 +23,9 @@ Bools = npt.NDArray[np.bool_]
 
 #: A gain below this, in good answers, is rounding.
 _ROUNDING = 1e-9
+#: A step must gain this much more than it costs: of many steps the one that looks best is on
+#: average not as good as it looks.
+_CAUTION = 0.01
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Step:
     """What to do next, and why.
 
     Attributes:
-        kind: `"stop"`, `"ask"`, `"verify"`, `"sample"`, or `"answer"`: ask, and return what comes.
+        kind: `"stop"`, `"ask"`, `"verify"` or `"sample"`.
         model: The model to call; at `"stop"`, the one whose answer is returned.
         good: Probability that the best answer now in hand is good.
         gain: By how much the step and what may follow raise the probability of a good answer,
@@ -137,7 +137,6 @@ class Plan:
         self._belief, self._ask = belief, prices.ask
         allowed = range(len(prices.ask)) if models is None else models
         fresh = [m for m in allowed if m not in belief.asked and prices.ask[m] <= limit]
-        self._fresh = fresh
         self._options = [
             (step, prospects, self._later(step, fresh, limit))
             for step, prospects in _steps(belief, prices, allowed, fresh, limit)
@@ -164,55 +163,9 @@ class Plan:
             if best is None:
                 raise ConfigurationError("no model was asked, and none may be: widen the limits.")
             return best
-        if best is None or best.gain <= best.cost / worth + _ROUNDING:
+        if best is None or best.gain <= best.cost / worth + _CAUTION:
             return Step("stop", self._belief.speaker, held)
         return best
-
-    def step_above(self, share: float) -> Step:
-        """The step after which a promise is expected to be kept at least cost.
-
-        The promise: the answer returned is good with at least a share of the probability with which
-        that of the best model would be, given all that was heard.
-
-        Args:
-            share: That share, 0..1.
-
-        Returns:
-            `"stop"` once it is kept; `"answer"` where the answer of the model asked next is
-            returned whatever it is; or a step that brings evidence.
-
-        Raises:
-            ConfigurationError: No model was heard and none may be asked.
-        """
-        belief = self._belief
-        best = max([belief.held, *(float(belief.able[m]) for m in self._fresh)])
-        if belief.best >= 0 and belief.held >= share * best:
-            return Step("stop", belief.speaker, belief.held)
-        enough = [m for m in self._fresh if belief.able[m] >= share * best]
-        if not enough:
-            raise ConfigurationError("no model was asked, and none may be: widen the limits.")
-        steps = [
-            Step("answer", m, belief.held, float(belief.able[m]) - belief.held, float(self._ask[m]))
-            for m in enough
-        ]
-        direct = min(steps, key=lambda step: step.cost)
-        planned = [
-            (step, step.cost + self._further(prospects, later, share))
-            for step, prospects, later in self._options
-        ]
-        cheapest, cost = min(planned, key=lambda option: option[1], default=(direct, np.inf))
-        return cheapest if cost < direct.cost * (1 - _ROUNDING) else direct
-
-    def _further(self, prospects: Prospects, later: list[int], share: float) -> float:
-        """USD expected after a step: of one more model wherever the promise is not kept yet."""
-        if not later:
-            return 0.0
-        able, ask = prospects.able[:, later], self._ask[later]
-        best = np.maximum(able.max(axis=1), prospects.held)
-        enough = able >= share * best[:, None]
-        dues = np.where(enough, ask, np.inf).min(axis=1)
-        kept = prospects.held >= share * best
-        return float((prospects.chance * np.where(kept, 0.0, dues)).sum())
 
     def _later(self, step: Step, fresh: Collection[int], limit: float) -> list[int]:
         """The models that may be asked after a step."""

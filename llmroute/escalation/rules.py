@@ -13,10 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 
 from llmroute.errors import ConfigurationError
 from llmroute.escalation import logprobs, wordings
+from llmroute.escalation.budget import RunningQuantile
 from llmroute.escalation.case import Case, Finding, Generation
 from llmroute.escalation.votes import NO_ANSWER
 from llmroute.flow import Step, Variation
@@ -86,8 +87,8 @@ class Margin(Rule):
     Args:
         below: Escalate below this, 0..1.
         of: What is compared: `"margin"`, the first token of the final answer, its probability
-            minus the next likeliest token's; `"mean"`, the geometric mean of all tokens'
-            probabilities; `"min"`, the least of them.
+            minus the next likeliest token's, or, for prose, code, JSON and tool calls, the mean;
+            `"mean"`, the geometric mean of all tokens' probabilities; `"min"`, the least of them.
     """
 
     below: float = Field(ge=0, le=1)
@@ -118,12 +119,51 @@ class Margin(Rule):
             case: Its request.
         """
         tokens = logprobs.tokens_of(draft.message)
-        if self.of == "mean":
+        # Of an answer of many parts no single token decides.
+        if self.of == "mean" or (self.of == "margin" and case.is_long(draft)):
             return logprobs.mean_probability(tokens)
         if self.of == "min":
             return logprobs.lowest_probability(tokens)
         token = logprobs.decisive(tokens, case.final_words(draft))
         return None if token is None else token.margin
+
+
+class StrongShare(Rule):
+    """A share of the traffic goes to the strong model: the answers that are least certain.
+
+    The threshold is the running quantile of the certainties seen (two-tier selection, arXiv
+    2405.02134). It is kept in this process, by this rule's object and all routers that hold it; a
+    copy begins anew.
+
+    Args:
+        share: Part of the drafts that may be escalated, 0..1.
+        of: What is compared; see `Margin`.
+    """
+
+    share: float = Field(ge=0, le=1)
+    of: Literal["margin", "mean", "min"] = "margin"
+    _budget: RunningQuantile = PrivateAttr()
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Begins to count."""
+        self._budget = RunningQuantile(self.share)
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """Log-probabilities."""
+        return logprobs.ARGUMENTS
+
+    def examine(self, draft: Generation, case: Case) -> Examination:
+        """Compare the draft's certainty with those seen before; no further call is made."""
+        score = Margin(below=0, of=self.of).score(draft, case)
+        if score is None:
+            reason = f"{draft.model} gave no log-probabilities, so its certainty is unknown."
+            return self._found(case, draft, True, reason)
+        good = not self._budget.escalate(1 - score)
+        place = "not among" if good else "among"
+        reason = f"Certainty ({self.of}) {score:.3f} is {place} the least {self.share:.0%} of late."
+        return self._found(case, draft, good, reason, score=score)
+        yield  # makes this a generator, as all rules are
 
 
 class Disagreement(Rule):
@@ -188,7 +228,7 @@ class Disagreement(Rule):
 
     @property
     def _enough(self) -> int:
-        return max(math.ceil(self.agree * self.samples - 1e-9), 1)
+        return max(math.ceil(self.agree * self.samples - 1e-9), 2)
 
     def _finding(self, draft: Generation, heard: list[Generation], case: Case) -> Finding:
         if len(heard) == 1:
@@ -228,8 +268,9 @@ class CrossModel(Rule):
     def examine(self, draft: Generation, case: Case) -> Examination:
         """Ask the second model, and compare."""
         other = self.model or case.peer_of(draft.model)
-        if other is None or other == draft.model:
-            reason = "There is no second cheap model to compare with."
+        decision = case.talk.decision
+        if other not in decision.ranking or other in (draft.model, decision.strongest):
+            reason = "There is no second cheap model to compare with that can take the request."
             return self._found(case, draft, False, reason)
         if case.is_late_for(other):
             return self._found(case, draft, False, "There was no time for a second model.")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PrivateAttr, field_validator
+from typing_extensions import Self
 
 from llmroute.decision import Bools, Decision, Estimates
 from llmroute.errors import AllModelsFailed, ProviderError
-from llmroute.escalation.case import Case, Generation
+from llmroute.escalation.case import Case, Finding, Generation
 from llmroute.escalation.expecting import expected
 from llmroute.escalation.rules import Rule, rule_of
 from llmroute.flow import Checking, Flow, Talk
@@ -18,6 +19,9 @@ from llmroute.policies import Policy
 from llmroute.pool import ModelPool
 from llmroute.request import Request
 from llmroute.validation import Frozen, readable_errors
+
+if TYPE_CHECKING:
+    from llmroute.escalation.outlook import Outlooks
 
 #: The rule that plans every call.
 AUTO = "auto"
@@ -60,15 +64,27 @@ class Escalation(Frozen):
     def __init__(self, rule: Rule | Callable[..., bool] | Literal["auto"], **settings: Any) -> None:
         with readable_errors("Escalation"):
             super().__init__(**{"rule": rule, **settings})
-        if self.is_auto:
-            from llmroute.escalation.outlook import Outlooks
-
-            self._outlooks = Outlooks(self.calibration, self.buys)
 
     @field_validator("rule", mode="before")
     @classmethod
     def _is_a_rule(cls, rule: Any) -> Any:
         return rule if rule == AUTO else rule_of(rule)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; what was worked out for the original's settings is not its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied._outlooks = None
+        return copied
+
+    @property
+    def outlooks(self) -> Outlooks:
+        """The plans of `"auto"`; a calibration is read when it is first used, or `check`ed."""
+        if self._outlooks is None:
+            from llmroute.escalation.outlook import Outlooks
+
+            self._outlooks = Outlooks(self.calibration, self.buys)
+        outlooks: Outlooks = self._outlooks
+        return outlooks
 
     @property
     def is_auto(self) -> bool:
@@ -77,7 +93,9 @@ class Escalation(Frozen):
 
     def check(self, models: tuple[str, ...]) -> None:
         """Raise ConfigurationError when the rule cannot work with these models."""
-        if not self.is_auto:
+        if self.is_auto:
+            _ = self.outlooks  # reads the calibration
+        else:
             self.rule.check(models)
 
     def to_record(self) -> dict[str, Any]:
@@ -113,13 +131,15 @@ class Escalation(Frozen):
         if self.is_auto:
             # Two models are compared by the form of their answers where a third may follow.
             form = expected(request).kind if len(pool) > 2 else None
-            plan = self._outlooks.begin(policy, estimates, allowed, pool, form)
+            plan = self.outlooks.begin(policy, estimates, allowed, pool, form)
         if plan is None:
             chosen = int(policy.choose(estimates, allowed)[0])
             is_due = not self.is_auto and chosen != strongest
             return Beginning(chosen, policy.why(estimates, 0, allowed, chosen), is_due)
         chosen, name = plan.first, pool.names[plan.first]
         is_due = chosen != strongest and plan.checks
+        if not is_due and chosen == int(policy.choose(estimates, allowed)[0]):
+            return Beginning(chosen, policy.why(estimates, 0, allowed, chosen), False)
         then = "and is looked at" if is_due else "and its answer is taken as it comes"
         return Beginning(
             chosen,
@@ -142,7 +162,7 @@ class Escalation(Frozen):
         from llmroute.escalation.auto import Planned
 
         form = expected(request).kind if len(pool) > 2 else None
-        outlook = self._outlooks.of(policy, decision, pool, form)
+        outlook = self.outlooks.of(policy, decision, pool, form)
         return Planned(outlook, request, self.keep, self.agreement, self.latency)
 
 
@@ -172,26 +192,42 @@ class _TwoTiers:
             self.request, talk, self.escalation.agreement, rule.arguments, self.escalation.latency
         )
         if case.is_late_for(decision.chosen):
-            return (yield from talk.until_answered(_above(decision)))
+            return (yield from no_time(case))
         draft = yield from case.hear(decision.chosen, "draft")
         if not isinstance(draft, Generation):
             return (yield from talk.stand_ins(draft))
         finding = yield from rule.examine(draft, case)
         best: Generation = finding.answer or draft
         if finding.good:
-            return best.accepted()
+            return case.accept(best)
         try:
-            return (yield from talk.until_answered(_above(decision)))
+            answered = yield from talk.until_answered(above(decision))
         except (ProviderError, AllModelsFailed):
             if not self.escalation.keep:
                 raise
-            return best.accepted(unchecked=True)
+            return case.accept(best, unchecked=True)
+        return replace(answered, escalated=True)
 
 
-def _above(decision: Decision) -> list[str]:
+def no_time(case: Case) -> Flow:
+    """The strongest model at once, because a draft and it would take too long.
+
+    Args:
+        case: The request.
+    """
+    decision = case.talk.decision
+    reason = f"There was no time for a draft of {decision.chosen}."
+    case.check("latency", decision.chosen, Finding(False, reason))
+    return (yield from case.talk.until_answered([*above(decision), decision.chosen]))
+
+
+def above(decision: Decision) -> list[str]:
     """The models to ask when the chosen one's answer was rejected: the strongest, then the rest.
 
     Only those expected to answer better than the chosen one.
+
+    Args:
+        decision: The decision.
     """
     quality = {name: estimate.quality for name, estimate in decision.estimates.items()}
     least = quality.get(decision.chosen, 0.0)

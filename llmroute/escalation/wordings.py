@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 #: Ways to ask the same thing, by name. Mixing them tells more than asking one way again
 #: (cascades by disagreement, arXiv 2310.03094): mistakes of one way are not those of another.
@@ -29,7 +29,7 @@ def verifying(messages: list[BaseMessage], answer: AIMessage) -> tuple[BaseMessa
         messages: The request's.
         answer: The answer.
     """
-    return (*messages, _plain(answer), HumanMessage(_VERIFY))
+    return (*map(_told, messages), _plain(answer), HumanMessage(_VERIFY))
 
 
 def refining(messages: list[BaseMessage], answer: AIMessage) -> tuple[BaseMessage, ...]:
@@ -40,6 +40,15 @@ def refining(messages: list[BaseMessage], answer: AIMessage) -> tuple[BaseMessag
         answer: The answer.
     """
     return (*messages, _plain(answer), HumanMessage(_CRITIQUE))
+
+
+def _told(message: BaseMessage) -> BaseMessage:
+    """A turn of a tool loop as text: the question is asked without tools."""
+    if isinstance(message, ToolMessage):
+        return HumanMessage(f"Result of {message.name or 'the tool'}: {message.text}")
+    if isinstance(message, AIMessage) and message.tool_calls:
+        return _plain(message)
+    return message
 
 
 def _plain(answer: AIMessage) -> AIMessage:

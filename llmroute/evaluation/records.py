@@ -10,9 +10,12 @@ import numpy.typing as npt
 from langchain_core.messages import AIMessage
 
 from llmroute.errors import ConfigurationError, ProviderUnavailable
+from llmroute.escalation.wordings import STYLES
 from llmroute.evaluation.outcomes import Outcomes
 from llmroute.evaluation.run import spend_of
 from llmroute.flow import Ask, Reply, Usage
+
+_STYLE_OF = {words: name for name, words in STYLES.items()}
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,7 +37,7 @@ class Records:
         self.cost = 0.0
         self._lenient = lenient
         self._outcomes, self._row = outcomes, row
-        self._drawn: dict[tuple[str, str], int] = {}
+        self._drawn: set[int] = set()
         self._score: dict[str, float] = {}
 
     def reply(self, ask: Ask) -> Reply:
@@ -104,26 +107,29 @@ class Records:
         return Reply(0.0, yes, answered_by=ask.model)
 
     def _sampled(self, ask: Ask) -> Reply:
-        """The next recorded sample of this model in this style; with `n`, the next n."""
+        """The next recorded sample of this model, none twice; with `n`, the next n.
+
+        Of this style, where there are records of it by its name; else of whatever style.
+        """
         samples = self._outcomes.samples
-        style = ask.variation.style
         if samples is None or ask.model not in samples.models:
             raise ConfigurationError(
                 f"no samples of {ask.model} are recorded in {self._outcomes.source}, so sampling "
                 "it again cannot be replayed."
             )
-        rows = np.flatnonzero(
-            (samples.prompt == self._row) & (samples.model == samples.models.index(ask.model))
-        )
+        among = (samples.prompt == self._row) & (samples.model == samples.models.index(ask.model))
+        style = _STYLE_OF.get(ask.variation.style, ask.variation.style)
+        if style in samples.styles:
+            among &= samples.style == samples.styles.index(style)
+        rows = np.flatnonzero(among).tolist()
         count = int(ask.variation.arguments.get("n", 1))
-        start = self._drawn.get((ask.model, style), 0)
-        self._drawn[ask.model, style] = start + count
-        drawn = rows[start : start + count]
+        drawn = [row for row in rows if row not in self._drawn][:count]
         if len(drawn) < count:
             raise ConfigurationError(
                 f"only {len(rows)} samples of {ask.model} are recorded for a prompt of "
                 f"{self._outcomes.source}; ask for fewer."
             )
+        self._drawn.update(drawn)
         column = self._outcomes.models.index(ask.model)
         self.cost += count * float(spend_of(self._outcomes)[self._row, column])
         said = [self._message(samples.result[i] or "", float(samples.score[i])) for i in drawn]

@@ -103,7 +103,8 @@ def _answered(
     """One prompt's completed decision, the score of the answer, and the spend of all its calls."""
     escalation = router.escalation
     records = Records(outcomes, row, lenient=escalation is not None and escalation.is_auto)
-    answered = drive(router._flow(request, decision), records.reply)
+    # One after the other, so that a replay gives the same record every time.
+    answered = drive(router._flow(request, decision), records.reply, together=map)
     last = answered.accepted or flow.call_record(
         answered.ask, answered.reply, decision, router.pool
     )

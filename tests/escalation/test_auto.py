@@ -231,3 +231,64 @@ def test_the_strong_models_answer_streams_when_nothing_could_change_it(
     chunks = list(router(WillingnessToPay(usd=0.005)).stream(QUESTION))
     assert len([chunk for chunk in chunks if chunk.text]) > 1
     assert "".join(chunk.text for chunk in chunks) == "The answer is 42."
+
+
+class TestWhatCannotBeHelpedWith:
+    def test_log_probabilities_are_asked_of_those_only_that_are_known_to_have_them(
+        self, router: Router, theatre: ScriptedProvider
+    ) -> None:
+        router(WillingnessToPay(usd=0.005)).invoke(QUESTION)
+        assert not any("logprobs" in request.body for request in theatre.requests)
+
+    def test_a_second_model_that_may_not_be_asked_costs_nobody_the_answer(
+        self, router: Router, theatre: ScriptedProvider, stage: Stage
+    ) -> None:
+        stage.says("small", "41", "No")
+        theatre.fail("medium", Fault.unauthorized(), times=None)
+        answer = router(WillingnessToPay(usd=0.004), logprobs=False).invoke(QUESTION)
+        assert answer.content
+
+    def test_the_strong_model_replaces_one_that_failed_in_between(
+        self, router: Router, theatre: ScriptedProvider, stage: Stage
+    ) -> None:
+        stage.says("small", "41", "No")
+        theatre.fail("medium", Fault.server_error(), times=None)
+        answer = router(WillingnessToPay(usd=0.004), logprobs=False).invoke(QUESTION)
+        assert record(answer)["answered_by"] in ("big", "small")
+        assert not record(answer)["unchecked"]
+
+    def test_a_second_opinion_that_agrees_is_no_escalation(
+        self, router: Router, stage: Stage
+    ) -> None:
+        stage.says("small", "42", "Yes")
+        stage.says("medium", "It is 42.", "Yes")
+        answer = router(WillingnessToPay(usd=0.004), logprobs=False).invoke(QUESTION)
+        assert not record(answer)["escalated"]
+
+    def test_without_time_for_a_draft_the_strongest_is_asked_at_once(
+        self, theatre: ScriptedProvider
+    ) -> None:
+        pool = ModelPool(
+            [
+                m.model_copy(update={"first_token_s": 1.0, "tokens_per_s": 100.0})
+                for m in pool_of(theatre, "litellm")
+            ]
+        )
+        chain = RouterChain(
+            pool=pool,
+            scorer=Able(),
+            policy=WillingnessToPay(usd=0.005),
+            escalation=Escalation("auto", latency=3.0),
+        )
+        answer = chain.invoke(QUESTION)
+        assert asked(theatre) == ["big"]
+        assert "no time" in record(answer)["checks"][0]["reason"]
+
+    def test_a_draft_carries_no_log_probabilities_nobody_asked_for(
+        self, router: Router, stage: Stage
+    ) -> None:
+        stage.says("small", Reply("42", confidence=0.999))
+        stage.says("medium", Reply("42", confidence=0.999))
+        answer = router(WillingnessToPay(usd=0.003), logprobs=True).invoke(QUESTION)
+        assert record(answer)["check"]
+        assert "logprobs" not in answer.response_metadata

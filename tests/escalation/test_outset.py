@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmroute.escalation.judge import FORMS, Judge
-from llmroute.escalation.outset import Openings, Table
+from llmroute.escalation.outset import Openings, Table, worth_of_share
 from llmroute.escalation.planning import Prices
 
 SHARES = st.floats(0.05, 0.95)
@@ -95,31 +95,27 @@ def test_models_that_are_not_allowed_are_not_planned_with() -> None:
     assert plan.quality < 0.7
 
 
-@given(st.lists(SHARES, min_size=2, max_size=4), st.floats(0, 1))
-def test_a_promise_costs_no_more_than_the_strongest_model_asked_at_once(
-    prior: list[float], share: float
-) -> None:
-    prior = sorted(prior)
-    ask = [0.1 * (m + 1) ** 2 for m in range(len(prior))]
-    plan = table(prior, ask, confident=False).cheapest_above(share)
-    assert plan.cost <= ask[-1] + 1e-9
-    assert plan.cost >= min(ask) - 1e-9
+def promised(share: float, prior: list[float], ask: list[float]) -> tuple[float, float]:
+    """The worth of a promise, and the mean quality with it, over three prompts."""
+    usd, models = np.array(ask), len(prior)
+    ways = Openings(Judge.unfitted(models), [True] * models, FORMS["number"], np.array(prior))
+    priors = np.clip(np.array(prior) + np.array([[-0.2], [0.0], [0.2]]), 0.05, 0.95)
+    prices, may = Prices.of(usd, verify=0.6 * usd), np.ones(models, np.bool_)
+    worth = worth_of_share(ways, priors, prices, share, may)
+    tables = [ways.table(row, prices, may) for row in priors]
+    return worth, float(np.mean([one.most_left(worth).quality for one in tables]))
 
 
-@given(st.lists(SHARES, min_size=3, max_size=3))
-def test_a_higher_promise_costs_no_less(prior: list[float]) -> None:
-    found = table(sorted(prior), [0.01, 0.1, 1.0])
-    cost = [found.cheapest_above(share).cost for share in (0.0, 0.5, 0.9, 1.0)]
-    assert (np.diff(cost) >= -1e-9).all()
+@given(st.floats(0.1, 0.97))
+def test_the_worth_of_a_promise_keeps_it(share: float) -> None:
+    prior, ask = [0.5, 0.6, 0.8], [0.02, 0.1, 1.0]
+    _, quality = promised(share, prior, ask)
+    best = Judge.unfitted(3).belief(np.array(prior), []).able.max()
+    assert quality >= share * best - 0.02
 
 
-def test_a_promise_of_nothing_is_kept_by_the_cheapest_model_unchecked() -> None:
-    plan = table([0.6, 0.7, 0.9], [0.01, 0.1, 1.0]).cheapest_above(0.0)
-    assert (plan.first, plan.checks) == (0, False)
-
-
-def test_a_promise_may_be_kept_by_checking_a_weak_model() -> None:
-    plan = table([0.6, 0.9], [0.02, 1.0]).cheapest_above(0.95)
-    assert plan.first == 0
-    assert plan.checks
-    assert plan.cost < 1.0
+def test_a_higher_promise_is_worth_more_and_never_endlessly() -> None:
+    prior, ask = [0.5, 0.6, 0.8], [0.02, 0.1, 1.0]
+    worths = [promised(share, prior, ask)[0] for share in (0.3, 0.8, 0.95, 1.0)]
+    assert worths == sorted(worths)
+    assert worths[-1] < 1e5

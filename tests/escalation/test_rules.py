@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections.abc import Callable
 
@@ -20,6 +21,7 @@ from llmroute import (
     Refine,
     RouterChain,
     SelfVerify,
+    StrongShare,
 )
 from llmroute.errors import AllModelsFailed, ConfigurationError, ProviderError
 from llmroute.escalation.rules import lead_probability, leaders
@@ -192,6 +194,29 @@ class TestMargin:
         ]
 
 
+class TestStrongShare:
+    def test_the_least_certain_share_goes_to_the_strong_model(
+        self, router: Router, stage: Stage, theatre: ScriptedProvider
+    ) -> None:
+        made = router(StrongShare(share=0.25))
+        for turn in range(20):
+            stage.says("small", Reply("41", confidence=0.3 if turn % 4 == 3 else 0.95))
+            made.invoke("How much is 6 * 7?")
+        assert asked(theatre).count("big") == 5
+
+    def test_nothing_goes_there_with_a_share_of_0_and_all_with_1(
+        self, router: Router, theatre: ScriptedProvider
+    ) -> None:
+        router(StrongShare(share=0)).invoke("How much is 6 * 7?")
+        assert asked(theatre) == ["small"]
+        router(StrongShare(share=1)).invoke("How much is 6 * 7?")
+        assert asked(theatre) == ["small", "small", "big"]
+
+    def test_a_copy_begins_anew(self) -> None:
+        rule = StrongShare(share=0.5)
+        assert pickle.loads(pickle.dumps(rule)).to_record() == rule.to_record()
+
+
 class TestDisagreement:
     def test_agreement_is_accepted_as_soon_as_it_is_certain(
         self, router: Router, theatre: ScriptedProvider
@@ -270,6 +295,13 @@ class TestDisagreement:
         await router(Disagreement(samples=4, together=True)).ainvoke("How much is 6 * 7?")
         assert asked(theatre) == ["small"] * 4
 
+    def test_one_answer_never_agrees_with_itself(
+        self, router: Router, theatre: ScriptedProvider
+    ) -> None:
+        answer = router(Disagreement(samples=2, agree=0.5)).invoke("How much is 6 * 7?")
+        assert asked(theatre) == ["small", "small"]
+        assert not record(answer)["escalated"]
+
     def test_unknown_styles_are_refused(self) -> None:
         with pytest.raises(ConfigurationError, match="'steps'"):
             Disagreement(styles=("haiku",))
@@ -314,6 +346,14 @@ class TestSelfVerify:
     ) -> None:
         stage.says("small", "It is 41.", "Well…")
         assert record(router(SelfVerify()).invoke("How much is 6 * 7?"))["escalated"]
+
+    def test_a_verification_that_is_refused_costs_nobody_the_answer(
+        self, router: Router, theatre: ScriptedProvider
+    ) -> None:
+        theatre.fail("small", Fault.slow(0), Fault.bad_request())
+        answer = router(SelfVerify()).invoke("How much is 6 * 7?")
+        assert answer.content == "The answer is 42."
+        assert [c["status"] for c in record(answer)["calls"]] == ["ok", "invalid_request", "ok"]
 
 
 class TestRefine:

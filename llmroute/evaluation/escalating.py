@@ -1,0 +1,478 @@
+"""What escalation is worth on recorded answers: the page docs/escalation-benchmarks.md.
+
+    python -m llmroute.evaluation.escalating DATA --write docs/escalation-benchmarks.md
+
+All that is learned or chosen is so on the train splits; figures are of the test splits. Every call
+counts with its recorded cost, verification calls too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from llmroute.errors import MissingExtra
+from llmroute.escalation.calibration import Calibration
+from llmroute.escalation.judge import Judge
+from llmroute.evaluation import escalating_votes as votes
+from llmroute.evaluation.baselines import (
+    estimates_run,
+    folds,
+    oracle_sweep,
+    random_choice,
+    zero_router,
+)
+from llmroute.evaluation.escalating_replay import Case, cases, replay
+from llmroute.evaluation.metrics import aiq, convex_hull, cost_at, quality_at
+from llmroute.evaluation.metrics.bootstrap import Interval, Resamples, interval
+from llmroute.evaluation.outcomes import Outcomes
+from llmroute.evaluation.run import Run, strongest
+from llmroute.evaluation.writing import write_whole
+
+Floats = npt.NDArray[np.float64]
+
+#: Worths of a good answer of a sweep over all models, USD; and steps of a sweep of a pair's.
+WORTHS: Floats = np.geomspace(3e-4, 0.3, 33)
+_PAIR_STEPS = 32
+#: File name of the picture.
+PICTURE = "escalation.png"
+#: Stands for the cost of what is not reached at any cost.
+_NEVER = 1e6
+#: Thresholds of a sweep of a plain confidence.
+_THRESHOLDS: Floats = np.linspace(0, 1, 41)
+#: The plain cascade's chain, cheapest first.
+PLAIN_CHAIN = ("gpt-4o-mini", "llama3.1-70b", "llama3.1-405b")
+PAIR = ("gpt-4o-mini", "gpt-4o")
+#: Styles of the weak model's samples, in the order of their turns: the better ones on train first.
+MIXED = ("pot2", "cot2", "pot1", "cot1")
+POLLS = (
+    ("date", "gpt-3.5-turbo"),
+    ("date", "llama-2-13b"),
+    ("gsm", "llama-2-13b"),
+    ("crepe", "llama-2-13b"),
+)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A way to choose against the best single model.
+
+    Attributes:
+        name: The way.
+        same: Cost at its accuracy, as a share of its cost.
+        nearly: The same at a part of its accuracy.
+        within: Highest accuracy within 85 % of its cost.
+    """
+
+    name: str
+    same: Interval
+    nearly: Interval
+    within: Interval
+
+
+def figures(run: Run, outcomes: Outcomes, resamples: Resamples, best: int, part: float) -> Figures:
+    """The figures of a sweep, with intervals over prompts.
+
+    Args:
+        run: The sweep.
+        outcomes: The prompts.
+        resamples: Draws of them.
+        best: The single model it is held against.
+        part: Of its accuracy.
+    """
+    assert outcomes.cost is not None
+    points = np.stack([resamples.means(run.cost.T), resamples.means(run.score.T)], axis=-1)
+    score, cost = resamples.means(outcomes.score[:, best]), resamples.means(outcomes.cost[:, best])
+    count = len(outcomes)
+    return Figures(
+        name=run.name,
+        same=interval(_reached(cost_at(points, score[:, None])[:, 0] / cost), count),
+        nearly=interval(_reached(cost_at(points, part * score[:, None])[:, 0] / cost), count),
+        within=interval(quality_at(points, 0.85 * cost[:, None])[:, 0], count),
+    )
+
+
+def _reached(share: Floats) -> Floats:
+    """Costs with a large number where the accuracy is not reached, so that they can be ordered."""
+    return np.nan_to_num(share, nan=_NEVER)
+
+
+def plain_cascade(outcomes: Outcomes, chain: Sequence[str]) -> Run:
+    """Each model's confidence against one threshold; a confidence that costs is paid for.
+
+    Args:
+        outcomes: The prompts.
+        chain: Names of the models, in the order they are asked.
+    """
+    column = [outcomes.models.index(name) for name in chain]
+    score, cost = np.zeros((2, len(_THRESHOLDS) + 1, len(outcomes)))
+    assert outcomes.cost is not None
+    assert outcomes.confidence is not None
+    assert outcomes.confidence_cost is not None
+    for number, threshold in enumerate([*_THRESHOLDS.tolist(), 2.0]):
+        still = np.ones(len(outcomes), dtype=np.bool_)
+        for place, m in enumerate(column):
+            last = place == len(column) - 1
+            check = np.zeros(len(outcomes)) if last else outcomes.confidence_cost[:, m]
+            cost[number] += still * (outcomes.cost[:, m] + check)
+            accepted = still & (last | (outcomes.confidence[:, m] >= threshold))
+            score[number, accepted] = outcomes.score[accepted, m]
+            still = still & ~accepted
+    knob = np.append(_THRESHOLDS, 2.0)
+    return Run("plain confidence cascade", score, cost, np.zeros_like(cost), knob)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Both splits of the data on cascades, and what was fitted on train.
+
+    Attributes:
+        train: The train split.
+        test: The test split.
+        calibration: The judge, fitted on all of train.
+        folds: Judges fitted without each fold of train.
+        fold: (P,) fold of each prompt of train.
+    """
+
+    train: Case
+    test: Case
+    calibration: Calibration
+    folds: tuple[Calibration, ...]
+    fold: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, data: Path) -> Study:
+        """Reads the data and fits.
+
+        Args:
+            data: The folder of recorded outcomes.
+        """
+        read = [Outcomes.read(data, split, responses=True) for split in ("train", "test")]
+        train, test = cases(*(outcomes.complete() for outcomes in read))
+        fold = folds(train.outcomes.prompts)
+        names = train.outcomes.models
+        return cls(
+            train=train,
+            test=test,
+            calibration=Calibration.fit(names, train.recorded()),
+            folds=tuple(
+                Calibration.fit(names, train.select(fold != k).recorded()) for k in np.unique(fold)
+            ),
+            fold=fold,
+        )
+
+    def cross_fitted(self, names: Sequence[str], worths: Floats) -> Run:
+        """The replay on train, each prompt judged by a judge that was not fitted on it.
+
+        Args:
+            names: The models that may be asked.
+            worths: USD of a good answer.
+        """
+        columns = [self.train.outcomes.models.index(name) for name in names]
+        case = self.train.only(columns)
+        score, cost = np.zeros((2, len(worths), len(case.outcomes)))
+        for number, calibration in enumerate(self.folds):
+            rows = self.fold == number
+            run = replay("", calibration.judge(names), case.select(rows), worths)
+            score[:, rows], cost[:, rows] = run.score, run.cost
+        return Run("cross-fitted", score, cost, np.zeros_like(cost), worths)
+
+
+def all_models(study: Study, pictures: Path | None = None) -> Iterator[str]:
+    """The section on all nine models.
+
+    Args:
+        study: The data, and what was fitted.
+        pictures: The folder for a picture; None for none.
+    """
+    case, outcomes = study.test, study.test.outcomes
+    resamples = Resamples(outcomes.prompt_ids)
+    best = outcomes.models.index("llama3.1-405b")
+    count = len(outcomes.models)
+    ours = replay("**judge and planner**", study.calibration.judge(outcomes.models), case, WORTHS)
+    rows = [
+        ours,
+        replay("the same, judge not fitted", Judge.unfitted(count), case, WORTHS),
+        estimates_run("prompt only (the same router)", outcomes, case.quality, case.ask),
+        plain_cascade(outcomes, PLAIN_CHAIN),
+        zero_router(outcomes),
+        random_choice(outcomes),
+        oracle_sweep(outcomes),
+    ]
+    assert outcomes.cost is not None
+    yield "## All nine models of `cascades`"
+    yield ""
+    yield (
+        f"{len(outcomes):,} test prompts. The best single model is {outcomes.models[best]}: "
+        f"accuracy {outcomes.score[:, best].mean():.4f} at {outcomes.cost[:, best].mean():.3g} "
+        "USD a prompt."
+    )
+    yield ""
+    yield from _table(
+        ("way", "cost at its accuracy", "cost at 98 % of it", "accuracy within 85 % of its cost"),
+        (
+            (f.name, _percent(f.same), _percent(f.nearly), _number(f.within))
+            for f in (figures(run, outcomes, resamples, best, 0.98) for run in rows)
+        ),
+    )
+    if pictures is not None:
+        write_whole(pictures / PICTURE, picture(rows[:5], outcomes))
+        yield ""
+        yield f"![accuracy against cost]({pictures.name}/{PICTURE})"
+    yield ""
+    yield from _chosen(study, ours, best)
+
+
+def picture(runs: Sequence[Run], outcomes: Outcomes) -> bytes:
+    """Accuracy against cost of several ways, and the single models, as a small PNG.
+
+    Args:
+        runs: The ways; their sweeps are drawn as their hulls.
+        outcomes: The prompts.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtra("Drawing", "eval") from None
+    assert outcomes.cost is not None
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for run in runs:
+        points = np.stack([run.cost.mean(axis=1), run.score.mean(axis=1)], axis=1)
+        hull = convex_hull(points)
+        axes.plot(1000 * hull[:, 0], hull[:, 1], marker=".", label=run.name.strip("*"))
+    spend, quality = 1000 * outcomes.cost.mean(axis=0), outcomes.score.mean(axis=0)
+    axes.plot(spend, quality, "k+", label="single models")
+    for name, x, y in zip(outcomes.models, spend.tolist(), quality.tolist(), strict=True):
+        axes.annotate(name, (x, y), fontsize=6, xytext=(3, -7), textcoords="offset points")
+    axes.set(xlabel="USD for a thousand prompts", ylabel="accuracy", ylim=(0.7, None))
+    axes.set_xlim(0, 1.6 * float(spend.max()))
+    axes.legend(fontsize=7)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
+    return file.getvalue()
+
+
+def _chosen(study: Study, run: Run, best: int) -> Iterator[str]:
+    """The settings that train chooses, as they do on test."""
+    trained = study.cross_fitted(study.train.outcomes.models, WORTHS)
+    before, outcomes = study.train.outcomes, study.test.outcomes
+    assert before.cost is not None
+    assert outcomes.cost is not None
+    yield (
+        "The figures above are of the whole sweep. With the worth of a good answer chosen on train "
+        "(the least that reaches the goal there, cross-fitted), one setting each:"
+    )
+    yield ""
+    rows = []
+    for goal in (1.0, 0.98):
+        enough = np.flatnonzero(trained.score.mean(axis=1) >= goal * before.score[:, best].mean())
+        number = int(enough[0]) if len(enough) else len(WORTHS) - 1
+        rows.append(
+            (
+                f"{goal:.0%} of the best single model",
+                f"{WORTHS[number]:.2g}",
+                f"{run.score[number].mean() / outcomes.score[:, best].mean():.1%}",
+                f"{run.cost[number].mean() / outcomes.cost[:, best].mean():.1%}",
+            )
+        )
+    yield from _table(("goal on train", "worth, USD", "accuracy on test", "cost on test"), rows)
+
+
+def one_pair(study: Study) -> Iterator[str]:
+    """The section on GPT-4o-mini and GPT-4o."""
+    case = study.test.only([study.test.outcomes.models.index(name) for name in PAIR])
+    outcomes = case.outcomes
+    resamples, best = Resamples(outcomes.prompt_ids), strongest(outcomes)
+    rows = _pair_runs(study, case)
+    yield f"## {PAIR[0]} and {PAIR[1]}"
+    yield ""
+    yield from _table(
+        ("way", f"cost at {PAIR[1]}'s accuracy", "cost at 99 % of it"),
+        (
+            (f.name, _percent(f.same), _percent(f.nearly))
+            for f in (figures(run, outcomes, resamples, best, 0.99) for run in rows)
+        ),
+    )
+
+
+def _pair_runs(study: Study, case: Case) -> list[Run]:
+    """Ours, prompt only, plain confidence and random, on a pair of which the first is the weak."""
+    outcomes = case.outcomes
+    assert outcomes.cost is not None
+    spend = outcomes.cost.mean(axis=0)
+    low, high = float(spend.min()), float(spend.max())
+    worths = np.append(low * 1e-3, np.geomspace(low * 0.3, high * 60, _PAIR_STEPS))
+    plain = plain_cascade(outcomes, outcomes.models)
+    return [
+        replay("**judge and planner**", study.calibration.judge(outcomes.models), case, worths),
+        estimates_run("prompt only (the same router)", outcomes, case.quality, case.ask),
+        plain,
+        zero_router(outcomes),
+    ]
+
+
+def all_pairs(study: Study) -> Iterator[str]:
+    """The section on every pair of a weaker and a stronger model."""
+    order = np.argsort(study.train.outcomes.score.mean(axis=0), kind="stable").tolist()
+    rows, won = [], 0
+    for weak, strong in itertools.combinations(order, 2):
+        case = study.test.only([weak, strong])
+        areas = [_area(run, case.outcomes) for run in _pair_runs(study, case)]
+        won += areas[0] > max(areas[1:])
+        names = case.outcomes.models
+        mark = "yes" if areas[0] > max(areas[1:]) else "no"
+        rows.append((f"{names[0]} → {names[1]}", *(f"{area:.4f}" for area in areas), mark))
+    yield "## Every pair of a weaker and a stronger model"
+    yield ""
+    yield (
+        "Area under the cost–quality curve (AIQ, from the cheaper to the dearer model's cost). "
+        "Weaker and stronger as on train; every way may also always ask either model. "
+        f"The best of the four in {won} of {len(rows)} pairs."
+    )
+    yield ""
+    yield from _table(
+        ("pair", "judge and planner", "prompt only", "plain confidence", "random", "best"), rows
+    )
+
+
+def _area(run: Run, outcomes: Outcomes) -> float:
+    assert outcomes.cost is not None
+    single = np.stack([outcomes.cost.mean(axis=0), outcomes.score.mean(axis=0)], axis=1)
+    points = np.stack([run.cost.mean(axis=1), run.score.mean(axis=1)], axis=1)
+    spend = single[:, 0]
+    return float(aiq(np.vstack([points, single]), float(spend.min()), float(spend.max())))
+
+
+def sampling(data: Path) -> Iterator[str]:
+    """The section on votes of a weak model's samples."""
+    before = Outcomes.read(data, "train", samples=True)
+    outcomes = Outcomes.read(data, "test", samples=True)
+    yield "## Votes of a weak model, GPT-4 where they are divided"
+    yield ""
+    yield (
+        f"Up to {votes.MOST} samples, until the vote is decided (Beta rule, {votes.SURE:.0%}). "
+        "Styles: cot is chain of thought, pot program of thought, two wordings each; mixed takes "
+        "them by turns, and a vote counts the more, the better its style is on train. Means over "
+        "20 orders of the recorded samples. The area is mean accuracy over all shares of GPT-4 "
+        "calls."
+    )
+    yield ""
+    rows = []
+    for category, weak in POLLS:
+        recorded = votes.polls(outcomes, category, weak)
+        weights = votes.style_weights(votes.polls(before, category, weak))
+        mixed = tuple(style for style in MIXED if style in recorded.styles)
+        for styles in (mixed, *((style,) for style in mixed)):
+            cast = votes.vote(recorded, styles, weights)
+            run = votes.escalated("votes", recorded, cast)
+            found = votes.vote_figures(run, recorded, cast)
+            rows.append(
+                (
+                    f"{category}, {weak}",
+                    "**mixed**" if len(styles) > 1 else styles[0],
+                    _number(found.weak),
+                    _number(found.strong),
+                    _percent(found.share),
+                    _number(found.quarter),
+                    _number(found.area),
+                    f"{found.samples:.1f}",
+                )
+            )
+    yield from _table(
+        (
+            "data",
+            "styles",
+            "vote alone",
+            "GPT-4 alone",
+            "GPT-4 calls at its accuracy",
+            "accuracy at 25 % GPT-4 calls",
+            "area",
+            "samples",
+        ),
+        rows,
+    )
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(headings)} |"
+    yield f"| {' | '.join(['---'] * len(headings))} |"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _percent(figure: Interval) -> str:
+    if figure.value > _NEVER / 2:
+        return "not reached"
+    high = "not reached" if figure.high > _NEVER / 2 else f"{figure.high:.1%}"
+    return f"{figure.value:.1%} [{figure.low:.1%}, {high}]"
+
+
+def _number(figure: Interval) -> str:
+    if np.isnan(figure.value):
+        return "–"
+    return f"{figure.value:.4f} [{figure.low:.4f}, {figure.high:.4f}]"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command; see the module.
+
+    Args:
+        arguments: Of the command line; None for the process's own.
+    """
+    parser = argparse.ArgumentParser(prog="python -m llmroute.evaluation.escalating")
+    parser.add_argument("data", type=Path, help="the folder of recorded outcomes")
+    parser.add_argument("--write", type=Path, help="the Markdown page to write")
+    parser.add_argument("--only", choices=("models", "pair", "pairs", "votes"))
+    chosen = parser.parse_args(arguments)
+    parts: list[Iterator[str]] = []
+    if chosen.only != "votes":
+        study = Study.of(chosen.data / "cascades")
+        folder = None if chosen.write is None else chosen.write.parent / "images"
+        sections = {
+            "models": all_models(study, folder),
+            "pair": one_pair(study),
+            "pairs": all_pairs(study),
+        }
+        parts += [part for name, part in sections.items() if chosen.only in (None, name)]
+    if chosen.only in (None, "votes"):
+        parts.append(sampling(chosen.data / "agreement"))
+    lines = []
+    for line in _page(parts):
+        lines.append(line)
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    if chosen.write is not None:
+        write_whole(chosen.write, "\n".join(lines) + "\n")
+
+
+def _page(parts: Sequence[Iterator[str]]) -> Iterator[str]:
+    yield "# Escalation: benchmarks"
+    yield ""
+    yield (
+        "Made by a command; do not edit. Figures are of test splits of recorded answers; all that "
+        "is fitted or chosen was so on the train splits. In brackets: 95 % intervals, bootstrap "
+        "over prompts. Costs are recorded costs of all calls, verification calls too."
+    )
+    yield ""
+    yield "    python -m llmroute.evaluation.escalating DATA --write docs/escalation-benchmarks.md"
+    for part in parts:
+        yield ""
+        yield from part
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
