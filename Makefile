@@ -15,7 +15,7 @@ SETS   ?= mmlu_pro routellm zeroeval_math llmrouter_dc
 MEASURED ?= routerbench cascades $(SETS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint train benchmarks clean
+.PHONY: help demo test lint train benchmarks figures clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,22 @@ train: $(VENV)/.llmroute-train ## Train a bundled router again: DATA=folder OUT=
 benchmarks: $(VENV)/.llmroute-demo ## Measure on recorded outcomes, write docs/benchmarks.md: DATA=folder
 	$(BIN)/llmroute eval $(foreach set,$(MEASURED),--data $(DATA)/$(set)) --shift \
 	  --markdown docs/benchmarks.md
+
+figures: benchmarks $(VENV)/.llmroute-train ## Every other figure of the docs too (hours): DATA=folder
+	$(BIN)/python -m llmroute.evaluation.escalating $(DATA) --write docs/escalation-benchmarks.md
+	for features in words minilm; do \
+	  $(BIN)/python -m llmroute.routers.comparison --features $$features \
+	    $(foreach set,llmrouter_dc routerbench cascades mmlu_pro,$(DATA)/$(set)) \
+	    --results build/routers.json && \
+	  $(BIN)/python -m llmroute.routers.comparison --features $$features $(DATA)/routellm \
+	    --without gsm8k --without mt_bench --results build/routers.json \
+	    --write docs/routers.md || exit 1; \
+	done
+	$(BIN)/python -m llmroute.routers.floor \
+	  $(foreach set,routerbench cascades mmlu_pro,$(DATA)/$(set)) --write docs/routers.md
+	$(BIN)/python -m llmroute.training.transfer $(foreach set,$(SETS),$(DATA)/$(set)) \
+	  --measured $(DATA)/routerbench $(DATA)/cascades --encoder static minilm \
+	  --weight routellm=2 --work build/transfer --write docs/transfer.md
 
 clean: ## Remove the virtual environment, caches and builds
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,7 +13,9 @@ with ScriptedProvider([ScriptedModel("small"), ScriptedModel("large")]) as provi
         "small", model="openai/small", input_price=0.1, output_price=0.4, ability=0.6, **at
     )
     large = Model("large", model="openai/large", input_price=2, output_price=8, ability=1.2, **at)
-    router = RouterChain(pool=[small, large], policy=CheapestAbove(quality=0.9))
+    policy = CheapestAbove(quality=0.9)
+    # The stand-ins' answers are made up: the prompt alone decides here, nothing is looked at.
+    router = RouterChain(pool=[small, large], policy=policy, escalation=None)
 
     for prompt in ("Translate 'good morning' to Spanish.", "Prove that √2 is irrational."):
         answer = router.invoke(prompt)

@@ -21,7 +21,7 @@ settings.register_profile("llmroute", deadline=None, derandomize="CI" in os.envi
 settings.load_profile("llmroute")
 
 PRICES = {"small": (0.1, 0.4), "medium": (0.5, 2.0), "big": (2.0, 8.0)}
-EASY = {"small": 0.9, "medium": 0.92, "big": 0.93}
+EASY = {"small": 0.925, "medium": 0.928, "big": 0.93}
 HARD = {"small": 0.2, "medium": 0.6, "big": 0.9}
 KEY = "sk-test-0123456789abcdef"
 

@@ -31,6 +31,9 @@ _TYPICAL_TOKENS = (300.0, 300.0)
 #: router's training prompts do; these places stand for them.
 _SPREAD = 0.8
 _PLACES: Floats = _SPREAD * np.array([-1.6, -1.0, -0.6, -0.3, 0.0, 0.3, 0.6, 1.0, 1.6])
+#: The judge is sure too soon, and the planner cautious: this part of what a promise leaves open is
+#: held in reserve. Chosen on the train part of recorded answers, where 95 % then gave about 94 %.
+_RESERVE = 0.75
 #: What a good answer is worth, in units of the dearest call, where only a limit on the spend holds.
 _PRICELESS = 1e6
 #: Pools whose openings are kept.
@@ -224,7 +227,8 @@ class _View:
             tokens = taken * arrays.verbosity
             ask = given * arrays.input_price + tokens * arrays.output_price
             prices = self.prices(np.where(np.isnan(ask), 0.0, ask), given, tokens)
-            worth = worth_of_share(self.openings, self._typical, prices, share, allowed)
+            aimed = share * (1 + _RESERVE * (1 - share))
+            worth = worth_of_share(self.openings, self._typical, prices, aimed, allowed)
             self._worths[key] = worth / max(float(prices.ask[allowed].max()), 1e-12)
         return self._worths[key]
 

@@ -30,6 +30,7 @@ from llmroute.evaluation.baselines import (
     random_choice,
     zero_router,
 )
+from llmroute.evaluation.escalating_default import figures as figures_as_configured
 from llmroute.evaluation.escalating_replay import Case, cases, replay
 from llmroute.evaluation.metrics import aiq, convex_hull, cost_at, quality_at
 from llmroute.evaluation.metrics.bootstrap import Interval, Resamples, interval
@@ -357,6 +358,30 @@ def _area(run: Run, outcomes: Outcomes) -> float:
     return float(aiq(np.vstack([points, single]), float(spend.min()), float(spend.max())))
 
 
+def as_configured(study: Study) -> Iterator[str]:
+    """The section on the router as users have it."""
+    yield "## The router as it is configured"
+    yield ""
+    yield (
+        "`RouterChain(pool=pool, policy=CheapestAbove(quality=…))`, replayed through its own code: "
+        "scorer `static`, abilities fitted on train. Quality and cost as shares of the best single "
+        "model's."
+    )
+    yield ""
+    rows = []
+    for label, models in (
+        ("all nine", study.test.outcomes.models),
+        (" and ".join(PAIR), PAIR),
+    ):
+        for name, share, quality, cost, calls in figures_as_configured(
+            study.train.outcomes, study.test.outcomes, models
+        ):
+            rows.append(
+                (label, name, f"{share:.0%}", _percent(quality), _percent(cost), f"{calls:.2f}")
+            )
+    yield from _table(("pool", "escalation", "promised", "quality", "cost", "calls"), rows)
+
+
 def sampling(data: Path) -> Iterator[str]:
     """The section on votes of a weak model's samples."""
     before = Outcomes.read(data, "train", samples=True)
@@ -436,7 +461,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m llmroute.evaluation.escalating")
     parser.add_argument("data", type=Path, help="the folder of recorded outcomes")
     parser.add_argument("--write", type=Path, help="the Markdown page to write")
-    parser.add_argument("--only", choices=("models", "pair", "pairs", "votes"))
+    parser.add_argument("--only", choices=("models", "default", "pair", "pairs", "votes"))
     chosen = parser.parse_args(arguments)
     parts: list[Iterator[str]] = []
     if chosen.only != "votes":
@@ -444,6 +469,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = None if chosen.write is None else chosen.write.parent / "images"
         sections = {
             "models": all_models(study, folder),
+            "default": as_configured(study),
             "pair": one_pair(study),
             "pairs": all_pairs(study),
         }

@@ -20,7 +20,16 @@ def test_help_lists_every_command_with_a_sentence(run: Run) -> None:
     result = run("--help")
     assert result.exit_code == 0
     listed = [line.split()[0] for line in result.stdout.split("Commands:")[1].splitlines() if line]
-    assert listed == ["decide", "ask", "demo", "train", "profile", "eval", "download"]
+    assert listed == [
+        "decide",
+        "ask",
+        "demo",
+        "train",
+        "profile",
+        "calibrate",
+        "eval",
+        "download",
+    ]
 
 
 @pytest.mark.parametrize("command", ["decide", "ask", "demo", "train", "profile", "eval"])

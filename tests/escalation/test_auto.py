@@ -106,7 +106,7 @@ class TestWhatIsAsked:
     def test_a_share_of_the_best_quality_is_worth_more_the_higher_it_is(
         self, router: Router, theatre: ScriptedProvider
     ) -> None:
-        cheap = router(CheapestAbove(quality=0.3)).decide(QUESTION)
+        cheap = router(CheapestAbove(quality=0.0)).decide(QUESTION)
         dear = router(CheapestAbove(quality=1.0)).decide(QUESTION)
         assert cheap.check is None
         assert cheap.chosen == "small"
