@@ -337,6 +337,7 @@ class Judge:
         self.weights: Floats = WEIGHTS
         self.log_weights: Floats = np.log(WEIGHTS)
         self._means = [mean_success(member.reach) for member in self.members]
+        self._felt = np.array([[member.reach] for member in self.members]) * GRID
         self.tempted: Mapping[str, Floats] = {
             name: np.array([m.tempted.get(name, form.tempted) for m in self.members])
             for name, form in self.forms.items()
@@ -372,18 +373,18 @@ class Judge:
         return Belief(self, logits, _heard(votes), known)
 
     def success(self, logits: Floats) -> Floats:
-        """(…, M, D) success probability of each model at each d.
+        """(M, D) success probability of each model at each d; (P, M, D) for P prompts.
 
         Args:
-            logits: (…, M) logits of the prior.
+            logits: (M,) or (P, M) logits of the prior.
         """
         prior = _sigmoid(logits)
-        level = np.stack(
-            [np.interp(prior[..., m], mean, LEVELS) for m, mean in enumerate(self._means)], axis=-1
-        )
-        reach = np.array([member.reach for member in self.members])
-        inner = level[..., None] + reach[:, None] * GRID
-        result: Floats = np.clip(_sigmoid(inner), _LEAST, 1 - _LEAST)
+        level = np.array(
+            [np.interp(prior[..., m], mean, LEVELS) for m, mean in enumerate(self._means)]
+        ).T
+        inner = level[..., None] + self._felt
+        # Cheaper than numpy.clip: this runs for every decision.
+        result: Floats = np.minimum(np.maximum(_sigmoid(inner), _LEAST), 1 - _LEAST)
         return result
 
     def likelihoods(self, one: _Heard, logit: float) -> Floats:

@@ -32,8 +32,9 @@ _TYPICAL_TOKENS = (300.0, 300.0)
 _SPREAD = 0.8
 _PLACES: Floats = _SPREAD * np.array([-1.6, -1.0, -0.6, -0.3, 0.0, 0.3, 0.6, 1.0, 1.6])
 #: The judge is sure too soon, and the planner cautious: this part of what a promise leaves open is
-#: held in reserve. Chosen on the train part of recorded answers, where 95 % then gave about 94 %.
-_RESERVE = 0.75
+#: held in reserve, by a judge that was calibrated and by one that was not. Chosen on the train part
+#: of recorded answers, where 95 % then gave about that.
+_RESERVE = {True: 0.3, False: 0.75}
 #: What a good answer is worth, in units of the dearest call, where only a limit on the spend holds.
 _PRICELESS = 1e6
 #: Pools whose openings are kept.
@@ -151,7 +152,8 @@ class Outlooks:
                 if self._calibration is None
                 else self._calibration.judge(pool.names)
             )
-            view = _View(judge, pool, form, prior, self._made_of[1])
+            reserve = _RESERVE[self._calibration is not None]
+            view = _View(judge, pool, form, prior, self._made_of[1], reserve)
             with self._lock:
                 while len(self._views) >= _KEPT:
                     self._views.pop(next(iter(self._views)))
@@ -173,8 +175,10 @@ class _View:
         form: str | None,
         prior: Floats,
         buys: Collection[str],
+        reserve: float,
     ) -> None:
         self.judge = judge
+        self._reserve = reserve
         self._buys = buys
         self.confident = np.array(_confident(pool))
         known = judge.forms.get(form or "text", judge.forms["text"])
@@ -227,7 +231,7 @@ class _View:
             tokens = taken * arrays.verbosity
             ask = given * arrays.input_price + tokens * arrays.output_price
             prices = self.prices(np.where(np.isnan(ask), 0.0, ask), given, tokens)
-            aimed = share * (1 + _RESERVE * (1 - share))
+            aimed = share * (1 + self._reserve * (1 - share))
             worth = worth_of_share(self.openings, self._typical, prices, aimed, allowed)
             self._worths[key] = worth / max(float(prices.ask[allowed].max()), 1e-12)
         return self._worths[key]
