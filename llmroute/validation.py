@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from typing_extensions import Self
 
-from llmroute.errors import ConfigurationError
+from llmroute.errors import ConfigurationError, LLMRouteError
+
+_Content = TypeVar("_Content", bound=BaseModel)
 
 
 class Frozen(BaseModel):
@@ -43,3 +47,45 @@ def readable_errors(what: str) -> Iterator[None]:
             for e in report.errors(include_input=False, include_url=False, include_context=False)
         ]
         raise ConfigurationError(f"{what}: " + "; ".join(faults)) from None
+
+
+def read_json(
+    path: Path,
+    content: type[_Content],
+    version: int,
+    *,
+    missing: str,
+    anew: str,
+    copy: str = "Copy the folder again.",
+    error: type[LLMRouteError],
+) -> _Content:
+    """The checked content of one of our JSON files, which state the version of their format.
+
+    Args:
+        path: The file.
+        content: What it should hold.
+        version: The version of its format that is read.
+        missing: What to say and do when it cannot be read, such as `"no calibration at {path}:
+            {fault}. …"`; both are filled in.
+        anew: How to make it anew with this version.
+        copy: What to do when it is damaged.
+        error: What to raise.
+
+    Raises:
+        LLMRouteError: Of the kind `error`: it is missing, of another format, or damaged.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as fault:
+        raise error(missing.format(path=path, fault=fault)) from None
+    found = raw.get("format") if isinstance(raw, dict) else None
+    if found != version:
+        raise error(
+            f"{path} has format {found!r}; this version of llmroute reads format {version}. {anew}"
+        )
+    try:
+        return content.model_validate(raw)
+    except ValidationError as fault:
+        # Neither the input nor a link: a file may hold what nobody should see in a log.
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors())
+        raise error(f"{path} is damaged: {faults}. {copy}") from None

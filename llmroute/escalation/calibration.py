@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from llmroute.errors import ArtifactError, ConfigurationError
 from llmroute.escalation.fitting import Recorded, fit_judge
 from llmroute.escalation.judge import Curve, Form, Judge, Member
+from llmroute.validation import read_json
 
 #: Version of the file's format.
 FORMAT = 1
@@ -149,31 +150,19 @@ class Calibration:
         Raises:
             ArtifactError: It is missing, damaged, or of another format.
         """
-        read = _read(Path(path))
+        read = read_json(
+            Path(path),
+            _File,
+            FORMAT,
+            missing="no calibration at {path}: {fault}. `llmroute calibrate` writes one.",
+            anew="Fit it again with this version.",
+            copy="Copy the file again.",
+            error=ArtifactError,
+        )
         members = [_member(one) for one in read.members.values()]
         forms = {name: Form(**form.model_dump()) for name, form in read.forms.items()}
         judge = Judge(members, forms)
         return cls(tuple(read.members), judge, read.source, read.data_sha256, read.prompts)
-
-
-def _read(path: Path) -> _File:
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as fault:
-        raise ArtifactError(
-            f"no calibration at {path}: {fault}. Calibration.fit(…).save(path) writes one."
-        ) from None
-    found = raw.get("format") if isinstance(raw, dict) else None
-    if found != FORMAT:
-        raise ArtifactError(
-            f"{path} has format {found!r}; this version of llmroute reads format {FORMAT}. "
-            "Fit it again with this version."
-        )
-    try:
-        return _File.model_validate(raw)
-    except ValidationError as fault:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors())
-        raise ArtifactError(f"{path} is damaged: {faults}. Copy the file again.") from None
 
 
 def _member(read: _Member) -> Member:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from llmroute.errors import ConfigurationError
 from llmroute.pool import ModelPool
+from llmroute.validation import read_json
 
 FORMAT = 1
 
@@ -86,23 +86,15 @@ def read_profiles(path: str | Path) -> Profiles:
     Raises:
         ConfigurationError: It is missing, not a profile file, or of another format.
     """
-    try:
-        raw = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as fault:
-        raise ConfigurationError(
-            f"{path} is no profile file: {fault}. `llmroute profile` writes one."
-        ) from None
-    found = raw.get("format") if isinstance(raw, dict) else None
-    if found != FORMAT:
-        raise ConfigurationError(
-            f"{path} has format {found!r}; this version of llmroute reads format {FORMAT}. "
-            "Profile the models again with this version."
-        )
-    try:
-        return Profiles.model_validate(raw)
-    except ValidationError as fault:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors())
-        raise ConfigurationError(f"{path} is damaged: {faults}. Profile again.") from None
+    return read_json(
+        Path(path),
+        Profiles,
+        FORMAT,
+        missing="{path} is no profile file: {fault}. `llmroute profile` writes one.",
+        anew="Profile the models again with this version.",
+        copy="Profile again.",
+        error=ConfigurationError,
+    )
 
 
 def write_profiles(path: str | Path, profiles: Profiles) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import shutil
 import tempfile
 import zipfile
@@ -22,10 +21,11 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from llmroute.errors import ArtifactError
 from llmroute.scoring.artifact import CARD, DataSource, Metric, _swap, digest
+from llmroute.validation import read_json
 
 Array = npt.NDArray[Any]
 
@@ -187,23 +187,14 @@ def read(folder: str | Path) -> Folder:
 
 
 def _card(path: Path) -> RouterCard:
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as fault:
-        raise ArtifactError(
-            f"{path} is not readable JSON: {fault}. Copy the folder again."
-        ) from None
-    found = raw.get("format") if isinstance(raw, dict) else None
-    if found != FORMAT:
-        raise ArtifactError(
-            f"{path} has format {found!r}; this version of llmroute reads format {FORMAT}. "
-            "Train the router again with this version."
-        )
-    try:
-        card = RouterCard.model_validate(raw)
-    except ValidationError as fault:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors())
-        raise ArtifactError(f"{path} is damaged: {faults}. Copy the folder again.") from None
+    card = read_json(
+        path,
+        RouterCard,
+        FORMAT,
+        missing="{path} is not readable JSON: {fault}. Copy the folder again.",
+        anew="Train the router again with this version.",
+        error=ArtifactError,
+    )
     if not len(card.models) == len(card.prior) == len(card.cost) == len(card.tokens):
         raise ArtifactError(
             f"{path} is damaged: {len(card.models)} models have {len(card.prior)} priors, "

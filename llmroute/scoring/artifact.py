@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from llmroute.errors import ArtifactError
 from llmroute.scoring.surface import FEATURES
+from llmroute.validation import read_json
 
 #: Raised when a folder written by one version can no longer be read by another.
 FORMAT = 1
@@ -230,23 +231,14 @@ def load(folder: str | Path) -> Artifact:
 
 
 def _read_card(path: Path) -> Card:
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as fault:
-        raise ArtifactError(
-            f"{path} is not readable JSON: {fault}. Copy the folder again."
-        ) from None
-    found = raw.get("format") if isinstance(raw, dict) else None
-    if found != FORMAT:
-        raise ArtifactError(
-            f"{path} has format {found!r}; this version of llmroute reads format {FORMAT}. "
-            "Train the router again with this version."
-        )
-    try:
-        card = Card.model_validate(raw)
-    except ValidationError as fault:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors())
-        raise ArtifactError(f"{path} is damaged: {faults}. Copy the folder again.") from None
+    card = read_json(
+        path,
+        Card,
+        FORMAT,
+        missing="{path} is not readable JSON: {fault}. Copy the folder again.",
+        anew="Train the router again with this version.",
+        error=ArtifactError,
+    )
     _check_card(card, path)
     return card
 

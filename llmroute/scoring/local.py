@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from llmroute.decision import Estimates
 from llmroute.errors import ArtifactError
@@ -31,6 +30,7 @@ from llmroute.scoring.corrections import Block, Weights, fit_weights, logit, sig
 from llmroute.scoring.latent import Latent, LatentAbilityScorer
 from llmroute.scoring.surface import surface_features
 from llmroute.scoring.text import RoutingText
+from llmroute.validation import read_json
 
 if TYPE_CHECKING:
     from llmroute.evaluation.outcomes import Outcomes
@@ -392,24 +392,14 @@ def _blocks(scorer: LatentAbilityScorer, pool: ModelPool) -> tuple[Block, ...]:
 
 
 def _read_facts(folder: Path) -> _Facts:
-    path = folder / FACTS
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as fault:
-        raise ArtifactError(
-            f"no local router at {folder}: {fault}. LocalScorer.fit(…).save(folder) writes one."
-        ) from None
-    found = raw.get("format") if isinstance(raw, dict) else None
-    if found != FORMAT:
-        raise ArtifactError(
-            f"{path} has format {found!r}; this version of llmroute reads format {FORMAT}. "
-            "Fit it again with this version."
-        )
-    try:
-        return _Facts.model_validate(raw)
-    except ValidationError as fault:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors())
-        raise ArtifactError(f"{path} is damaged: {faults}. Copy the folder again.") from None
+    return read_json(
+        folder / FACTS,
+        _Facts,
+        FORMAT,
+        missing="no local router at {path}: {fault}. LocalScorer.fit(…).save(folder) writes one.",
+        anew="Fit it again with this version.",
+        error=ArtifactError,
+    )
 
 
 def _read_weights(folder: Path, facts: _Facts) -> dict[str, Floats]:
