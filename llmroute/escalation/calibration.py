@@ -16,6 +16,7 @@ from llmroute.errors import ArtifactError, ConfigurationError
 from llmroute.escalation.fitting import Recorded, fit_judge
 from llmroute.escalation.judge import Curve, Form, Judge, Member
 from llmroute.validation import read_json
+from llmroute.writing import write_whole
 
 #: Version of the file's format.
 FORMAT = 1
@@ -122,8 +123,6 @@ class Calibration:
         Raises:
             ArtifactError: It cannot be written.
         """
-        from llmroute.evaluation.writing import write_whole
-
         members = dict(zip(self.models, self.fitted.members, strict=True))
         content = {
             "format": FORMAT,

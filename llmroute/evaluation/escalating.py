@@ -36,7 +36,7 @@ from llmroute.evaluation.metrics import aiq, convex_hull, cost_at, quality_at
 from llmroute.evaluation.metrics.bootstrap import Interval, Resamples, interval
 from llmroute.evaluation.outcomes import Outcomes
 from llmroute.evaluation.run import Run, strongest
-from llmroute.evaluation.writing import write_whole
+from llmroute.writing import write_whole
 
 Floats = npt.NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from llmroute.evaluation.metrics import Interval
 from llmroute.evaluation.report import Evaluated, Report
 from llmroute.evaluation.run import Unit
-from llmroute.evaluation.writing import write_whole
+from llmroute.writing import write_whole
 
 #: Figure of a report, its heading, and how it is written.
 _Column = tuple[str, str, Callable[[Interval], str]]

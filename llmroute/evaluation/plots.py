@@ -20,7 +20,7 @@ from llmroute.errors import MissingExtra
 from llmroute.evaluation.labelling import label_points
 from llmroute.evaluation.report import Evaluated, Report
 from llmroute.evaluation.run import Unit
-from llmroute.evaluation.writing import write_whole
+from llmroute.writing import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

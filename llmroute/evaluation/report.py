@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from llmroute.evaluation.metrics import Interval, ReliabilityBins
 from llmroute.evaluation.run import Unit
-from llmroute.evaluation.writing import plain, write_whole
+from llmroute.writing import plain, write_whole
 
 Floats = npt.NDArray[np.float64]
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from llmroute.errors import ConfigurationError
 from llmroute.pool import ModelPool
 from llmroute.validation import read_json
+from llmroute.writing import write_whole
 
 FORMAT = 1
 
@@ -107,8 +108,6 @@ def write_profiles(path: str | Path, profiles: Profiles) -> None:
     Raises:
         ConfigurationError: It cannot be written.
     """
-    from llmroute.evaluation.writing import write_whole
-
     try:
         write_whole(path, profiles.model_dump_json(indent=1, exclude_none=True) + "\n")
     except OSError as fault:

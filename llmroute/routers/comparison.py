@@ -21,10 +21,10 @@ import click
 import numpy as np
 
 from llmroute.errors import ConfigurationError
-from llmroute.evaluation.writing import write_whole
 from llmroute.routers import VECTOR_ROUTERS
 from llmroute.routers.labels import MODES, Mode
 from llmroute.routers.vectors import NAMES, Floats32
+from llmroute.writing import write_whole
 
 if TYPE_CHECKING:
     from llmroute.evaluation import Outcomes, Report

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,8 +22,9 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from llmroute.errors import ArtifactError
-from llmroute.scoring.artifact import CARD, DataSource, Metric, _swap, digest
+from llmroute.scoring.artifact import CARD, DataSource, Metric, digest
 from llmroute.validation import read_json
+from llmroute.writing import write_folder
 
 Array = npt.NDArray[Any]
 
@@ -119,24 +118,11 @@ def save(
     Raises:
         ArtifactError: The folder cannot be written, or is one of something else.
     """
-    target = Path(folder).resolve()
     content = {ARRAYS: _packed(arrays), **(files or {})}
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
     written = card.model_copy(update={"sha256": hashes})
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        try:
-            for name, data in content.items():
-                (draft / name).write_bytes(data)
-            (draft / CARD).write_text(written.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            draft.chmod(0o755)  # mkdtemp's 0700 would hide the router from other users
-            _swap(draft, target)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-    except OSError as fault:
-        raise ArtifactError(f"cannot write the router to {target}: {fault}.") from fault
-    return read(target)
+    content[CARD] = (written.model_dump_json(indent=1) + "\n").encode("utf-8")
+    return read(write_folder(folder, content, CARD))
 
 
 def check_target(folder: str | Path) -> None:

@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from llmroute.errors import ArtifactError
 from llmroute.scoring.surface import FEATURES
 from llmroute.validation import read_json
+from llmroute.writing import write_folder
 
 #: Raised when a folder written by one version can no longer be read by another.
 FORMAT = 1
@@ -271,43 +269,10 @@ def save(folder: str | Path, card: Card, files: Mapping[str, bytes]) -> Artifact
     missing = {MODEL, TOKENIZER} - set(files)
     if missing:
         raise ArtifactError(f"a router needs {', '.join(sorted(missing))}; give their content.")
-    target = Path(folder).resolve()
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     card = card.model_copy(update={"sha256": hashes})
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        try:
-            for name, content in files.items():
-                (draft / name).write_bytes(content)
-            (draft / CARD).write_text(card.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            draft.chmod(0o755)  # mkdtemp's 0700 would hide the router from other users
-            _swap(draft, target)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-    except OSError as fault:
-        raise ArtifactError(f"cannot write the router to {target}: {fault}.") from fault
-    return load(target)
-
-
-def _swap(draft: Path, target: Path) -> None:
-    """Puts the new folder in the old one's place; a folder that is not empty cannot be replaced."""
-    if not target.exists():
-        os.replace(draft, target)
-        return
-    if not (target / CARD).is_file() and any(target.iterdir()):
-        raise ArtifactError(
-            f"{target} is a folder of something else; a router would replace it. Give another path."
-        )
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
-    os.replace(target, old / "router")
-    try:
-        os.replace(draft, target)
-    except OSError:
-        os.replace(old / "router", target)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+    written = (card.model_dump_json(indent=1) + "\n").encode("utf-8")
+    return load(write_folder(folder, {**files, CARD: written}, CARD))
 
 
 def digest(path: Path) -> str:

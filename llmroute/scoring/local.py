@@ -31,6 +31,7 @@ from llmroute.scoring.latent import Latent, LatentAbilityScorer
 from llmroute.scoring.surface import surface_features
 from llmroute.scoring.text import RoutingText
 from llmroute.validation import read_json
+from llmroute.writing import write_whole
 
 if TYPE_CHECKING:
     from llmroute.evaluation.outcomes import Outcomes
@@ -229,8 +230,6 @@ class LocalScorer:
             mixing=self.mixing,
             weights_sha256="",
         )
-        from llmroute.evaluation.writing import write_whole
-
         stream = io.BytesIO()
         np.savez(
             stream,

@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.evaluation.metrics import Interval, interval
-from llmroute.evaluation.writing import write_whole
 from llmroute.pool import ModelPool
 from llmroute.scoring.latent import LatentAbilityScorer
 from llmroute.training.cost_interval import coverage
@@ -34,6 +33,7 @@ from llmroute.training.leave_out import (
     transfer,
 )
 from llmroute.training.strange import strange_texts
+from llmroute.writing import write_whole
 
 Floats = npt.NDArray[np.float64]
 Scorers = Mapping[str, LatentAbilityScorer]

@@ -1,16 +1,20 @@
-"""Writing a report's files: whole or not at all, and in types that JSON has."""
+"""Writing files and folders whole or not at all, and figures in types that JSON has."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from llmroute.errors import ArtifactError
 
 
 def write_whole(path: str | Path, content: str | bytes) -> None:
@@ -37,6 +41,57 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def write_folder(path: str | Path, content: Mapping[str, bytes], mark: str) -> Path:
+    """Write a folder of files whole or not at all; a folder of the same kind is replaced.
+
+    Args:
+        path: The folder. Folders above it are made.
+        content: Content of its files by name.
+        mark: Name of the file by which a folder of this kind is known.
+
+    Returns:
+        The folder's full path.
+
+    Raises:
+        ArtifactError: It cannot be written, or holds something else. An older folder is then as it
+            was.
+    """
+    target = Path(path).resolve()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            for name, raw in content.items():
+                (draft / name).write_bytes(raw)
+            draft.chmod(0o755)  # mkdtemp's 0700 would hide it from other users
+            _swap(draft, target, mark)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    except OSError as fault:
+        raise ArtifactError(f"cannot write the router to {target}: {fault}.") from fault
+    return target
+
+
+def _swap(draft: Path, target: Path, mark: str) -> None:
+    """Puts the new folder in the old one's place; a folder that is not empty cannot be replaced."""
+    if not target.exists():
+        os.replace(draft, target)
+        return
+    if not (target / mark).is_file() and any(target.iterdir()):
+        raise ArtifactError(
+            f"{target} is a folder of something else; a router would replace it. Give another path."
+        )
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
+    os.replace(target, old / "router")
+    try:
+        os.replace(draft, target)
+    except OSError:
+        os.replace(old / "router", target)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def plain(value: Any) -> Any:
