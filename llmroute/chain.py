@@ -20,12 +20,13 @@ from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatResult, LLMResult
 from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 
 from llmroute.drivers import StreamRecord, aopen_stream, open_stream
 from llmroute.hidden import loose
 from llmroute.request import TOOLS_ARGUMENT, BoundSchema, BoundTools, Request
-from llmroute.routing import Router
+from llmroute.routing import Asked, Router
 
 
 class RouterChain(Router):
@@ -78,7 +79,8 @@ class RouterChain(Router):
         **kwargs: Any,
     ) -> AIMessage:
         """Route, and return the answer with its record."""
-        request = self._request(input, kwargs, stop)
+        config = ensure_config(config)
+        request = self._request(input, kwargs, config, stop)
         answer: AIMessage = self._call(
             request, config, lambda model, c, kw: model.invoke(request.messages, c, **kw)
         )
@@ -93,7 +95,8 @@ class RouterChain(Router):
         **kwargs: Any,
     ) -> AIMessage:
         """`invoke` on an event loop."""
-        request = self._request(input, kwargs, stop)
+        config = ensure_config(config)
+        request = self._request(input, kwargs, config, stop)
         answer: AIMessage = await self._acall(
             request, config, lambda model, c, kw: model.ainvoke(request.messages, c, **kw)
         )
@@ -108,7 +111,8 @@ class RouterChain(Router):
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """Route, and stream the answer: decision on the first chunk, bill on the last."""
-        request = self._request(input, kwargs, stop)
+        config = ensure_config(config)
+        request = self._request(input, kwargs, config, stop)
         if self._whole_only(request):
             yield self.invoke(input, config, stop=stop, **kwargs)  # type: ignore[misc]
             return
@@ -123,7 +127,8 @@ class RouterChain(Router):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """`stream` on an event loop."""
-        request = self._request(input, kwargs, stop)
+        config = ensure_config(config)
+        request = self._request(input, kwargs, config, stop)
         if self._whole_only(request):
             yield await self.ainvoke(input, config, stop=stop, **kwargs)  # type: ignore[misc]
             return
@@ -131,14 +136,14 @@ class RouterChain(Router):
             async for chunk in chunks:
                 yield chunk
 
-    def _streamed(self, request: Request, config: RunnableConfig | None) -> Iterator[Any]:
-        answered, decision = self._ask(
+    def _streamed(self, request: Request, config: RunnableConfig) -> Iterator[Any]:
+        asked = self._ask(
             request,
             config,
             lambda model, c, kw: open_stream(model.stream(request.messages, c, **kw)),
         )
-        record = StreamRecord(answered, decision, self.pool)
-        opened = answered.reply.value
+        record = self._record_of(asked)
+        opened = asked.answered.reply.value
         try:
             for chunk in opened:
                 yield record.mark(chunk)
@@ -146,19 +151,20 @@ class RouterChain(Router):
             raise record.interrupted(error) from None
         finally:
             opened.close()
+            record.over()
         if (closing := record.closing()) is not None:
             yield closing
 
     async def _astreamed(
-        self, request: Request, config: RunnableConfig | None
+        self, request: Request, config: RunnableConfig
     ) -> AsyncGenerator[Any, None]:
-        answered, decision = await self._aask(
+        asked = await self._aask(
             request,
             config,
             lambda model, c, kw: aopen_stream(model.astream(request.messages, c, **kw)),
         )
-        record = StreamRecord(answered, decision, self.pool)
-        opened = answered.reply.value
+        record = self._record_of(asked)
+        opened = asked.answered.reply.value
         try:
             async for chunk in opened:
                 yield record.mark(chunk)
@@ -166,8 +172,12 @@ class RouterChain(Router):
             raise record.interrupted(error) from None
         finally:
             await opened.aclose()
+            record.over()
         if (closing := record.closing()) is not None:
             yield closing
+
+    def _record_of(self, asked: Asked) -> StreamRecord:
+        return StreamRecord(asked.answered, asked.decision, self.pool, asked.watching)
 
     def _whole_only(self, request: Request) -> bool:
         return self.disable_streaming is True or (
@@ -202,7 +212,7 @@ class RouterChain(Router):
         config: RunnableConfig,
         kwargs: dict[str, Any],
     ) -> LLMResult:
-        request = self._request(messages, kwargs, stop)
+        request = self._request(messages, kwargs, config, stop)
         result: LLMResult = self._call(
             request, config, lambda model, c, kw: model.generate([messages], **loose(c), **kw)
         )
@@ -235,7 +245,7 @@ class RouterChain(Router):
         config: RunnableConfig,
         kwargs: dict[str, Any],
     ) -> LLMResult:
-        request = self._request(messages, kwargs, stop)
+        request = self._request(messages, kwargs, config, stop)
         result: LLMResult = await self._acall(
             request, config, lambda model, c, kw: model.agenerate([messages], **loose(c), **kw)
         )
@@ -253,7 +263,8 @@ class RouterChain(Router):
         stop: list[str] | None = None,
         **kwargs: Any,
     ) -> Any:
-        request = self._request(input, kwargs, stop)
+        config = ensure_config(config)
+        request = self._request(input, kwargs, config, stop)
 
         def opened(model: Any, c: RunnableConfig, kw: dict[str, Any]) -> Any:
             stream = model._chat_model_stream_v3(request.messages, c, **kw)
@@ -262,8 +273,7 @@ class RouterChain(Router):
                     break
             return stream
 
-        answered, _ = self._ask(request, config, opened)
-        return answered.reply.value
+        return self._handed_over(self._ask(request, config, opened))
 
     async def _achat_model_stream_v3(
         self,
@@ -273,7 +283,8 @@ class RouterChain(Router):
         stop: list[str] | None = None,
         **kwargs: Any,
     ) -> Any:
-        request = self._request(input, kwargs, stop)
+        config = ensure_config(config)
+        request = self._request(input, kwargs, config, stop)
 
         async def opened(model: Any, c: RunnableConfig, kw: dict[str, Any]) -> Any:
             stream = await model._achat_model_stream_v3(request.messages, c, **kw)
@@ -282,8 +293,12 @@ class RouterChain(Router):
                     break
             return stream
 
-        answered, _ = await self._aask(request, config, opened)
-        return answered.reply.value
+        return self._handed_over(await self._aask(request, config, opened))
+
+    def _handed_over(self, asked: Asked) -> Any:
+        # The caller reads the stream by itself, so that this is all that is known of it.
+        self._record_of(asked).over()
+        return asked.answered.reply.value
 
     # ---- what is bound is kept, and bound again on the model that is chosen
 
@@ -330,10 +345,11 @@ class RouterChain(Router):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        request = self._request(messages, kwargs, stop)
+        config = ensure_config()
+        request = self._request(messages, kwargs, config, stop)
         result: ChatResult = self._call(
             request,
-            None,
+            config,
             lambda model, _, kw: model._generate(messages, run_manager=run_manager, **kw),
         )
         return result
@@ -345,10 +361,11 @@ class RouterChain(Router):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        request = self._request(messages, kwargs, stop)
+        config = ensure_config()
+        request = self._request(messages, kwargs, config, stop)
         result: ChatResult = await self._acall(
             request,
-            None,
+            config,
             lambda model, _, kw: model._agenerate(messages, run_manager=run_manager, **kw),
         )
         return result
@@ -365,7 +382,7 @@ def _configs(
     """`generate`'s separate arguments as a config for each of its lists; one has the run id."""
     given = {"callbacks": callbacks, "tags": tags, "metadata": metadata, "run_name": run_name}
     shared: Any = {name: value for name, value in given.items() if value is not None}
-    configs: list[Any] = [dict(shared) for _ in range(count)]
+    configs: list[Any] = [ensure_config(shared) for _ in range(count)]
     if configs and run_id is not None:
         configs[0]["run_id"] = run_id
     return configs

@@ -6,13 +6,15 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from llmroute import __version__
-from llmroute.decision import Decision, Estimates, model_estimates
+from llmroute.conversation import with_cache
+from llmroute.decision import Bools, Decision, Estimates, model_estimates
 from llmroute.errors import ConfigurationError, LLMRouteError, NoEligibleModel
 from llmroute.policies import Pinned, Policy, fallback_order
 from llmroute.pool import ModelPool
@@ -26,21 +28,32 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def decide(
-    requests: Sequence[Request],
-    pool: ModelPool,
-    scorer: Scorer,
-    policy: Policy,
-    escalation: Escalation | None = None,
-) -> list[Decision]:
-    """Choose a model for each request; the whole batch is scored at once.
+@dataclass(frozen=True)
+class Grounds:
+    """What requests are decided on.
 
-    Args:
-        requests: What was asked.
+    Attributes:
         pool: The models.
         scorer: Estimates quality and cost.
         policy: Chooses by them.
         escalation: What looks at answers before the user sees them.
+        resting: Models that have failed of late, each with why it is left alone. They are asked
+            only where no other can be.
+    """
+
+    pool: ModelPool
+    scorer: Scorer
+    policy: Policy
+    escalation: Escalation | None = None
+    resting: Mapping[str, str] = field(default_factory=dict)
+
+
+def decide(requests: Sequence[Request], grounds: Grounds) -> list[Decision]:
+    """Choose a model for each request; the whole batch is scored at once.
+
+    Args:
+        requests: What was asked.
+        grounds: What they are decided on.
 
     Returns:
         A decision a request, in order.
@@ -51,15 +64,13 @@ def decide(
     start = time.perf_counter()
     if not requests:
         return []
-    estimates, broken = _estimate(requests, pool, scorer)
+    estimates, broken = _estimate(requests, grounds.pool, grounds.scorer)
     read = (time.perf_counter() - start) / len(requests)
     return [
-        _choose(
+        _decided(
             request,
             estimates.row(i) if len(requests) > 1 else estimates,
-            pool,
-            Pinned(model=request.pinned) if request.pinned else policy,
-            None if request.pinned or request.needs.several else escalation,
+            grounds,
             broken,
             time.perf_counter() - read,
         )
@@ -67,48 +78,33 @@ def decide(
     ]
 
 
-def _choose(
-    request: Request,
-    estimates: Estimates,
-    pool: ModelPool,
-    policy: Policy,
-    escalation: Escalation | None,
-    broken: str | None,
-    start: float,
+def _decided(
+    request: Request, estimates: Estimates, grounds: Grounds, broken: str | None, start: float
 ) -> Decision:
-    policy.check(pool.names)
-    excluded = rule_out(pool, request.needs, request.text, request.messages)
-    admitted = policy.admits(estimates)
-    for m, name in enumerate(pool.names):
-        if not admitted[0, m]:
-            excluded.setdefault(name, policy.why_not(estimates, 0, m))
-    if len(excluded) == len(pool):
-        raise NoEligibleModel(excluded)
+    pool, policy = grounds.pool, policy_of(request, grounds.policy)
+    estimates, in_cache = _with_cache(request, estimates, pool)
+    excluded = _excluded(request, estimates, policy, grounds)
     allowed = np.array([[name not in excluded for name in pool.names]])
     prior = estimates.prior.tolist()
     strongest = max(
         (m for m, name in enumerate(pool.names) if name not in excluded), key=prior.__getitem__
     )
-    is_due = False
-    if broken is None or isinstance(policy, Pinned):
-        if escalation is None:
-            chosen = int(policy.choose(estimates, allowed)[0])
-        else:
-            first = escalation.begin(policy, estimates, allowed, strongest, pool, request)
-            chosen, is_due = first.chosen, first.is_due
-        if not 0 <= chosen < len(pool):
-            raise ConfigurationError(
-                f"the policy {type(policy).__name__} chose model number {chosen} of {len(pool)}."
-            )
-        if not allowed[0, chosen]:
-            raise ConfigurationError(
-                f"the policy {type(policy).__name__} chose {pool.names[chosen]!r}, which is ruled "
-                f"out ({excluded[pool.names[chosen]]}). Choose where `allowed` is True."
-            )
-        reason = policy.why(estimates, 0, allowed, chosen) if escalation is None else first.reason
-    else:
-        chosen = strongest
+    holder = request.conversation.holder(request.messages, request.turn)
+    is_fixed = request.pinned or request.needs.several or request.terms.strong_share is not None
+    escalation = None if is_fixed else grounds.escalation
+    if broken is not None and not request.pinned:
+        chosen, is_due = strongest, False
         reason = f"The scorer failed ({broken}), so the strongest model is asked."
+    elif holder is not None and holder not in excluded and not request.pinned:
+        chosen = pool.names.index(holder)
+        # A plan is for answers; what a tool loop's next step is worth nobody has measured.
+        is_due = escalation is not None and not escalation.is_auto and chosen != strongest
+        reason = f"{holder} called the tools, and is asked until the user speaks again."
+    else:
+        chosen, is_due, reason = _chosen(
+            request, estimates, allowed, strongest, pool, policy, escalation
+        )
+        reason += f" {in_cache}" if in_cache else ""
     if estimates.unfamiliar[0] and broken is None:
         reason += " The prompt is unlike the scorer's training data: priors were used."
     order = fallback_order(estimates, 0, allowed, chosen)
@@ -127,6 +123,81 @@ def _choose(
         version=__version__,
         check=escalation.to_record() if escalation is not None and is_due else None,
     )
+
+
+def policy_of(request: Request, policy: Policy) -> Policy:
+    """The policy that chooses for a request: the caller's model, the call's own, or the router's.
+
+    Args:
+        request: The request.
+        policy: The router's.
+    """
+    if request.pinned:
+        return Pinned(model=request.pinned)
+    return request.terms.policy or policy
+
+
+def _with_cache(
+    request: Request, estimates: Estimates, pool: ModelPool
+) -> tuple[Estimates, str | None]:
+    if request.turn is None:
+        return estimates, None
+    tokens = request.conversation.cached(request.turn, pool, float(estimates.prompt_tokens[0]))
+    return with_cache(estimates, pool[request.turn.model], tokens)
+
+
+def _excluded(
+    request: Request, estimates: Estimates, policy: Policy, grounds: Grounds
+) -> dict[str, str]:
+    """The models that cannot be asked, each with why; at least one can.
+
+    Raises:
+        NoEligibleModel: None can.
+    """
+    pool = grounds.pool
+    policy.check(pool.names)
+    request.terms.check(pool.names)
+    excluded = rule_out(pool, request.needs, request.text, request.messages)
+    for name, why in request.terms.excludes(estimates).items():
+        excluded.setdefault(name, why)
+    admitted = policy.admits(estimates)[0].tolist()
+    for m, name in enumerate(pool.names):
+        if not admitted[m]:
+            excluded.setdefault(name, policy.why_not(estimates, 0, m))
+    if len(excluded) == len(pool):
+        raise NoEligibleModel(excluded)
+    if grounds.resting and not set(pool.names) <= {*excluded, *grounds.resting}:
+        excluded = {**grounds.resting, **excluded}
+    return excluded
+
+
+def _chosen(
+    request: Request,
+    estimates: Estimates,
+    allowed: Bools,
+    strongest: int,
+    pool: ModelPool,
+    policy: Policy,
+    escalation: Escalation | None,
+) -> tuple[int, bool, str]:
+    """The column of the model that is asked first, whether its answer is looked at, and why."""
+    if escalation is None:
+        chosen, is_due = int(policy.choose(estimates, allowed)[0]), False
+    else:
+        first = escalation.begin(policy, estimates, allowed, strongest, pool, request)
+        chosen, is_due, reason = first.chosen, first.is_due, first.reason
+    if not 0 <= chosen < len(pool):
+        raise ConfigurationError(
+            f"the policy {type(policy).__name__} chose model number {chosen} of {len(pool)}."
+        )
+    if not allowed[0, chosen]:
+        raise ConfigurationError(
+            f"the policy {type(policy).__name__} chose {pool.names[chosen]!r}, which is ruled out. "
+            "Choose where `allowed` is True."
+        )
+    if escalation is None:
+        reason = policy.why(estimates, 0, allowed, chosen)
+    return chosen, is_due, reason
 
 
 def _estimate(

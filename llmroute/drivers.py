@@ -28,11 +28,14 @@ from llmroute.flow import (
     call_record,
     complete,
 )
+from llmroute.observing import Watching
 from llmroute.pool import Model, ModelPool
 from llmroute.request import Request
 
 #: Where OpenAI's two protocols say why an answer ended.
 _FINISH = ("finish_reason", "status")
+#: Where other providers' chat models say it.
+_ENDS = (*_FINISH, "stop_reason", "stopReason", "done_reason")
 _CUT = "the stream ended without a finish reason"
 #: What a completed decision adds to one that has just been made. A stream's last chunk carries it.
 BILL = frozenset(
@@ -151,21 +154,27 @@ def failed(
     return Reply(time.perf_counter() - start, error=translated)
 
 
-def succeeded(value: Any, ask: Ask, start: float, request: Request) -> Reply:
-    """A call that returned. An answer with nothing in it counts as failed.
+def succeeded(
+    value: Any, ask: Ask, start: float, request: Request, *, empty_stream_fails: bool = False
+) -> Reply:
+    """A call that returned. A whole answer with nothing in it counts as failed.
 
     Args:
         value: What the chat model returned.
         ask: What was asked.
         start: `time.perf_counter()` at the start of the call.
         request: The request; inside a tool loop a model may end without a word.
+        empty_stream_fails: Whether a stream with nothing in it counts as failed, too.
     """
     latency = time.perf_counter() - start
     if isinstance(value, Opened):
+        if not value.is_empty or request.in_tool_loop:
+            return Reply(latency, value)
         # Its usage comes at its end, which an empty stream has come to already.
-        if value.is_empty and not request.in_tool_loop:
-            return Reply(latency, value, _usage_of(value.leading), error=_empty(ask))
-        return Reply(latency, value)
+        usage = _usage_of(value.leading)
+        if _is_cut_short(value.leading):
+            return Reply(latency, value, usage, error=StreamInterrupted(_CUT, model=ask.model))
+        return Reply(latency, value, usage, error=_empty(ask) if empty_stream_fails else None)
     message = _message_in(value)
     fault = _fault_of(value, message, ask, request)
     if message is None:
@@ -231,6 +240,12 @@ def is_cut(message: AIMessage) -> bool:
     """
     metadata = message.response_metadata
     return metadata.get("model_provider") == "openai" and not any(k in metadata for k in _FINISH)
+
+
+def _is_cut_short(chunks: Sequence[Any]) -> bool:
+    """Whether a stream without any content is a cut one: nothing in it says why it ended."""
+    metadata = [chunk.response_metadata for chunk in chunks if isinstance(chunk, AIMessage)]
+    return not any(name in given for given in metadata for name in _ENDS)
 
 
 def _empty(ask: Ask) -> EmptyAnswer:
@@ -353,12 +368,16 @@ class StreamRecord:
         answered: The flow's end; its reply is the opened stream.
         decision: The decision.
         pool: For prices.
+        watching: Who is told when the stream ends.
     """
 
-    def __init__(self, answered: Answered, decision: Decision, pool: ModelPool) -> None:
+    def __init__(
+        self, answered: Answered, decision: Decision, pool: ModelPool, watching: Watching
+    ) -> None:
         self._answered = answered
         self._decision = decision
         self._pool = pool
+        self._watching = watching
         self._start = time.perf_counter() - answered.reply.latency_s
         self._usage: UsageMetadata | None = None
         self._answered_by: str | None = None
@@ -412,6 +431,7 @@ class StreamRecord:
         secrets = secrets_in(dict(self._pool[ask.model].runnable))
         translated = translate(error, ask.model, *secrets, handling=error.__context__)
         if translated is None:
+            self._watching.failed(error)
             return error
         if not isinstance(translated, StreamInterrupted):
             translated = StreamInterrupted(
@@ -419,7 +439,13 @@ class StreamRecord:
             )
         translated.partial = translated.partial or self._text
         translated.calls = (*self._answered.calls, self._call(translated))
+        self._watching.failed(translated)
         return translated
+
+    def over(self) -> None:
+        """Nobody reads on: who watches is told what is known, unless they know already."""
+        if not self._watching.is_over:
+            self._watching.ended(self._completed())
 
     def _check_finished(self) -> None:
         if self._provider == "openai" and not self._finished:  # see `is_cut`
@@ -434,10 +460,14 @@ class StreamRecord:
         )
         return call_record(self._answered.ask, reply, self._decision, self._pool)
 
+    def _completed(self) -> Decision:
+        last = self._answered.accepted or self._call()
+        return complete(self._decision, self._answered, self._pool, last)
+
     def _bill(self) -> dict[str, Any]:
         self._billed = True
-        last = self._answered.accepted or self._call()
-        completed = complete(self._decision, self._answered, self._pool, last)
+        completed = self._completed()
+        self._watching.ended(completed)
         return completed.model_dump(mode="json", include=set(BILL))
 
 

@@ -210,7 +210,10 @@ class UnsupportedParameter(InvalidRequest):
 
 
 class ContentRefused(InvalidRequest):
-    """The provider's content policy refused the request."""
+    """The provider's content policy refused the request.
+
+    Raised at once, unless the router's `when_refused` names a model for this.
+    """
 
 
 class AllModelsFailed(LLMRouteError):

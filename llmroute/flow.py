@@ -18,7 +18,12 @@ from typing import Any, Protocol
 from langchain_core.messages import BaseMessage
 
 from llmroute.decision import CallRecord, CheckRecord, Decision, Purpose
-from llmroute.errors import AllModelsFailed, ProviderError
+from llmroute.errors import (
+    AllModelsFailed,
+    ContentRefused,
+    ContextWindowExceeded,
+    ProviderError,
+)
 from llmroute.failures import status_of
 from llmroute.pool import ModelPool
 
@@ -97,18 +102,21 @@ class Reply:
 
 @dataclass(frozen=True)
 class Retry:
-    """When a call that failed is tried again on the same model.
+    """When a call that failed is tried again, on the same model or on another.
 
     Args:
         times: Further tries after the first, for errors that may pass (429, 5xx, no connection).
         base_s: Seconds before the first further try; doubled for each one after, with jitter. A
             provider's `retry-after` replaces it.
         max_wait_s: The longest wait. When the provider asks for more, the next model is asked.
+        when_refused: The model to ask when a provider's content policy refused the request; None
+            lets the refusal stand.
     """
 
     times: int = 1
     base_s: float = 0.5
     max_wait_s: float = 8.0
+    when_refused: str | None = None
 
     def wait(self, attempt: int, error: ProviderError) -> float | None:
         """Seconds to wait before another try on the same model, or None for no further try."""
@@ -198,7 +206,7 @@ class Talk:
             if error is None:
                 return self._heard(ask, reply)
             self.calls.append(call_record(ask, reply, self.decision, self.pool))
-            if not error.falls_back and not lenient:
+            if not lenient and not self._may_be_cured(error, ask.model):
                 error.calls = tuple(self.calls)
                 raise error
             wait = self._retry.wait(ask.attempt, error)
@@ -234,16 +242,17 @@ class Talk:
                 eligible, its own. With every attempt in its `calls`.
             AllModelsFailed: Several models were asked and none answered.
         """
-        answered = None
-        for position, name in enumerate(models):
-            ask = Ask(name, "fallback" if position else purpose)
+        queue, first = list(models), True
+        while True:
+            ask = Ask(queue.pop(0), purpose if first else "fallback")
             answered = yield from self.ask(ask)
-            if answered.reply.error is None:
+            error = answered.reply.error
+            if error is None:
                 return answered
-        assert answered is not None, "at least one model is asked"
-        error = answered.reply.error
-        assert error is not None, "an answer was returned above"
-        if len(self.decision.ranking) == 1:
+            queue, first = self._next_after(error, ask.model, queue), False
+            if not queue:
+                break
+        if len({call.model for call in self.calls}) == 1:
             error.calls = tuple(self.calls)
             raise error
         raise AllModelsFailed(self.calls, error) from error
@@ -258,13 +267,36 @@ class Talk:
             ProviderError: There is none, or an error that another model would not cure.
             AllModelsFailed: They were asked in vain.
         """
-        others = self.decision.ranking[1:]
         error = failed.reply.error
         assert error is not None, "it failed"
-        if not others or not error.falls_back:
+        others = self._next_after(error, failed.ask.model, self.decision.ranking[1:])
+        if not others:
             error.calls = tuple(self.calls)
             raise error
         return (yield from self.until_answered(others, "fallback"))
+
+    def _may_be_cured(self, error: ProviderError, model: str) -> bool:
+        """Whether another model, or another try, may do better."""
+        if isinstance(error, ContentRefused):
+            other = self._retry.when_refused
+            return other != model and other in self.decision.ranking
+        return error.falls_back
+
+    def _next_after(self, error: ProviderError, model: str, others: Sequence[str]) -> list[str]:
+        """The models that may do better than one that failed, of those that were to follow it."""
+        if not self._may_be_cured(error, model):
+            return []
+        if isinstance(error, ContentRefused):
+            asked = {call.model for call in self.calls}
+            return [name for name in (self._retry.when_refused,) if name and name not in asked]
+        window = self.pool[model].context_window
+        if isinstance(error, ContextWindowExceeded) and window is not None:
+            return [name for name in others if self._takes_more_than(name, window)]
+        return list(others)
+
+    def _takes_more_than(self, model: str, window: int) -> bool:
+        own = self.pool[model].context_window
+        return own is None or own > window
 
     def _heard(self, ask: Ask, reply: Reply) -> Answered:
         if not ask.hidden:

@@ -8,15 +8,17 @@ recorded outcomes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import Self
 
 from llmroute.decision import Bools, Estimates, Floats
 from llmroute.errors import ConfigurationError
+from llmroute.escalation.budget import RunningQuantile
 from llmroute.validation import readable_errors
 
 Choice = npt.NDArray[np.intp]
@@ -364,6 +366,58 @@ class BestWithin(Policy):
         )
 
 
+class StrongCalls(Policy):
+    """A share of the prompts goes to the strongest model: those that gain most by it.
+
+    What is compared is the win probability of the strongest model against the cheapest one that is
+    eligible; the threshold is the running quantile of those seen (arXiv 2405.02134). It is kept in
+    this process, by this object and all routers that hold it; a copy begins anew. The other
+    prompts go to the cheapest model. No answer is looked at: for a share of escalated answers see
+    the rule `StrongShare`.
+
+    Args:
+        share: Part of the prompts, 0..1.
+    """
+
+    knob: ClassVar[str | None] = "share"
+
+    share: float = Field(ge=0, le=1)
+    _budget: RunningQuantile = PrivateAttr()
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Begins to count."""
+        self._budget = RunningQuantile(self.share)
+
+    def settings(self, estimates: Estimates) -> Floats:
+        """Shares in steps of 1 %."""
+        return _HUNDREDTHS
+
+    def turned_to(self, value: float) -> Self:
+        """The policy with another share, which begins to count."""
+        return type(self)(share=float(value))
+
+    def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
+        """The strongest for the prompts that gain most, the cheapest for the others."""
+        weak = _cheapest(comparable_cost(estimates), estimates.quality, allowed)
+        standing = np.where(allowed, estimates.prior, -np.inf)
+        strong = allowed.shape[1] - 1 - np.argmax(standing[:, ::-1], axis=1)
+        rows = np.arange(len(estimates))
+        gain = estimates.quality[rows, strong] * (1.0 - estimates.quality[rows, weak])
+        takes_strong = [
+            w != s and self._budget.escalate(float(g))
+            for w, s, g in zip(weak, strong, gain, strict=True)
+        ]
+        chosen: Choice = np.where(takes_strong, strong, weak)
+        return chosen
+
+    def why(self, estimates: Estimates, row: int, allowed: Bools, chosen: int) -> str:
+        """The share."""
+        return (
+            f"{estimates.models[chosen]} is asked so that {self.share:.0%} of the prompts, those "
+            "that gain most, go to the strongest model."
+        )
+
+
 class Pinned(Policy):
     """One model, named by the caller (`router.invoke(..., model="name")`); nothing is estimated."""
 
@@ -393,6 +447,24 @@ class Pinned(Policy):
         return f"The caller asked for {self.model}."
 
 
+def of_record(record: Mapping[str, Any]) -> Policy:
+    """The policy that `to_record` wrote down, of those that come with llmroute.
+
+    Args:
+        record: Its name and numbers: `{"name": "CheapestAbove", "quality": 0.9}`.
+
+    Raises:
+        ConfigurationError: No such policy, or numbers it cannot take.
+    """
+    known = {p.__name__: p for p in BUILT_IN}
+    settings = dict(record)
+    name = settings.pop("name", None)
+    if name not in known:
+        raise ConfigurationError(f"no policy {name!r}; there are {', '.join(known)}.")
+    policy: Policy = known[name](**settings)
+    return policy
+
+
 def fallback_order(estimates: Estimates, row: int, allowed: Bools, chosen: int) -> list[int]:
     """The order in which the eligible models are asked: the chosen one, then its stand-ins.
 
@@ -409,3 +481,14 @@ def fallback_order(estimates: Estimates, row: int, allowed: Bools, chosen: int) 
 
 def _usd(amount: float) -> str:
     return "an unknown cost" if np.isnan(amount) else f"{amount:.2g} USD"
+
+
+#: The policies that come with llmroute and can be written to a file.
+BUILT_IN: tuple[type[Policy], ...] = (
+    CheapestAbove,
+    WillingnessToPay,
+    BestWithin,
+    Threshold,
+    StrongCalls,
+    Pinned,
+)

@@ -8,12 +8,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_core.messages import BaseMessage
+from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from llmroute.conversation import DEFAULT, Conversation
 from llmroute.flow import Variation
 from llmroute.requirements import Needs
 from llmroute.scoring.text import RoutingText, routing_text
+from llmroute.state.sessions import Turn
+from llmroute.terms import NO_TERMS, PREFIX, Terms
 
 Tool = dict[str, Any] | type | Callable[..., Any] | BaseTool
 
@@ -74,6 +78,9 @@ class Request:
         tools: Tools to bind on it.
         schema: Structured output to ask of it.
         pinned: The model the caller named.
+        terms: What the call asks for in place of the router's settings.
+        conversation: How its conversation stays with a model.
+        turn: The last answer of the conversation, where it is known who gave it.
     """
 
     messages: list[BaseMessage]
@@ -83,6 +90,9 @@ class Request:
     tools: BoundTools | None = None
     schema: BoundSchema | None = None
     pinned: str | None = None
+    terms: Terms = NO_TERMS
+    conversation: Conversation = DEFAULT
+    turn: Turn | None = None
 
     @property
     def in_tool_loop(self) -> bool:
@@ -137,17 +147,24 @@ def read_request(
     messages: Sequence[BaseMessage],
     arguments: Mapping[str, Any],
     schema: BoundSchema | None = None,
+    config: RunnableConfig | None = None,
 ) -> Request:
-    """Read a call's messages and arguments.
+    """Read a call's messages, arguments and config.
 
     Args:
         messages: The conversation, oldest first.
         arguments: The call's keyword arguments, `stop` and what was bound included.
         schema: Structured output that was asked for.
+        config: The call's config, for the terms in its `configurable`.
+
+    Raises:
+        ConfigurationError: A term of the call that cannot be used.
     """
     passed = dict(arguments)
     tools: BoundTools | None = passed.pop(TOOLS_ARGUMENT, None)
     pinned: str | None = passed.pop("model", None)
+    own_terms = {name: passed.pop(name) for name in list(passed) if name.startswith(PREFIX)}
+    terms = Terms.of((config or {}).get("configurable", {}), own_terms)
     given = passed.get("tools")
     extra = (tools.characters if tools else 0) + (schema.characters if schema else 0)
     extra += len(json.dumps(given, default=str)) if given else 0
@@ -161,4 +178,4 @@ def read_request(
         logprobs=bool(passed.get("logprobs")),
         several=(passed.get("n") or 1) > 1,
     )
-    return Request(list(messages), text, needs, passed, tools, schema, pinned)
+    return Request(list(messages), text, needs, passed, tools, schema, pinned, terms)

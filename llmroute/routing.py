@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, TypeAlias
 
@@ -20,24 +20,45 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator,
 from typing_extensions import Self
 
 from llmroute import flow
-from llmroute.deciding import decide
+from llmroute.conversation import Conversation, last_turn
+from llmroute.deciding import Grounds, decide, policy_of
 from llmroute.decision import Decision
 from llmroute.drivers import adrive, drive, failed, succeeded, with_record
 from llmroute.errors import ConfigurationError
 from llmroute.flow import Answered, Ask, Flow, Reply, Retry
 from llmroute.hidden import Said, ahear, hear, quiet
 from llmroute.members import Inherited, is_warm, prepare, warm_up
-from llmroute.policies import CheapestAbove, Policy
+from llmroute.observing import Observer, Watching
+from llmroute.policies import CheapestAbove, Policy, StrongCalls
 from llmroute.pool import ModelPool
 from llmroute.request import TOOLS_ARGUMENT, BoundSchema, BoundTools, Request, Tool, read_request
 from llmroute.requirements import must_count
 from llmroute.scoring import load_scorer
 from llmroute.scoring.base import Scorer
+from llmroute.state.cooldown import Cooldown, Cooldowns
+from llmroute.state.sessions import MemorySessions, Sessions, Turn
+from llmroute.terms import Terms
+from llmroute.tracing import atraced, traced
 from llmroute.validation import readable_errors
 
 #: One way to call a chosen model: (model, config, arguments) → what its method returns,
 #: or, on an event loop, an awaitable of it.
 Method: TypeAlias = Callable[[Any, RunnableConfig, dict[str, Any]], Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that a model has answered, or begun to.
+
+    Attributes:
+        answered: The end of the flow.
+        decision: What was decided.
+        watching: Who is told when the answer is whole.
+    """
+
+    answered: Answered
+    decision: Decision
+    watching: Watching
 
 
 class Router(BaseChatModel):
@@ -55,6 +76,12 @@ class Router(BaseChatModel):
     timeout: float = Field(default=120.0, gt=0)
     max_retries: int = Field(default=1, ge=0)
     max_retry_wait: float = Field(default=8.0, ge=0)
+    cooldown: Cooldown | None = Cooldown()
+    when_refused: str | None = None
+    empty_stream_fails: bool = False
+    conversation: Conversation = Conversation()
+    sessions: Sessions = Field(default_factory=MemorySessions, repr=False)
+    observers: tuple[Observer, ...] = ()
     temperature: float | None = None
     max_tokens: int | None = None
     stop: list[str] | None = None
@@ -63,6 +90,9 @@ class Router(BaseChatModel):
 
     # What `scorer` names, and the scorer itself once it is loaded.
     _loaded: tuple[Any, Any] = PrivateAttr(default=(None, None))
+    _cooldowns: Cooldowns = PrivateAttr(default_factory=Cooldowns)
+    # By share: a call's `llmroute_strong_share` is kept over all calls that ask for it.
+    _strong_calls: dict[float, StrongCalls] = PrivateAttr(default_factory=dict)
 
     def __init__(self, **settings: Any) -> None:
         with readable_errors(type(self).__name__):
@@ -107,6 +137,11 @@ class Router(BaseChatModel):
     @model_validator(mode="after")
     def _settings_fit_pool(self) -> Self:
         self.policy.check(self.pool.names)
+        if self.when_refused is not None and self.when_refused not in self.pool:
+            raise ConfigurationError(
+                f"when_refused is {self.when_refused!r}, which is not in the pool; it has "
+                f"{', '.join(map(repr, self.pool.names))}."
+            )
         if self.escalation is not None:
             self.escalation.check(self.pool.names)
         return self
@@ -114,6 +149,7 @@ class Router(BaseChatModel):
     def decide(
         self,
         input: LanguageModelInput,
+        config: RunnableConfig | None = None,
         *,
         tools: Sequence[Tool] = (),
         schema: dict[str, Any] | type | None = None,
@@ -123,15 +159,17 @@ class Router(BaseChatModel):
 
         Args:
             input: A string, messages, or a prompt value.
+            config: The config of the call, for its session and terms.
             tools: Tools that would be bound.
             schema: A schema that would be asked for.
             kwargs: Further arguments of the call, such as `n` or `logprobs`.
         """
-        return self.decide_batch([input], tools=tools, schema=schema, **kwargs)[0]
+        return self.decide_batch([input], config, tools=tools, schema=schema, **kwargs)[0]
 
     def decide_batch(
         self,
         inputs: Sequence[LanguageModelInput],
+        config: RunnableConfig | None = None,
         *,
         tools: Sequence[Tool] = (),
         schema: dict[str, Any] | type | None = None,
@@ -141,22 +179,27 @@ class Router(BaseChatModel):
         if tools:
             kwargs[TOOLS_ARGUMENT] = BoundTools.of(tools)
         bound = BoundSchema.of(schema) if schema is not None else None
-        return self._decide([self._request(i, kwargs, schema=bound) for i in inputs])
+        config = ensure_config(config)
+        return self._decide([self._request(i, kwargs, config, schema=bound) for i in inputs])
 
-    async def adecide(self, input: LanguageModelInput, **kwargs: Any) -> Decision:
+    async def adecide(
+        self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Decision:
         """`decide` without blocking the event loop while the scorer loads; arguments likewise."""
         await self._aload()
-        return await asyncio.to_thread(self.decide, input, **kwargs)
+        return await asyncio.to_thread(self.decide, input, config, **kwargs)
 
     def _decide(self, requests: Sequence[Request]) -> list[Decision]:
-        return decide(requests, self.pool, self._load(), self.policy, self.escalation)
+        resting = self._cooldowns.resting() if self.cooldown is not None else {}
+        grounds = Grounds(self.pool, self._load(), self.policy, self.escalation, resting)
+        return decide(requests, grounds)
 
-    async def _adecide(self, requests: Sequence[Request]) -> list[Decision]:
+    async def _adecide(self, request: Request) -> Decision:
         await self._aload()
-        if any(must_count(self.pool, request.text) for request in requests):
+        if must_count(self.pool, request.text):
             # Counting tokens may import LiteLLM, which takes seconds.
-            return await asyncio.to_thread(self._decide, requests)
-        return self._decide(requests)
+            return (await asyncio.to_thread(self._decide, [request]))[0]
+        return self._decide([request])[0]
 
     def _load(self) -> Scorer:
         given, loaded = self._loaded
@@ -176,6 +219,7 @@ class Router(BaseChatModel):
         self,
         input: LanguageModelInput,
         kwargs: dict[str, Any],
+        config: RunnableConfig,
         stop: list[str] | None = None,
         schema: BoundSchema | None = None,
     ) -> Request:
@@ -188,16 +232,25 @@ class Router(BaseChatModel):
         if self.streaming:
             arguments["stream"] = True
         messages = self._convert_input(input).to_messages()
-        return read_request(messages, {**arguments, **kwargs}, schema)
+        request = read_request(messages, {**arguments, **kwargs}, schema, config)
+        return replace(
+            request,
+            terms=self._with_share(request.terms),
+            conversation=self.conversation,
+            turn=last_turn(messages, self.pool.names, self.sessions, request.terms.session),
+        )
 
-    def _ask(
-        self,
-        request: Request,
-        config: RunnableConfig | None,
-        method: Method,
-    ) -> tuple[Answered, Decision]:
+    def _with_share(self, terms: Terms) -> Terms:
+        share = terms.strong_share
+        if share is None:
+            return terms
+        policy = self._strong_calls.setdefault(share, StrongCalls(share=share))
+        return terms.model_copy(update={"policy": policy})
+
+    def _ask(self, request: Request, config: RunnableConfig, method: Method) -> Asked:
         handling = sys.exc_info()[1]
-        (decision,) = self._decide([request])
+        decision = traced(config, lambda: self._decide([request])[0])
+        watching = Watching(self.observers, decision)
         first = iter([True])
 
         def perform(ask: Ask) -> Reply:
@@ -210,23 +263,20 @@ class Router(BaseChatModel):
                 way = hear(asked) if ask.hidden else method
                 value = way(model, settings, arguments)
             except Exception as error:
-                return failed(error, ask, start, member, handling)
-            return succeeded(value, ask, start, asked)
+                return self._noted(ask, failed(error, ask, start, member, handling))
+            return self._noted(ask, self._succeeded(value, ask, start, asked))
 
-        answered = drive(self._flow(request, decision), perform)
-        if answered.ask.hidden:
-            said = method(*self._said(answered, request, decision, config))
-            answered = replace(answered, reply=replace(answered.reply, value=said))
-        return answered, decision
+        with watching.active():
+            answered = drive(self._flow(request, decision), perform)
+            if answered.ask.hidden:
+                said = method(*self._said(answered, request, decision, config))
+                answered = replace(answered, reply=replace(answered.reply, value=said))
+        return self._asked(answered, decision, watching, request)
 
-    async def _aask(
-        self,
-        request: Request,
-        config: RunnableConfig | None,
-        method: Method,
-    ) -> tuple[Answered, Decision]:
+    async def _aask(self, request: Request, config: RunnableConfig, method: Method) -> Asked:
         handling = sys.exc_info()[1]
-        (decision,) = await self._adecide([request])
+        decision = await atraced(config, lambda: self._adecide(request))
+        watching = Watching(self.observers, decision)
         first = iter([True])
 
         async def perform(ask: Ask) -> Reply:
@@ -240,19 +290,38 @@ class Router(BaseChatModel):
                 way = ahear(asked) if ask.hidden else method
                 value = await way(model, settings, arguments)
             except Exception as error:
-                return failed(error, ask, start, member, handling)
-            return succeeded(value, ask, start, asked)
+                return self._noted(ask, failed(error, ask, start, member, handling))
+            return self._noted(ask, self._succeeded(value, ask, start, asked))
 
-        answered = await adrive(self._flow(request, decision), perform)
-        if answered.ask.hidden:
-            said = await method(*self._said(answered, request, decision, config))
-            answered = replace(answered, reply=replace(answered.reply, value=said))
-        return answered, decision
+        with watching.active():
+            answered = await adrive(self._flow(request, decision), perform)
+            if answered.ask.hidden:
+                said = await method(*self._said(answered, request, decision, config))
+                answered = replace(answered, reply=replace(answered.reply, value=said))
+        return self._asked(answered, decision, watching, request)
+
+    def _succeeded(self, value: Any, ask: Ask, start: float, request: Request) -> Reply:
+        return succeeded(value, ask, start, request, empty_stream_fails=self.empty_stream_fails)
+
+    def _noted(self, ask: Ask, reply: Reply) -> Reply:
+        if self.cooldown is not None:
+            self._cooldowns.note(ask.model, reply.error, self.cooldown, self.max_retry_wait)
+        return reply
+
+    def _asked(
+        self, answered: Answered, decision: Decision, watching: Watching, request: Request
+    ) -> Asked:
+        session = request.terms.session
+        if session is not None:
+            turn = Turn(answered.ask.model, decision.prompt_tokens, time.time())
+            self.sessions.remember(session, turn)
+        return Asked(answered, decision, watching)
 
     def _flow(self, request: Request, decision: Decision) -> Flow:
         checking = None
         if decision.check is not None and self.escalation is not None:
-            checking = self.escalation.of(request, decision, self.policy, self.pool)
+            policy = policy_of(request, self.policy)
+            checking = self.escalation.of(request, decision, policy, self.pool)
         return flow.answer(decision, self.pool, self._retry, checking)
 
     def _said(
@@ -260,7 +329,7 @@ class Router(BaseChatModel):
         answered: Answered,
         request: Request,
         decision: Decision,
-        config: RunnableConfig | None,
+        config: RunnableConfig,
     ) -> tuple[Said, RunnableConfig, dict[str, Any]]:
         """An accepted draft in a chat model's place, for the caller's method to be called on."""
         value = answered.reply.value
@@ -271,14 +340,18 @@ class Router(BaseChatModel):
 
     @property
     def _retry(self) -> Retry:
-        return Retry(times=self.max_retries, max_wait_s=self.max_retry_wait)
+        return Retry(
+            times=self.max_retries,
+            max_wait_s=self.max_retry_wait,
+            when_refused=self.when_refused,
+        )
 
     def _prepare(
         self,
         ask: Ask,
         request: Request,
         decision: Decision,
-        config: RunnableConfig | None,
+        config: RunnableConfig,
         first: Iterator[bool],
     ) -> tuple[Any, RunnableConfig, dict[str, Any]]:
         inherited = Inherited(
@@ -299,10 +372,7 @@ class Router(BaseChatModel):
             purpose=ask.purpose,
         )
 
-    def _config(
-        self, ask: Ask, decision: Decision, config: RunnableConfig | None
-    ) -> RunnableConfig:
-        given = ensure_config(config)
+    def _config(self, ask: Ask, decision: Decision, given: RunnableConfig) -> RunnableConfig:
         own = RunnableConfig(
             tags=self.tags or [],
             metadata=self.metadata or {},
@@ -321,18 +391,20 @@ class Router(BaseChatModel):
         )
         return merge_configs(own, given, mark)
 
-    def _call(self, request: Request, config: RunnableConfig | None, method: Method) -> Any:
+    def _call(self, request: Request, config: RunnableConfig, method: Method) -> Any:
         """Ask until a model answers, and return what its method returned, with the record."""
-        return self._recorded(*self._ask(request, config, method))
+        return self._recorded(self._ask(request, config, method))
 
-    async def _acall(self, request: Request, config: RunnableConfig | None, method: Method) -> Any:
-        return self._recorded(*await self._aask(request, config, method))
+    async def _acall(self, request: Request, config: RunnableConfig, method: Method) -> Any:
+        return self._recorded(await self._aask(request, config, method))
 
-    def _recorded(self, answered: Answered, decision: Decision) -> Any:
+    def _recorded(self, asked: Asked) -> Any:
+        answered, decision = asked.answered, asked.decision
         last = answered.accepted or flow.call_record(
             answered.ask, answered.reply, decision, self.pool
         )
         completed = flow.complete(decision, answered, self.pool, last)
+        asked.watching.ended(completed)
         return with_record(answered.reply.value, completed.to_json())
 
     # A cached answer, a trace or a serialised chain names the router by these.

@@ -8,6 +8,7 @@ from typing import Any
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
+from langchain_core.runnables.config import ensure_config
 from pydantic import ConfigDict
 
 from llmroute.chain import RouterChain
@@ -27,14 +28,17 @@ class StructuredRouter(RunnableSerializable[LanguageModelInput, Any]):
     router: RouterChain
     bound: BoundSchema
 
-    def _request(self, input: LanguageModelInput, kwargs: dict[str, Any]) -> Request:
-        return self.router._request(input, kwargs, schema=self.bound)
+    def _request(
+        self, input: LanguageModelInput, kwargs: dict[str, Any], config: RunnableConfig
+    ) -> Request:
+        return self.router._request(input, kwargs, config, schema=self.bound)
 
     def invoke(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Any:
         """Route, and return the parsed answer, or raw and parsed."""
-        request = self._request(input, kwargs)
+        config = ensure_config(config)
+        request = self._request(input, kwargs, config)
         return self.router._call(
             request, config, lambda model, c, kw: model.invoke(request.messages, c, **kw)
         )
@@ -43,7 +47,8 @@ class StructuredRouter(RunnableSerializable[LanguageModelInput, Any]):
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Any:
         """`invoke` on an event loop."""
-        request = self._request(input, kwargs)
+        config = ensure_config(config)
+        request = self._request(input, kwargs, config)
         return await self.router._acall(
             request, config, lambda model, c, kw: model.ainvoke(request.messages, c, **kw)
         )
@@ -52,13 +57,15 @@ class StructuredRouter(RunnableSerializable[LanguageModelInput, Any]):
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Iterator[Any]:
         """Route, and stream the answer as it is parsed."""
-        yield from self.router._streamed(self._request(input, kwargs), config)
+        config = ensure_config(config)
+        yield from self.router._streamed(self._request(input, kwargs, config), config)
 
     async def astream(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[Any]:
         """`stream` on an event loop."""
-        request = self._request(input, kwargs)
+        config = ensure_config(config)
+        request = self._request(input, kwargs, config)
         async with aclosing(self.router._astreamed(request, config)) as values:
             async for value in values:
                 yield value

@@ -588,7 +588,7 @@ def test_many_threads_on_one_router_get_their_own_answers(
     router: RouterChain, provider: ScriptedProvider
 ) -> None:
     provider.fail("small", Fault.server_error(), times=5)
-    router.max_retries = 0
+    router.max_retries, router.cooldown = 0, None
     answers = router.batch([f"question{i}" for i in range(60)], {"max_concurrency": 16})
     assert all(f"question{i}" in a.content for i, a in enumerate(answers))
     assert Counter(record(a)["answered_by"] for a in answers) == {"small": 55, "medium": 5}

@@ -6,6 +6,7 @@ ChatOpenAI member. `small` fails once; `big` stands by.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,7 +16,9 @@ from llmroute import ModelPool, RouterChain
 from llmroute.errors import (
     AllModelsFailed,
     AuthenticationFailed,
+    ConfigurationError,
     ContentRefused,
+    ContextWindowExceeded,
     EmptyAnswer,
     InvalidRequest,
     ModelNotFound,
@@ -24,6 +27,7 @@ from llmroute.errors import (
     RateLimited,
     StreamInterrupted,
 )
+from llmroute.state.cooldown import Cooldown
 from llmroute.testing import Fault, ScriptedProvider
 from tests.conftest import KEY, WordScorer
 
@@ -82,7 +86,6 @@ FALLS_BACK = {
     "disconnect": Fault.disconnect(),
     "malformed JSON": Fault.malformed_json(),
     "a web page": Fault.html(),
-    "an empty answer": Fault.empty(),
     "no choices": Fault.no_choices(),
     "cut before the first token": Fault.cut_stream(after=0),
     "reset before the first token": Fault.cut_stream(after=0, close="reset"),
@@ -109,6 +112,163 @@ async def test_the_next_model_answers(
     assert record(answer)["answered_by"] == "big"
     total = failed["cost_usd"] + answered["cost_usd"]
     assert record(answer)["cost_usd"] == pytest.approx(total, rel=1e-9)
+
+
+@pytest.mark.parametrize("call", WHOLE)
+async def test_an_empty_answer_is_a_failure(
+    provider: ScriptedProvider, router: RouterChain, call: Call
+) -> None:
+    provider.fail("small", Fault.empty())
+    answer = await call(router)
+    assert [c["status"] for c in record(answer)["calls"]] == ["empty", "ok"]
+
+
+@pytest.mark.parametrize("call", STREAMED)
+@pytest.mark.parametrize("fails", [False, True])
+async def test_an_empty_stream_is_one_only_where_the_user_says_so(
+    provider: ScriptedProvider, router: RouterChain, call: Call, fails: bool
+) -> None:
+    router.empty_stream_fails = fails
+    provider.fail("small", Fault.empty())
+    answer = await call(router)
+    assert record(answer)["answered_by"] == ("big" if fails else "small")
+    assert bool(answer.content) is fails
+    assert record(answer)["calls"][-1]["status"] == "ok"
+
+
+def _with_window(pool: ModelPool, **windows: int) -> ModelPool:
+    return ModelPool([m.model_copy(update={"context_window": windows.get(m.name)}) for m in pool])
+
+
+class TestAPromptThatIsTooLong:
+    async def test_goes_to_a_model_with_a_longer_window(
+        self, provider: ScriptedProvider, litellm_pool: MakePool
+    ) -> None:
+        pool = _with_window(litellm_pool(), small=8000, medium=8000, big=32000)
+        router = RouterChain(pool=pool, scorer=WordScorer(), max_retries=0)
+        provider.fail("small", Fault.context_window())
+        answer = router.invoke("hello")
+        asked = [(c["model"], c["status"]) for c in record(answer)["calls"]]
+        assert asked == [("small", "context_window"), ("big", "ok")]
+
+    async def test_may_fit_a_model_of_unknown_window(
+        self, provider: ScriptedProvider, litellm_pool: MakePool
+    ) -> None:
+        pool = _with_window(litellm_pool(), small=8000)
+        router = RouterChain(pool=pool, scorer=WordScorer(), max_retries=0)
+        provider.fail("small", Fault.context_window())
+        assert record(router.invoke("hello"))["answered_by"] == "medium"
+
+    async def test_is_the_users_error_where_no_window_is_longer(
+        self, provider: ScriptedProvider, litellm_pool: MakePool
+    ) -> None:
+        pool = _with_window(litellm_pool("small", "big"), small=8000, big=8000)
+        router = RouterChain(pool=pool, scorer=WordScorer(), max_retries=0)
+        provider.fail("small", Fault.context_window())
+        with pytest.raises(ContextWindowExceeded) as raised:
+            router.invoke("hello")
+        assert [c.model for c in raised.value.calls] == ["small"]
+        assert provider.count("big") == 0
+
+
+class TestARefusalOfTheContent:
+    @pytest.mark.parametrize("call", WHOLE + STREAMED)
+    async def test_goes_to_the_model_that_is_there_for_it(
+        self, provider: ScriptedProvider, litellm_pool: MakePool, call: Call
+    ) -> None:
+        router = RouterChain(pool=litellm_pool(), scorer=WordScorer(), when_refused="big")
+        provider.fail("small", Fault.content_policy())
+        answer = await call(router)
+        asked = [(c["model"], c["purpose"], c["status"]) for c in record(answer)["calls"]]
+        assert asked == [("small", "answer", "content_refused"), ("big", "fallback", "ok")]
+
+    async def test_of_that_model_stands(
+        self, provider: ScriptedProvider, litellm_pool: MakePool
+    ) -> None:
+        router = RouterChain(pool=litellm_pool(), scorer=WordScorer(), when_refused="big")
+        provider.fail("big", Fault.content_policy())
+        with pytest.raises(ContentRefused):
+            router.invoke("a hard one")
+        provider.fail("small", Fault.content_policy())
+        provider.fail("big", Fault.content_policy())
+        with pytest.raises(ContentRefused) as raised:
+            router.invoke("hello")
+        assert [c.model for c in raised.value.calls] == ["small", "big"]
+
+    async def test_of_a_model_that_the_caller_named_stands(
+        self, provider: ScriptedProvider, litellm_pool: MakePool
+    ) -> None:
+        router = RouterChain(pool=litellm_pool(), scorer=WordScorer(), when_refused="big")
+        provider.fail("small", Fault.content_policy())
+        with pytest.raises(ContentRefused):
+            router.invoke("hello", model="small")
+
+    def test_needs_a_model_of_the_pool(self, litellm_pool: MakePool) -> None:
+        with pytest.raises(ConfigurationError, match="when_refused is 'nobody'"):
+            RouterChain(pool=litellm_pool(), scorer=WordScorer(), when_refused="nobody")
+
+
+class TestCooldown:
+    def test_a_model_that_keeps_failing_is_left_alone(
+        self, provider: ScriptedProvider, litellm_pool: MakePool
+    ) -> None:
+        rule = Cooldown(after=2, seconds=60)
+        router = RouterChain(pool=litellm_pool(), scorer=WordScorer(), max_retries=0, cooldown=rule)
+        provider.fail("small", Fault.server_error(), times=2)
+        for _ in range(4):
+            router.invoke("hello")
+        assert provider.count("small") == 2
+        assert "failed 2 times in a row" in router.decide("hello").excluded["small"]
+
+    def test_an_answer_clears_the_count(
+        self, provider: ScriptedProvider, litellm_pool: MakePool
+    ) -> None:
+        rule = Cooldown(after=2, seconds=60)
+        router = RouterChain(pool=litellm_pool(), scorer=WordScorer(), max_retries=0, cooldown=rule)
+        for _ in range(3):
+            provider.fail("small", Fault.server_error())
+            router.invoke("hello")
+            router.invoke("hello")
+        assert provider.count("small") == 6
+
+    def test_it_is_asked_again_afterwards(
+        self, provider: ScriptedProvider, litellm_pool: MakePool
+    ) -> None:
+        rule = Cooldown(after=1, seconds=0.05)
+        router = RouterChain(pool=litellm_pool(), scorer=WordScorer(), max_retries=0, cooldown=rule)
+        provider.fail("small", Fault.server_error())
+        router.invoke("hello")
+        time.sleep(0.06)
+        assert record(router.invoke("hello"))["answered_by"] == "small"
+
+    def test_a_provider_that_asks_for_a_long_wait_gets_it(
+        self, provider: ScriptedProvider, litellm_pool: MakePool
+    ) -> None:
+        router = RouterChain(pool=litellm_pool(), scorer=WordScorer())
+        provider.fail("small", Fault.rate_limit(retry_after=60))
+        router.invoke("hello")
+        assert record(router.invoke("hello"))["chosen"] == "medium"
+
+    def test_where_all_rest_one_is_asked_all_the_same(
+        self, provider: ScriptedProvider, litellm_pool: MakePool
+    ) -> None:
+        rule = Cooldown(after=1, seconds=60)
+        pool = litellm_pool("small")
+        router = RouterChain(pool=pool, scorer=WordScorer(), max_retries=0, cooldown=rule)
+        provider.fail("small", Fault.server_error())
+        with pytest.raises(ProviderUnavailable):
+            router.invoke("hello")
+        assert record(router.invoke("hello"))["answered_by"] == "small"
+
+    def test_a_fault_of_the_request_says_nothing_of_the_model(
+        self, provider: ScriptedProvider, litellm_pool: MakePool
+    ) -> None:
+        rule = Cooldown(after=1, seconds=60)
+        router = RouterChain(pool=litellm_pool(), scorer=WordScorer(), cooldown=rule)
+        provider.fail("small", Fault.bad_request())
+        with pytest.raises(InvalidRequest):
+            router.invoke("hello")
+        assert router.decide("hello").excluded == {}
 
 
 @pytest.mark.parametrize("call", WHOLE)

@@ -9,7 +9,7 @@ import numpy as np
 from langchain_core.messages import HumanMessage
 
 from llmroute import flow
-from llmroute.deciding import decide
+from llmroute.deciding import Grounds, decide
 from llmroute.decision import Bools, Decision, Estimates
 from llmroute.drivers import drive
 from llmroute.errors import ConfigurationError
@@ -66,9 +66,9 @@ def _replay(
 ) -> Iterator[tuple[Decision, float, float]]:
     escalation = _replayable(router, outcomes)
     for start in range(0, len(outcomes), _TOGETHER):
-        requests = [router._request(p, {}) for p in outcomes.prompts[start : start + _TOGETHER]]
+        requests = [router._request(p, {}, {}) for p in outcomes.prompts[start : start + _TOGETHER]]
         scorer = router._load() if estimates is None else _Said(estimates, start)
-        decisions = decide(requests, router.pool, scorer, router.policy, escalation)
+        decisions = decide(requests, Grounds(router.pool, scorer, router.policy, escalation))
         for i, (request, decision) in enumerate(zip(requests, decisions, strict=True)):
             yield _answered(router, decision, request, outcomes, start + i)
 
