@@ -55,11 +55,25 @@ class RouterChain(Router):
         max_retries: Further tries on the same model after 429, 5xx or a lost connection, before
             the next model is asked.
         max_retry_wait: Seconds; when a provider asks to wait longer, the next model is asked.
+        cooldown: When a model that keeps failing is left alone; None asks it every time.
+        when_refused: The member to ask when a provider's content policy refused a request; by
+            default the refusal is raised.
+        empty_stream_fails: Ask the next model when a stream ends properly without any content.
+            A whole answer with nothing in it always counts as failed, outside of a tool loop.
+        conversation: How a conversation stays with its model.
+        sessions: Where the last model of each conversation is remembered; by default in this
+            process.
+        observers: Who is told of every request from beginning to end, such as
+            `llmroute.otel.Telemetry`.
         temperature: Passed on to the chosen model, when set.
         max_tokens: Likewise.
         stop: Likewise.
         streaming: Let members stream internally even when the whole answer is asked for.
         api_key: The key for members given by name that have none of their own.
+
+    A call may ask for other terms than the router's: `config["configurable"]` or arguments of the
+    call may have `llmroute_policy`, `llmroute_models`, `llmroute_cost`, `llmroute_latency`,
+    `llmroute_strong_share`; see `llmroute.terms.Terms`. `model="name"` asks one member.
 
     Raises:
         ConfigurationError: At construction, when pool and policy cannot work together.

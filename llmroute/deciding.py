@@ -121,6 +121,7 @@ def _decided(
         decision_us=round((time.perf_counter() - start) * 1e6, 1),
         router=estimates.scorer,
         version=__version__,
+        session=request.terms.session,
         check=escalation.to_record() if escalation is not None and is_due else None,
     )
 

@@ -201,6 +201,9 @@ class Decision(_Record):
     decision_us: float = Field(description="Microseconds spent deciding.")
     router: str = Field(description="Scorer and version.")
     version: str = Field(description="llmroute's version.")
+    session: str | None = Field(
+        default=None, description="The conversation the request belongs to, where it was named."
+    )
     check: dict[str, Any] | None = Field(
         default=None,
         description="What the chosen model's answer has to pass before the user sees it; None "
