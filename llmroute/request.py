@@ -34,6 +34,17 @@ class BoundTools:
     names: tuple[str, ...] = ()
     characters: int = 0
 
+    def split(self) -> tuple[BoundTools, dict[str, Any]]:
+        """The tools without what is said to the router, and that: `model` and the call's terms.
+
+        Agents bind a call's settings along with its tools.
+        """
+        told = {n: v for n, v in self.options.items() if n == "model" or n.startswith(PREFIX)}
+        if not told:
+            return self, {}
+        options = {name: value for name, value in self.options.items() if name not in told}
+        return replace(self, options=options), told
+
     @classmethod
     def of(cls, tools: Sequence[Tool], **options: Any) -> BoundTools:
         """Read names and size once, when tools are bound, and not at every call."""
@@ -162,6 +173,9 @@ def read_request(
     """
     passed = dict(arguments)
     tools: BoundTools | None = passed.pop(TOOLS_ARGUMENT, None)
+    if tools is not None:
+        tools, told = tools.split()
+        passed = {**told, **passed}
     pinned: str | None = passed.pop("model", None)
     own_terms = {name: passed.pop(name) for name in list(passed) if name.startswith(PREFIX)}
     terms = Terms.of((config or {}).get("configurable", {}), own_terms)
@@ -169,13 +183,23 @@ def read_request(
     extra = (tools.characters if tools else 0) + (schema.characters if schema else 0)
     extra += len(json.dumps(given, default=str)) if given else 0
     text = routing_text(messages, tools.names if tools else (), extra)
+    asked = {**tools.options, **passed} if tools else passed
+    shape = asked.get("response_format")
     needs = Needs(
-        tools=tools is not None or bool(given),
-        json_schema=schema is not None or passed.get("response_format") is not None,
+        tools=bool(tools and tools.tools) or bool(given),
+        json_schema=schema is not None or shape is not None,
+        schema_format=_is_schema(shape)
+        or (schema is not None and schema.options.get("method") == "json_schema"),
         vision=text.images > 0,
         audio=text.audio > 0,
         pdf=text.files > 0,
-        logprobs=bool(passed.get("logprobs")),
-        several=(passed.get("n") or 1) > 1,
+        logprobs=bool(asked.get("logprobs")),
+        several=(asked.get("n") or 1) > 1,
     )
     return Request(list(messages), text, needs, passed, tools, schema, pinned, terms)
+
+
+def _is_schema(shape: Any) -> bool:
+    """Whether a response format asks for more than JSON of any shape."""
+    plain = isinstance(shape, Mapping) and shape.get("type") in ("json_object", "text")
+    return shape is not None and not plain

@@ -17,10 +17,22 @@ _IMAGE_BOUND = 4096
 
 @dataclass(frozen=True)
 class Needs:
-    """What a request needs, as far as capabilities go."""
+    """What a request needs, as far as capabilities go.
+
+    Attributes:
+        tools: Calling tools.
+        json_schema: An answer of a given shape, by whatever means.
+        schema_format: A JSON schema as the provider's own response format.
+        vision: Seeing.
+        audio: Hearing.
+        pdf: Reading files.
+        logprobs: Log-probabilities of tokens.
+        several: Several generations in one call.
+    """
 
     tools: bool = False
     json_schema: bool = False
+    schema_format: bool = False
     vision: bool = False
     audio: bool = False
     pdf: bool = False
@@ -37,6 +49,11 @@ class Needs:
                 self.json_schema,
                 can.json_schema is not False or can.tools is not False,
                 "a JSON schema is asked for, and it supports neither schemas nor tools",
+            ),
+            (
+                self.schema_format,
+                can.json_schema,
+                "a JSON schema is asked for as response format, and it takes none",
             ),
             (self.vision, can.vision, "the request holds an image, and it does not see"),
             (self.audio, can.audio, "the request holds audio, and it does not hear"),

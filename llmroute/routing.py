@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from langchain_core.callbacks.base import Callbacks
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
 from langchain_core.language_models.model_profile import ModelProfile
+from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config, merge_configs
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
@@ -32,7 +33,7 @@ from llmroute.observing import Observer, Watching
 from llmroute.policies import CheapestAbove, Policy, StrongCalls
 from llmroute.pool import ModelPool
 from llmroute.request import TOOLS_ARGUMENT, BoundSchema, BoundTools, Request, Tool, read_request
-from llmroute.requirements import must_count
+from llmroute.requirements import count_tokens, must_count
 from llmroute.scoring import load_scorer
 from llmroute.scoring.base import Scorer
 from llmroute.state.cooldown import Cooldown, Cooldowns
@@ -406,6 +407,24 @@ class Router(BaseChatModel):
         completed = flow.complete(decision, answered, self.pool, last)
         asked.watching.ended(completed)
         return with_record(answered.reply.value, completed.to_json())
+
+    # Callers that cut a conversation to a length count its tokens with the model it goes to.
+
+    def get_num_tokens_from_messages(
+        self, messages: list[BaseMessage], tools: Sequence[Tool] | None = None
+    ) -> int:
+        """Tokens of the messages, by the member that counts most; without a network.
+
+        Args:
+            messages: The messages.
+            tools: Tools that are sent along, counted by the size of their schemas.
+        """
+        extra = BoundTools.of(tools).characters // 4 if tools else 0
+        return max(count_tokens(member.litellm_name, messages) for member in self.pool) + extra
+
+    def get_num_tokens(self, text: str) -> int:
+        """Tokens of a text, by the member that counts most; without a network."""
+        return self.get_num_tokens_from_messages([HumanMessage(text)])
 
     # A cached answer, a trace or a serialised chain names the router by these.
 

@@ -354,6 +354,34 @@ class TestTools:
         decision = router.decide("hello", tools=[weather])
         assert decision.chosen == "medium"
         assert "tools are bound" in decision.excluded["small"]
+        # Agents without tools bind an empty list.
+        assert router.decide("hello", tools=[]).chosen == "small"
+        assert record(router.bind_tools([]).invoke("hello"))["chosen"] == "small"
+
+    def test_what_is_bound_with_them_is_heeded_as_in_the_call(
+        self, pool: ModelPool, scorer: WordScorer
+    ) -> None:
+        one = pool["small"].model_copy(update={"capabilities": Capabilities(json_schema=False)})
+        router = RouterChain(pool=[one, *list(pool)[1:]], scorer=scorer, escalation=None)
+        shape = {"type": "json_schema", "json_schema": {"name": "City", "schema": {}}}
+        for options, answers in (
+            ({}, "small"),
+            ({"response_format": shape}, "medium"),
+            ({"model": "big"}, "big"),
+            ({"llmroute_models": ["medium"]}, "medium"),
+        ):
+            answer = router.bind_tools([weather], **options).invoke("hello")
+            assert record(answer)["answered_by"] == answers, options
+
+
+class TestCountingTokens:
+    def test_asks_no_network_and_counts_with_a_members_tokenizer(self, router: RouterChain) -> None:
+        few, many = ([HumanMessage("word " * n)] for n in (10, 1000))
+        assert 10 <= router.get_num_tokens_from_messages(few) < 50
+        assert 1000 <= router.get_num_tokens_from_messages(many) < 1100
+        assert router.get_num_tokens("word " * 10) < 50
+        with_tools = router.get_num_tokens_from_messages(few, tools=[weather])
+        assert with_tools > router.get_num_tokens_from_messages(few)
 
 
 class TestStructuredOutput:

@@ -139,7 +139,8 @@ class TestThePromptCache:
         cached = min(5000, plain.prompt_tokens)
         saved = plain.estimates["medium"].cost - decision.estimates["medium"].cost
         assert saved == pytest.approx(cached * (0.5 - 0.01) / 1e6, rel=1e-3)
-        assert decision.estimates["small"].cost == plain.estimates["small"].cost
+        same = pytest.approx(plain.estimates["small"].cost, rel=1e-3)
+        assert decision.estimates["small"].cost == same
 
     def test_does_not_hold_back_a_better_model(self, litellm_pool: MakePool) -> None:
         pool = ModelPool([m.model_copy(update={"cached_input_price": 0.0}) for m in litellm_pool()])
