@@ -21,6 +21,7 @@ _HOME = {
     "ModelPool": "pool",
     "Capabilities": "pool",
     "RouterChain": "chain",
+    "init_router": "call",
     "route": "call",
     "aroute": "call",
     "route_batch": "call",
@@ -64,12 +65,13 @@ __all__ = [
     "Threshold",
     "WillingnessToPay",
     "aroute",
+    "init_router",
     "route",
     "route_batch",
 ]
 
 if TYPE_CHECKING:
-    from llmroute.call import aroute, route, route_batch
+    from llmroute.call import aroute, init_router, route, route_batch
     from llmroute.chain import RouterChain
     from llmroute.decision import CallRecord, Decision, Estimates
     from llmroute.errors import LLMRouteError

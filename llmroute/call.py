@@ -1,4 +1,4 @@
-"""The one-call form: route a prompt without building a router first."""
+"""The short forms: a router in one line, and a prompt routed without building one first."""
 
 from __future__ import annotations
 
@@ -10,9 +10,34 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 
 from llmroute.chain import RouterChain
+from llmroute.errors import ConfigurationError
+from llmroute.policies import CheapestAbove
 from llmroute.pool import Model, ModelPool
 
 Pool = ModelPool | Sequence[Model | str]
+
+
+def init_router(*models: Model | str, quality: float | None = None, **settings: Any) -> RouterChain:
+    """A router in one line, as `init_chat_model` makes a chat model.
+
+        router = init_router("openai/gpt-4.1-nano", "openai/gpt-4.1", quality=0.9, temperature=0)
+
+    Args:
+        models: The pool: LiteLLM names, or `Model`s.
+        quality: The share of the best model's expected quality that is enough, 0..1; the policy
+            is then `CheapestAbove(quality=quality)`.
+        settings: `RouterChain`'s other settings: `escalation`, `timeout`, `temperature`, …
+
+    Raises:
+        ConfigurationError: A pool that cannot work, or a quality beside a policy.
+    """
+    if quality is not None:
+        if "policy" in settings:
+            raise ConfigurationError(
+                "quality is short for policy=CheapestAbove(quality=...); give one of the two."
+            )
+        settings["policy"] = CheapestAbove(quality=quality)
+    return RouterChain(pool=list(models), **settings)
 
 
 def route(input: LanguageModelInput, *, pool: Pool, **options: Any) -> AIMessage:

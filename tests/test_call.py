@@ -8,7 +8,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 from langchain_core.prompt_values import StringPromptValue
 
-from llmroute import ModelPool, aroute, route, route_batch
+from llmroute import CheapestAbove, ModelPool, aroute, init_router, route, route_batch
 from llmroute.errors import ConfigurationError, EmptyAnswer
 from llmroute.testing import Fault, ScriptedProvider
 from tests.conftest import WordScorer
@@ -64,3 +64,20 @@ def test_one_failure_need_not_end_a_batch(pool: ModelPool, provider: ScriptedPro
 
 def test_configuration_errors_are_value_errors() -> None:
     assert issubclass(ConfigurationError, ValueError)
+
+
+class TestOneLine:
+    def test_a_router_of_names_and_models(self, pool: ModelPool) -> None:
+        router = init_router(*pool, quality=0.5, timeout=9, scorer=WordScorer())
+        assert router.policy == CheapestAbove(quality=0.5)
+        assert router.timeout == 9
+        assert router.invoke("hello").response_metadata["llmroute"]["answered_by"] == "small"
+        assert init_router("openai/gpt-4.1").policy == CheapestAbove()
+
+    def test_a_quality_and_a_policy_contradict_each_other(self) -> None:
+        with pytest.raises(ConfigurationError, match="give one of the two"):
+            init_router("openai/gpt-4.1", quality=0.5, policy=CheapestAbove())
+
+    def test_without_a_model_there_is_no_router(self) -> None:
+        with pytest.raises(ConfigurationError, match="the pool is empty"):
+            init_router()

@@ -363,7 +363,10 @@ class TestTools:
     ) -> None:
         one = pool["small"].model_copy(update={"capabilities": Capabilities(json_schema=False)})
         router = RouterChain(pool=[one, *list(pool)[1:]], scorer=scorer, escalation=None)
-        shape = {"type": "json_schema", "json_schema": {"name": "City", "schema": {}}}
+        shape = {
+            "type": "json_schema",
+            "json_schema": {"name": "City", "schema": City.model_json_schema()},
+        }
         for options, answers in (
             ({}, "small"),
             ({"response_format": shape}, "medium"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from llmroute.cli.config import config_option, router_in
 from llmroute.cli.options import (
     escalation_options,
     json_option,
@@ -15,23 +16,31 @@ from llmroute.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from llmroute.chain import RouterChain
 
 
 @click.command(short_help="Ask the model that suits the prompt.")
 @click.argument("prompt")
+@config_option
 @routing_options
 @escalation_options
 @click.option("--api-base", metavar="URL", help="Where all the models are served.")
 @json_option
-def ask(prompt: str, as_json: bool, api_base: str | None, **routing: Any) -> None:
+def ask(
+    prompt: str, as_json: bool, config: Path | None, api_base: str | None, **routing: Any
+) -> None:
     """Ask the model that suits PROMPT (- reads stdin), and print its answer.
 
     Providers' keys come from the environment, as LiteLLM reads them: OPENAI_API_KEY,
     ANTHROPIC_API_KEY, … The bill goes to stderr.
     """
     text = read_prompt(prompt)
-    router = router_from(api_base=api_base, **routing)
+    if config is not None:
+        router = router_in(config, asks=True)
+    else:
+        router = router_from(api_base=api_base, **routing)
     if as_json:
         from llmroute.cli.render import print_json
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from llmroute.cli.config import config_option, router_in
 from llmroute.cli.options import (
     escalation_options,
     json_option,
@@ -15,6 +16,8 @@ from llmroute.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import RenderableType
 
     from llmroute.decision import Decision
@@ -22,13 +25,15 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Show which model would be asked, and why.")
 @click.argument("prompt")
+@config_option
 @routing_options
 @escalation_options
 @json_option
-def decide(prompt: str, as_json: bool, **routing: Any) -> None:
+def decide(prompt: str, as_json: bool, config: Path | None, **routing: Any) -> None:
     """Show which model would be asked for PROMPT (- reads stdin), and why. None is called."""
     text = read_prompt(prompt)
-    decision = router_from(**routing).decide(text)
+    router = router_in(config, asks=False) if config is not None else router_from(**routing)
+    decision = router.decide(text)
     from llmroute.cli.render import print_json, terminal
 
     if as_json:
@@ -39,9 +44,11 @@ def decide(prompt: str, as_json: bool, **routing: Any) -> None:
     console.print(decision.reason, markup=False)
     unpriced = [name for name, known in decision.estimates.items() if known.cost is None]
     if unpriced:
+        how = f"--model {unpriced[0]}=INPUT/OUTPUT"
+        if config is not None:
+            how = "its input_price and output_price"
         console.print(
-            f"No price is known for {', '.join(unpriced)}. State it, USD per million tokens: "
-            f"--model {unpriced[0]}=INPUT/OUTPUT",
+            f"No price is known for {', '.join(unpriced)}. State it, USD per million tokens: {how}",
             style="yellow",
             markup=False,
         )
