@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.caches import BaseCache
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.rate_limiters import BaseRateLimiter
 from langchain_core.runnables import (
     Runnable,
@@ -19,8 +21,17 @@ from langchain_core.runnables.config import merge_configs
 from pydantic import SecretStr
 
 from llmroute.decision import Purpose
+from llmroute.history import made_safe
+from llmroute.markers import unmarked_arguments, unmarked_tools
 from llmroute.pool import Model
-from llmroute.request import Request
+from llmroute.reader import Reader
+from llmroute.request import BoundSchema, BoundTools, Request
+from llmroute.thinking import (
+    Thinking,
+    goes_on_without_thought,
+    without_asking,
+    without_thinking,
+)
 
 
 @dataclass(frozen=True)
@@ -71,20 +82,126 @@ def prepare(
     Returns:
         A chat model, or its structured output; to be called with the config and the arguments.
     """
-    model = _chat_model(member, inherited, hidden, purpose)
-    arguments = {**_own_arguments(member, inherited), **request.arguments}
-    if request.schema is not None:
-        structured = model.with_structured_output(request.schema.schema, **request.schema.options)
+    call = _Call(
+        _chat_model(member, inherited, hidden, purpose),
+        {**_own_arguments(member, inherited), **request.arguments},
+        request.tools,
+    )
+    call, messages = _made_safe(call, request.messages, Reader.of(member))
+    model, config, arguments = _bound(call, request.schema, config)
+    return Told.of(model, messages, request.messages), config, arguments
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call on its way to a member: the chat model, the arguments, and the tools to bind."""
+
+    model: BaseChatModel
+    arguments: dict[str, Any]
+    tools: BoundTools | None
+
+    def changed(self, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> _Call:
+        """The call with its arguments, and those its tools are bound with, changed alike."""
+        tools = self.tools and replace(self.tools, options=change(self.tools.options))
+        return replace(self, arguments=change(self.arguments), tools=tools)
+
+
+def _made_safe(
+    call: _Call, messages: list[BaseMessage], reader: Reader
+) -> tuple[_Call, list[BaseMessage]]:
+    """A call that holds nothing of another provider's, and its conversation."""
+    if not reader.takes_markers:
+        call = call.changed(unmarked_arguments)
+        if call.tools is not None:
+            tools = tuple(unmarked_tools(call.tools.tools))
+            call = replace(call, tools=replace(call.tools, tools=tools))
+    if not (reader.is_anthropics and any(isinstance(m, AIMessage) for m in messages)):
+        return call, made_safe(messages, reader)
+    options = call.tools.options if call.tools is not None else {}
+    thinking = Thinking.asked_of(call.model, call.arguments, options)
+    if thinking.must_begin_turn and goes_on_without_thought(messages, reader):
+        call = replace(call.changed(without_asking), model=without_thinking(call.model))
+        thinking = Thinking("disabled")
+    return call, made_safe(messages, reader, thoughts=not thinking.is_off)
+
+
+def _bound(
+    call: _Call, schema: BoundSchema | None, config: RunnableConfig
+) -> tuple[Any, RunnableConfig, dict[str, Any]]:
+    """The chat model with its tools or a schema bound on it."""
+    arguments = call.arguments
+    if schema is not None:
+        structured = call.model.with_structured_output(schema.schema, **schema.options)
         return _structured(structured, config, arguments)
-    if request.tools is None:
-        return model, config, arguments
-    bound: Any = model.bind_tools(request.tools.tools, **request.tools.options)
+    if call.tools is None:
+        return call.model, config, arguments
+    bound: Any = call.model.bind_tools(call.tools.tools, **call.tools.options)
     # Unwrapped, because `generate` and v3 streaming are a chat model's own methods.
     while isinstance(bound, RunnableBinding):
         arguments = {**bound.kwargs, **arguments}
         config = merge_configs(bound.config, config)
         bound = bound.bound
     return bound, config, arguments
+
+
+@dataclass(frozen=True)
+class Told:
+    """A chat model that is told a conversation in its own way, whatever messages it is called with.
+
+    Attributes:
+        model: The chat model, or its structured output.
+        messages: The conversation as it is told.
+    """
+
+    model: Any
+    messages: list[BaseMessage]
+
+    @classmethod
+    def of(cls, model: Any, told: list[BaseMessage], asked: list[BaseMessage]) -> Any:
+        """The model itself, where it is told what was asked.
+
+        Args:
+            model: The chat model, or its structured output.
+            told: The conversation as it is told.
+            asked: The conversation as the caller has it.
+        """
+        return model if told is asked else cls(model, told)
+
+    def invoke(self, _: Any, *args: Any, **kwargs: Any) -> Any:
+        """The model's method; likewise below."""
+        return self.model.invoke(self.messages, *args, **kwargs)
+
+    def ainvoke(self, _: Any, *args: Any, **kwargs: Any) -> Any:
+        """Asynchronous."""
+        return self.model.ainvoke(self.messages, *args, **kwargs)
+
+    def stream(self, _: Any, *args: Any, **kwargs: Any) -> Any:
+        """Streamed."""
+        return self.model.stream(self.messages, *args, **kwargs)
+
+    def astream(self, _: Any, *args: Any, **kwargs: Any) -> Any:
+        """Streamed, asynchronous."""
+        return self.model.astream(self.messages, *args, **kwargs)
+
+    def generate(self, _: Any, *args: Any, **kwargs: Any) -> Any:
+        """Of a list of conversations, this one."""
+        return self.model.generate([self.messages], *args, **kwargs)
+
+    def agenerate(self, _: Any, *args: Any, **kwargs: Any) -> Any:
+        """Likewise, asynchronous."""
+        return self.model.agenerate([self.messages], *args, **kwargs)
+
+    def _generate(self, _: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.model._generate(self.messages, *args, **kwargs)
+
+    def _agenerate(self, _: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.model._agenerate(self.messages, *args, **kwargs)
+
+    def _chat_model_stream_v3(self, _: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.model._chat_model_stream_v3(self.messages, *args, **kwargs)
+
+    def _achat_model_stream_v3(self, _: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.model._achat_model_stream_v3(self.messages, *args, **kwargs)
 
 
 def _chat_model(

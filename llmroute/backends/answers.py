@@ -21,18 +21,24 @@ def read_message(raw: Any, usage: UsageMetadata | None) -> AIMessage:
             invalid.append(make_invalid_tool_call(dumped, str(error)))
     return AIMessage(
         content=raw.content or "",
-        additional_kwargs=_extras(raw),
+        additional_kwargs={**_extras(raw), **_thoughts(raw)},
         tool_calls=[c for c in calls if c],
         invalid_tool_calls=invalid,
         usage_metadata=usage,
     )
 
 
-def read_delta(raw: Any) -> AIMessageChunk:
-    """A piece of a stream."""
+def read_delta(raw: Any, thoughts: int = 0) -> AIMessageChunk:
+    """A piece of a stream.
+
+    Args:
+        raw: LiteLLM's delta.
+        thoughts: How many blocks of thinking have ended before it: LangChain adds those pieces up
+            that have one index, and LiteLLM numbers none.
+    """
     return AIMessageChunk(
         content=raw.content or "",
-        additional_kwargs=_extras(raw),
+        additional_kwargs={**_extras(raw), **_thoughts(raw, index=thoughts)},
         tool_call_chunks=[
             ToolCallChunk(
                 name=call.function.name,
@@ -49,6 +55,22 @@ def read_delta(raw: Any) -> AIMessageChunk:
 def _extras(raw: Any) -> dict[str, Any]:
     names = ("reasoning_content", "refusal")
     return {n: value for n in names if isinstance(value := getattr(raw, n, None), str) and value}
+
+
+def _thoughts(raw: Any, **marks: int) -> dict[str, Any]:
+    """Signed thinking, which its model has to be given back inside a tool loop."""
+    blocks = getattr(raw, "thinking_blocks", None) or []
+    return {"thinking_blocks": [{**block, **marks} for block in blocks]} if blocks else {}
+
+
+def ended_thoughts(message: AIMessageChunk) -> int:
+    """How many blocks of thinking end with this piece: a signature, or a sealed block, is an end.
+
+    Args:
+        message: The piece.
+    """
+    blocks = message.additional_kwargs.get("thinking_blocks", [])
+    return sum("data" in block or bool(block.get("signature")) for block in blocks)
 
 
 def read_metadata(response: Any, choice: Any) -> dict[str, Any]:
@@ -72,7 +94,13 @@ def read_usage(raw: Any) -> UsageMetadata | None:
     usage = UsageMetadata(
         input_tokens=prompt, output_tokens=completion, total_tokens=raw.total_tokens or 0
     )
-    read = _details(raw, "prompt_tokens_details", cached_tokens="cache_read", audio_tokens="audio")
+    read = _details(
+        raw,
+        "prompt_tokens_details",
+        cached_tokens="cache_read",
+        cache_creation_tokens="cache_creation",
+        audio_tokens="audio",
+    )
     made = _details(
         raw, "completion_tokens_details", reasoning_tokens="reasoning", audio_tokens="audio"
     )

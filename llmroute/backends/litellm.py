@@ -2,9 +2,9 @@
 
 Thin on purpose: LangChain's own converters make the request and read the answer. What is added is
 what a router needs to be able to trust: the model name the provider returned, usage and cost of
-every call, no hidden retries, a timeout always, a cut stream told from a finished one, and errors
-in the project's tree. For replay of thinking blocks and provider-native formats, make the
-provider's own LangChain chat model the pool member instead.
+every call, no hidden retries, a timeout always, a cut stream told from a finished one, errors in
+the project's tree, and signed thinking that goes back to its model. For provider-native formats
+(server tools, OpenAI's Responses), make the provider's own LangChain chat model the pool member.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Any, Literal, NoReturn
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.messages.utils import convert_to_openai_messages
 from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser, PydanticOutputParser
 from langchain_core.output_parsers.openai_tools import (
     JsonOutputKeyToolsParser,
@@ -34,12 +33,14 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ConfigDict, Field, SecretStr
 
 from llmroute.backends.answers import (
+    ended_thoughts,
     read_delta,
     read_message,
     read_metadata,
     read_plain,
     read_usage,
 )
+from llmroute.backends.messages import write_messages
 from llmroute.errors import MalformedAnswer, StreamInterrupted
 from llmroute.failures import secrets_in, translate, without_secrets
 from llmroute.prices import lookup
@@ -318,7 +319,7 @@ class LiteLLMChat(BaseChatModel):
         if isinstance(arguments["api_key"], SecretStr):
             arguments["api_key"] = arguments["api_key"].get_secret_value()
         arguments = {name: value for name, value in arguments.items() if value is not None}
-        arguments["messages"] = convert_to_openai_messages(messages)
+        arguments["messages"] = write_messages(messages)
         # LiteLLM's hidden default is two retries. Retries are the router's, so that the record
         # of attempts, waits and costs is the true one.
         arguments["max_retries"] = arguments["num_retries"] = 0
@@ -377,12 +378,14 @@ class _StreamReader:
         self.text = ""
         self._named = False
         self._notices_cuts = notices_cuts
+        self._thoughts = 0
 
     def read(self, event: Any, stream: Any) -> Iterator[ChatGenerationChunk]:
         for choice in event.choices[:1]:
             if choice.finish_reason and self._notices_cuts and _was_cut(stream):
                 raise StreamInterrupted("the stream ended before the answer did", partial=self.text)
-            message = read_delta(choice.delta)
+            message = read_delta(choice.delta, self._thoughts)
+            self._thoughts += ended_thoughts(message)
             self.text += message.text
             # Strings concatenate when chunks are added up, so each stands on one chunk only.
             if not self._named:

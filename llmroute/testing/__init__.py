@@ -1,8 +1,8 @@
-"""A scripted OpenAI-compatible provider on loopback: test chains and routers without a network.
+"""A scripted provider on loopback: test chains and routers without a network.
 
 The provider is a real HTTP server, so a test goes through the client, the parser and the timeouts
-that production goes through. Models answer by script; faults do on the wire what failing providers
-do::
+that production goes through. It speaks OpenAI's protocol and Anthropic's, and refuses what they
+refuse. Models answer by script; faults do on the wire what failing providers do::
 
     from langchain_openai import ChatOpenAI
     from llmroute.testing import Fault, Question, Reply, ScriptedModel, ScriptedProvider
@@ -22,6 +22,8 @@ do::
         chat = ChatOpenAI(base_url=provider.base_url, api_key="any", model="big")
         assert chat.invoke("What is 17 * 23?").content == "391"
         assert provider.requests[-1].status == 200
+
+Clients of Anthropic's protocol take ``base_url=provider.anthropic_url``.
 
 It needs the standard library only, and imports nothing else of llmroute.
 """

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from llmroute.testing.exchange import Exchange
 from llmroute.testing.request import ChatRequest
-from llmroute.testing.wire import Answer, Event, Part, dump
+from llmroute.testing.wire import Answer, Event, Part, Wire, dump
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,12 @@ class Call:
         request: What was asked.
         compose: Makes the answer. It may run the user's own code, so it runs only when an answer is
             due: see :attr:`answer`.
+        wire: The protocol it came in.
     """
 
     request: ChatRequest
     compose: Callable[[], Answer]
+    wire: Wire
 
     @cached_property
     def answer(self) -> Answer:
@@ -46,7 +48,7 @@ def send_events(exchange: Exchange, answer: Answer, events: Iterable[Event]) -> 
     for event in events:
         if event.part is Part.CONTENT:
             exchange.pause(answer.model.chunk_delay)
-        exchange.send_event(event.data)
+        exchange.send_event(event.data, event.name)
 
 
 def begin(exchange: Exchange, answer: Answer, after: int) -> list[Event]:

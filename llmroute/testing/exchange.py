@@ -104,9 +104,15 @@ class Exchange:
             self.keep_alive = False
         self.connection.sendall(self._head(200, headers))
 
-    def send_event(self, data: str) -> None:
-        """Send one event of an open stream."""
-        self.send_part(f"data: {data}\n\n".encode())
+    def send_event(self, data: str, name: str | None = None) -> None:
+        """Send one event of an open stream.
+
+        Args:
+            data: What follows ``data:``.
+            name: What follows ``event:``; None sends no such line.
+        """
+        head = "" if name is None else f"event: {name}\n"
+        self.send_part(f"{head}data: {data}\n\n".encode())
 
     def send_part(self, part: bytes) -> None:
         """Send a part of the body of an open stream."""

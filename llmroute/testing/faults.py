@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from typing import Literal
@@ -12,11 +12,10 @@ from typing import Literal
 from llmroute.testing.delivery import Call, begin, deliver, half_body, send_events
 from llmroute.testing.exchange import Exchange
 from llmroute.testing.reply import Reply
-from llmroute.testing.wire import dump, error_body
+from llmroute.testing.wire import Event
 
 Act = Callable[[Exchange, Call], None]
 
-_BROKEN_JSON = '{"id": "chatcmpl-broken", "choices": [{"index": 0, "mess'
 _HTML = (
     b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head>"
     b"<body><h1>Please sign in to the guest network</h1></body></html>\n"
@@ -45,7 +44,7 @@ class Fault:
 
     @staticmethod
     def rate_limit(retry_after: float | None = None, *, as_date: bool = False) -> Fault:
-        """HTTP 429 ``rate_limit_exceeded``.
+        """HTTP 429.
 
         Args:
             retry_after: Seconds to wait, sent in ``Retry-After``; None sends no such header.
@@ -58,59 +57,54 @@ class Fault:
             if retry_after is not None:
                 date = formatdate(math.ceil(time.time() + retry_after), usegmt=True)
                 headers["Retry-After"] = date if as_date else f"{retry_after:g}"
-            message = f"Rate limit reached for {call.request.model}. Please try again later."
-            body = error_body(message, "requests", code="rate_limit_exceeded")
+            body = call.wire.refusal("rate_limit", model=call.request.model)
             exchange.send_json(429, body, headers=headers)
 
         return Fault("rate_limit", act)
 
     @staticmethod
     def server_error(status: int = 500) -> Fault:
-        """An HTTP error of the 500s (or any other status) with an OpenAI-shaped body."""
-        message = "The server had an error while processing your request. Sorry about that!"
-        return _refusal("server_error", status, message, "server_error")
+        """An HTTP error of the 500s (or any other status) with the provider's usual body."""
+        return _refusal("server_error", status=status)
 
     @staticmethod
     def overloaded() -> Fault:
-        """HTTP 503: too many requests for the provider as a whole."""
-        message = "The engine is currently overloaded, please try again later."
-        return _refusal("overloaded", 503, message, "server_error", "overloaded")
+        """Too many requests for the provider as a whole: HTTP 503, or Anthropic's 529."""
+        return _refusal("overloaded")
 
     @staticmethod
     def unauthorized() -> Fault:
         """HTTP 401 whose message repeats the key it was sent, as careless providers do."""
 
         def act(exchange: Exchange, call: Call) -> None:
-            sent = exchange.request.headers.get("authorization", "")
-            key = sent.split(" ", 1)[-1] or "(none)"
-            message = f"Incorrect API key provided: {key}."
-            exchange.send_json(401, error_body(message, code="invalid_api_key"))
+            sent = exchange.request.headers
+            key = sent.get("x-api-key") or sent.get("authorization", "").split(" ", 1)[-1]
+            exchange.send_json(401, call.wire.refusal("unauthorized", key=key or "(none)"))
 
         return Fault("unauthorized", act)
 
     @staticmethod
     def forbidden() -> Fault:
         """HTTP 403: the key is good, but not for this model."""
-        message = "Project does not have access to this model."
-        return _refusal("forbidden", 403, message, code="model_not_allowed")
+        return _refusal("forbidden")
 
     @staticmethod
     def not_found() -> Fault:
-        """HTTP 404 ``model_not_found``, the model being known or not."""
-
-        def act(exchange: Exchange, call: Call) -> None:
-            exchange.send_json(404, unknown_model(call.request.model))
-
-        return Fault("not_found", act)
+        """HTTP 404: no such model, the model being known or not."""
+        return _refusal("not_found")
 
     @staticmethod
-    def bad_request(message: str = "Invalid value for 'messages'.") -> Fault:
-        """HTTP 400 of no particular kind."""
-        return _refusal("bad_request", 400, message)
+    def bad_request(message: str | None = None) -> Fault:
+        """HTTP 400 of no particular kind.
+
+        Args:
+            message: What it says; by default something that is wrong with the messages.
+        """
+        return _refusal("bad_request", message=message)
 
     @staticmethod
     def context_window(limit: int = 8192) -> Fault:
-        """HTTP 400 ``context_length_exceeded``.
+        """HTTP 400: the prompt is too long (OpenAI's ``context_length_exceeded``).
 
         Args:
             limit: The maximum context length that the message names, in tokens.
@@ -118,20 +112,14 @@ class Fault:
 
         def act(exchange: Exchange, call: Call) -> None:
             tokens = max(call.request.prompt_tokens, limit + 1)
-            message = (
-                f"This model's maximum context length is {limit} tokens. However, your messages "
-                f"resulted in {tokens} tokens. Please reduce the length of the messages."
-            )
-            body = error_body(message, param="messages", code="context_length_exceeded")
-            exchange.send_json(400, body)
+            exchange.send_json(400, call.wire.refusal("context_window", limit=limit, tokens=tokens))
 
         return Fault("context_window", act)
 
     @staticmethod
     def content_policy() -> Fault:
-        """HTTP 400 ``content_policy_violation``."""
-        message = "Your request was rejected as a result of our safety system."
-        return _refusal("content_policy", 400, message, code="content_policy_violation")
+        """HTTP 400: the prompt or the answer is refused (OpenAI's ``content_policy_violation``)."""
+        return _refusal("content_policy")
 
     # No answer, or a late one
 
@@ -178,7 +166,10 @@ class Fault:
 
     @staticmethod
     def empty() -> Fault:
-        """HTTP 200 with a message that is the empty string, and no tool calls."""
+        """HTTP 200 with a message that is the empty string, and no tool calls.
+
+        Anthropic's has no content blocks then, as real ones of Anthropic have none.
+        """
 
         def act(exchange: Exchange, call: Call) -> None:
             nothing = (Reply(""),) * call.request.n
@@ -188,7 +179,7 @@ class Fault:
 
     @staticmethod
     def no_choices() -> Fault:
-        """HTTP 200 with an empty list of choices."""
+        """HTTP 200 with an empty list of choices; in Anthropic's protocol, of content blocks."""
 
         def act(exchange: Exchange, call: Call) -> None:
             deliver(exchange, replace(call.answer, replies=()))
@@ -241,16 +232,14 @@ class Fault:
             after: How many chunks of content the client gets first.
         """
         _check_after(after)
-        message = "The server had an error while processing your request. Sorry about that!"
-        error = error_body(message, "server_error")
 
         def act(exchange: Exchange, call: Call) -> None:
             if call.request.stream:
                 begin(exchange, call.answer, after)
-                exchange.send_event(dump(error))
+                _send(exchange, call.wire.error_event())
                 exchange.close_stream()
             else:
-                exchange.send_json(500, error)
+                exchange.send_json(500, call.wire.refusal("server_error"))
 
         return Fault("error_in_stream", act)
 
@@ -278,21 +267,18 @@ class Fault:
         return Fault("stall", act)
 
 
-def unknown_model(model: str) -> Mapping[str, object]:
-    """OpenAI's error for a model it does not have."""
-    message = f"The model `{model}` does not exist or you do not have access to it."
-    return error_body(message, param="model", code="model_not_found")
+def _refusal(name: str, *, status: int | None = None, message: str | None = None) -> Fault:
+    """A fault in the provider's own words, under its usual status unless another is given."""
+
+    def act(exchange: Exchange, call: Call) -> None:
+        body = call.wire.refusal(name, message, model=call.request.model)
+        exchange.send_json(status or call.wire.words[name].status, body)
+
+    return Fault(name, act)
 
 
-def _refusal(
-    name: str,
-    status: int,
-    message: str,
-    kind: str = "invalid_request_error",
-    code: str | None = None,
-) -> Fault:
-    body = error_body(message, kind, code=code)
-    return Fault(name, lambda exchange, call: exchange.send_json(status, body))
+def _send(exchange: Exchange, event: Event) -> None:
+    exchange.send_event(event.data, event.name)
 
 
 def _check_after(after: int) -> None:
@@ -303,10 +289,10 @@ def _check_after(after: int) -> None:
 def _broken(exchange: Exchange, call: Call, after: int) -> None:
     if call.request.stream:
         begin(exchange, call.answer, after)
-        exchange.send_event(_BROKEN_JSON)
+        _send(exchange, call.wire.broken_event())
         exchange.close_stream()
     else:
-        exchange.send(200, _BROKEN_JSON.encode())
+        exchange.send(200, call.wire.broken_event().data.encode())
 
 
 def _send_half(exchange: Exchange, call: Call) -> bytes:

@@ -16,20 +16,27 @@ from typing import Any
 from llmroute.testing.delivery import Call, deliver
 from llmroute.testing.exchange import Exchange
 from llmroute.testing.faultqueue import FaultQueue
-from llmroute.testing.faults import Fault, unknown_model
+from llmroute.testing.faults import Fault
 from llmroute.testing.journal import Journal, RequestLog
 from llmroute.testing.models import ScriptedModel
 from llmroute.testing.questions import Question, QuestionBook
-from llmroute.testing.request import ChatRequest, RequestError, parse_request
+from llmroute.testing.request import ChatRequest, RequestError
 from llmroute.testing.server import LoopbackServer
-from llmroute.testing.wire import Answer, error_body, model_list
+from llmroute.testing.wire import Answer, Wire
+from llmroute.testing.wire_anthropic import AnthropicWire
+from llmroute.testing.wire_openai import OpenAIWire, error_body, model_list
+
+#: Where each protocol is spoken.
+_WIRES: Mapping[str, Wire] = {"/chat/completions": OpenAIWire(), "/messages": AnthropicWire()}
 
 
 class ScriptedProvider:
-    """An OpenAI-compatible provider on loopback that answers by script and fails on demand.
+    """A provider on loopback that answers by script and fails on demand.
 
-    It serves ``POST /v1/chat/completions`` and ``GET /v1/models`` (with or without ``/v1``), needs
-    no network and no key, and gives the same answers in every run::
+    It speaks two protocols: OpenAI's ``POST /v1/chat/completions`` and Anthropic's
+    ``POST /v1/messages``, and is as strict as they are about what a request may hold. It serves
+    ``GET /v1/models`` too (all with or without ``/v1``), needs no network and no key, and gives the
+    same answers in every run::
 
         from llmroute.testing import Fault, ScriptedModel, ScriptedProvider
 
@@ -104,7 +111,7 @@ class ScriptedProvider:
 
     @property
     def base_url(self) -> str:
-        """Where clients find it: ``http://127.0.0.1:PORT/v1``.
+        """Where clients of OpenAI's protocol find it: ``http://127.0.0.1:PORT/v1``.
 
         Raises:
             RuntimeError: If it is not running.
@@ -112,6 +119,15 @@ class ScriptedProvider:
         if self._server is None:
             raise RuntimeError("the provider is not running: use it in a with block, or start() it")
         return f"http://127.0.0.1:{self._server.port}/v1"
+
+    @property
+    def anthropic_url(self) -> str:
+        """Where clients of Anthropic's protocol find it: ``http://127.0.0.1:PORT``.
+
+        Raises:
+            RuntimeError: If it is not running.
+        """
+        return self.base_url.removesuffix("/v1")
 
     # Scripting it
 
@@ -182,27 +198,26 @@ class ScriptedProvider:
             )
         )
         exchange.on_status = partial(self._journal.note_status, entry)
-        route = (request.method, request.path.removeprefix("/v1").rstrip("/"))
-        if route == ("POST", "/chat/completions"):
-            self._chat(exchange, body, entry)
-        elif route == ("GET", "/models"):
+        path = request.path.removeprefix("/v1").rstrip("/")
+        if request.method == "POST" and path in _WIRES:
+            self._chat(exchange, _WIRES[path], body, entry)
+        elif (request.method, path) == ("GET", "/models"):
             exchange.send_json(200, model_list(list(self._models), int(time.time())))
         else:
             message = f"Invalid URL ({request.method} {request.path})"
             exchange.send_json(404, error_body(message))
 
-    def _chat(self, exchange: Exchange, body: object, entry: int) -> None:
+    def _chat(self, exchange: Exchange, wire: Wire, body: object, entry: int) -> None:
         try:
-            request = parse_request(body)
+            request = wire.parse(body)
         except RequestError as error:
-            refusal = error_body(str(error), param=error.param, code=error.code)
-            exchange.send_json(400, refusal)
+            exchange.send_json(400, wire.invalid(error))
             return
         model = self._models.get(request.model)
         if model is None:
-            exchange.send_json(404, unknown_model(request.model))
+            exchange.send_json(404, wire.refusal("not_found", model=request.model))
             return
-        call = Call(request, partial(self._compose, model, request))
+        call = Call(request, partial(self._compose, wire, model, request), wire)
         fault = self._faults[request.model].take()
         try:
             if fault is None:
@@ -211,9 +226,9 @@ class ScriptedProvider:
                 self._journal.note_fault(entry, fault.name)
                 fault.strike(exchange, call)
         except _ScriptError as error:
-            exchange.send_json(500, error_body(str(error), "server_error", code="script_error"))
+            exchange.send_json(500, wire.refusal("script_error", str(error)))
 
-    def _compose(self, model: ScriptedModel, request: ChatRequest) -> Answer:
+    def _compose(self, wire: Wire, model: ScriptedModel, request: ChatRequest) -> Answer:
         first = self._first_sample(request)
         try:
             replies = tuple(
@@ -225,7 +240,7 @@ class ScriptedProvider:
             raise _ScriptError(
                 f"the reply of scripted model {model.name!r} raised {type(error).__name__}: {error}"
             ) from error
-        return Answer(request, model, replies, next(self._numbers), int(time.time()))
+        return wire.answer(request, model, replies, next(self._numbers), int(time.time()))
 
     def _first_sample(self, request: ChatRequest) -> int:
         """Where the samples of this request begin; see :attr:`ChatRequest.sample`."""

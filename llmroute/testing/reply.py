@@ -39,10 +39,13 @@ class Reply:
     Attributes:
         content: The text; None for a message of tool calls alone.
         tool_calls: The tools to call.
-        reasoning: Thinking shown beside the answer (``reasoning_content``), billed as output.
+        reasoning: Thinking shown beside the answer (``reasoning_content``), billed as output. In
+            Anthropic's protocol a signed thinking block, where the request asks for thinking.
+        redacted: Whether that block is a sealed one (``redacted_thinking``).
         finish_reason: Why the answer ended; worked out when None.
         confidence: How sure the log-probabilities look, 0..1; the model's ability when None.
         cached_tokens: How many prompt tokens are reported as read from the prompt cache.
+        cache_written_tokens: How many as put into it; OpenAI's protocol does not report these.
     """
 
     content: str | None = None
@@ -51,6 +54,8 @@ class Reply:
     finish_reason: str | None = None
     confidence: float | None = None
     cached_tokens: int = 0
+    redacted: bool = False
+    cache_written_tokens: int = 0
 
     @property
     def reasoning_tokens(self) -> int:

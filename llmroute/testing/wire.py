@@ -1,29 +1,23 @@
-"""OpenAI's wire format: what an answer, a stream and an error look like as JSON."""
+"""What every protocol of the scripted provider has: answers, events of a stream, errors."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from itertools import chain, zip_longest
-from typing import Any
+from typing import Any, ClassVar
 
-from llmroute.testing.chance import token_id
-from llmroute.testing.logprobs import token_logprobs
 from llmroute.testing.models import ScriptedModel
 from llmroute.testing.reply import Reply
-from llmroute.testing.request import ChatRequest
-from llmroute.testing.tokens import split_tokens
-
-FINGERPRINT = "fp_llmroute_scripted"
-_ARGUMENT_PIECE = 8
+from llmroute.testing.request import ChatRequest, RequestError
 
 
 class Part(Enum):
     """What an event of a stream carries."""
 
-    ROLE = "role"
+    FRAME = "frame"
     CONTENT = "content"
     FINISH = "finish"
     END = "end"
@@ -34,16 +28,19 @@ class Event:
     """One server-sent event.
 
     Attributes:
-        part: What it carries; usage and ``[DONE]`` count as the end.
+        part: What it carries. A role, or the start and the end of a block, are the frame; usage and
+            ``[DONE]`` count as the end.
         data: What follows ``data:``.
+        name: What follows ``event:``; None where the protocol names no events.
     """
 
     part: Part
     data: str
+    name: str | None = None
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(ABC):
     """An answer, ready to be put on the wire whole or in pieces.
 
     Attributes:
@@ -60,165 +57,95 @@ class Answer:
     number: int
     created: int
 
-    def usage(self) -> dict[str, Any]:
-        """The ``usage`` object: the prompt once, the completion tokens of all choices."""
-        prompt = self.request.prompt_tokens
-        completion = sum(reply.completion_tokens for reply in self.replies)
-        cached = max((reply.cached_tokens for reply in self.replies), default=0)
-        reasoning = sum(reply.reasoning_tokens for reply in self.replies)
-        return {
-            "prompt_tokens": prompt,
-            "completion_tokens": completion,
-            "total_tokens": prompt + completion,
-            "prompt_tokens_details": {"cached_tokens": min(cached, prompt)},
-            "completion_tokens_details": {"reasoning_tokens": reasoning},
-        }
-
+    @abstractmethod
     def body(self) -> dict[str, Any]:
-        """The whole answer as one ``chat.completion`` object."""
-        choices = [self._choice(index, reply) for index, reply in enumerate(self.replies)]
-        return {**self._envelope("chat.completion"), "choices": choices, "usage": self.usage()}
+        """The whole answer as one object."""
 
+    @abstractmethod
     def events(self) -> list[Event]:
-        """The answer as the events of a stream; the choices take turns, as they do in life."""
-        turns = [list(self._choice_events(i, reply)) for i, reply in enumerate(self.replies)]
-        events = [event for event in chain(*zip_longest(*turns)) if event is not None]
-        if not self.replies:
-            events.append(Event(Part.FINISH, self._chunk([])))
-        if self._include_usage:
-            events.append(Event(Part.END, self._chunk([], usage=self.usage())))
-        return [*events, Event(Part.END, "[DONE]")]
+        """The answer as the events of a stream."""
 
-    @property
-    def _include_usage(self) -> bool:
-        options = self.request.body.get("stream_options")
-        return isinstance(options, Mapping) and bool(options.get("include_usage"))
 
-    def _envelope(self, kind: str) -> dict[str, Any]:
-        return {
-            "id": f"chatcmpl-{self.number:08d}",
-            "object": kind,
-            "created": self.created,
-            "model": self.request.model,
-            "system_fingerprint": FINGERPRINT,
-        }
+@dataclass(frozen=True)
+class Words:
+    """A provider's words for one kind of failure.
 
-    def _choice(self, index: int, reply: Reply) -> dict[str, Any]:
-        message: dict[str, Any] = {"role": "assistant", "content": reply.content, "refusal": None}
-        if reply.reasoning is not None:
-            message["reasoning_content"] = reply.reasoning
-        if reply.tool_calls:
-            message["tool_calls"] = self._tool_calls(index, reply)
-        return {
-            "index": index,
-            "message": message,
-            "logprobs": _logprobs(self._token_entries(reply)),
-            "finish_reason": reply.finished,
-        }
+    Attributes:
+        status: The HTTP status.
+        message: For people; with places to fill.
+        kind: The error's ``type``.
+        code: For programs; None where the protocol has none.
+        param: The part of the request at fault, likewise.
+    """
 
-    def _tool_calls(self, choice: int, reply: Reply) -> list[dict[str, Any]]:
-        turn = len(self.request.messages)
-        return [
-            {
-                # The turn and the place keep ids apart within a conversation.
-                "id": call.id or f"call_{token_id(self.model.name, turn, choice, place, call)}",
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments_json},
-            }
-            for place, call in enumerate(reply.tool_calls)
-        ]
+    status: int
+    message: str
+    kind: str = "invalid_request_error"
+    code: str | None = None
+    param: str | None = None
 
-    def _token_entries(self, reply: Reply) -> list[dict[str, Any] | None]:
-        """For each token of the text its log-probabilities; None where none are asked for."""
-        tokens = split_tokens(reply.content or "")
-        if not self.request.body.get("logprobs"):
-            return [None] * len(tokens)
-        sure = self.model.ability if reply.confidence is None else reply.confidence
-        top = int(self.request.body.get("top_logprobs") or 0)
-        return [
-            token_logprobs(self.model.name, place, token, sure, top)
-            for place, token in enumerate(tokens)
-        ]
 
-    def _choice_events(self, index: int, reply: Reply) -> Iterator[Event]:
-        start = None if reply.content is None else ""
-        role = {"role": "assistant", "content": start, "refusal": None}
-        yield self._delta(Part.ROLE, index, role)
-        for piece in split_tokens(reply.reasoning or ""):
-            yield self._delta(Part.CONTENT, index, {"reasoning_content": piece})
-        entries = self._token_entries(reply)
-        for piece, entry in zip(split_tokens(reply.content or ""), entries, strict=True):
-            yield self._delta(Part.CONTENT, index, {"content": piece}, logprobs=_logprobs([entry]))
-        for place, call in enumerate(self._tool_calls(index, reply)):
-            for part in _call_pieces(place, call):
-                yield self._delta(Part.CONTENT, index, {"tool_calls": [part]})
-        yield self._delta(Part.FINISH, index, {}, finish_reason=reply.finished)
+class Wire(ABC):
+    """A protocol: how requests are read in it, and answers and errors written."""
 
-    def _delta(
+    #: By the name of the :class:`~llmroute.testing.Fault`.
+    words: ClassVar[Mapping[str, Words]]
+
+    @abstractmethod
+    def parse(self, body: object) -> ChatRequest:
+        """Check a request body and read it.
+
+        Args:
+            body: The JSON.
+
+        Raises:
+            RequestError: As the provider would turn it down.
+        """
+
+    @abstractmethod
+    def answer(
         self,
-        part: Part,
-        index: int,
-        delta: dict[str, Any],
-        *,
-        logprobs: dict[str, Any] | None = None,
-        finish_reason: str | None = None,
-    ) -> Event:
-        choice = {
-            "index": index,
-            "delta": delta,
-            "logprobs": logprobs,
-            "finish_reason": finish_reason,
-        }
-        return Event(part, self._chunk([choice]))
+        request: ChatRequest,
+        model: ScriptedModel,
+        replies: tuple[Reply, ...],
+        number: int,
+        created: int,
+    ) -> Answer:
+        """An answer in this protocol; the arguments are :class:`Answer`'s."""
 
-    def _chunk(self, choices: list[dict[str, Any]], usage: dict[str, Any] | None = None) -> str:
-        chunk: dict[str, Any] = {**self._envelope("chat.completion.chunk"), "choices": choices}
-        if self._include_usage:
-            chunk["usage"] = usage
-        return dump(chunk)
+    @abstractmethod
+    def error(self, words: Words, message: str) -> dict[str, Any]:
+        """An error's body.
 
+        Args:
+            words: What kind of error.
+            message: Its message, with all places filled.
+        """
 
-def _logprobs(entries: list[dict[str, Any] | None]) -> dict[str, Any] | None:
-    content = [entry for entry in entries if entry is not None]
-    return {"content": content, "refusal": None} if content else None
+    @abstractmethod
+    def invalid(self, error: RequestError) -> dict[str, Any]:
+        """The body of a refusal of a malformed request."""
 
+    @abstractmethod
+    def error_event(self) -> Event:
+        """The error that ends a stream."""
 
-def _call_pieces(place: int, call: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A tool call in pieces: who is called first, then its arguments a few characters at a time."""
-    arguments = call["function"]["arguments"]
-    yield {"index": place, **call, "function": {**call["function"], "arguments": ""}}
-    for start in range(0, len(arguments), _ARGUMENT_PIECE):
-        piece = arguments[start : start + _ARGUMENT_PIECE]
-        yield {"index": place, "function": {"arguments": piece}}
+    @abstractmethod
+    def broken_event(self) -> Event:
+        """An event whose JSON breaks off."""
+
+    def refusal(self, name: str, message: str | None = None, **facts: object) -> dict[str, Any]:
+        """The body of a failure in this protocol's words.
+
+        Args:
+            name: Whose: the fault's name.
+            message: Another message.
+            facts: What fills the places of the usual one.
+        """
+        words = self.words[name]
+        return self.error(words, words.message.format(**facts) if message is None else message)
 
 
 def dump(value: object) -> str:
     """Compact JSON in ASCII, which no half surrogate pair in a prompt can break."""
     return json.dumps(value, separators=(",", ":"))
-
-
-def error_body(
-    message: str,
-    kind: str = "invalid_request_error",
-    *,
-    param: str | None = None,
-    code: str | None = None,
-) -> dict[str, Any]:
-    """OpenAI's error object.
-
-    Args:
-        message: For people.
-        kind: OpenAI's ``type``.
-        param: The part of the request at fault.
-        code: For programs.
-    """
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
-
-
-def model_list(names: list[str], created: int) -> dict[str, Any]:
-    """The answer to ``GET /v1/models``."""
-    models = [
-        {"id": name, "object": "model", "created": created, "owned_by": "llmroute"}
-        for name in names
-    ]
-    return {"object": "list", "data": models}
