@@ -10,21 +10,24 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from os import PathLike
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.callbacks.base import Callbacks
-from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatResult, LLMResult
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
+from typing_extensions import Self
 
 from llmroute.drivers import StreamRecord, aopen_stream, open_stream
 from llmroute.hidden import loose
+from llmroute.members import Prepared
 from llmroute.request import TOOLS_ARGUMENT, BoundSchema, BoundTools, Request
 from llmroute.routing import Asked, Router
 
@@ -82,6 +85,40 @@ class RouterChain(Router):
         AllModelsFailed: Every eligible model was asked in vain.
     """
 
+    @classmethod
+    def from_file(
+        cls,
+        path: str | PathLike[str],
+        *,
+        chat_models: Mapping[str, BaseChatModel] | None = None,
+    ) -> Self:
+        """The router that a YAML or JSON file describes; see docs/configuration.md.
+
+        Args:
+            path: The file; `.json`, `.yaml` or `.yml`.
+            chat_models: LangChain chat models for the members that the file leaves to them, by
+                name.
+
+        Raises:
+            ConfigurationError: With file, line and column: what is wrong and what was expected.
+        """
+        from llmroute.configuration import read_router
+
+        return read_router(cls, path, chat_models=chat_models)
+
+    def to_file(self, path: str | PathLike[str]) -> None:
+        """Write the router to a YAML or JSON file, without keys.
+
+        Args:
+            path: The file, which is replaced; its suffix says in which format.
+
+        Raises:
+            ConfigurationError: Something of the router cannot be written, such as a function.
+        """
+        from llmroute.configuration import write_router
+
+        write_router(self, path)
+
     # ---- a chat model's public methods
 
     def invoke(
@@ -96,7 +133,7 @@ class RouterChain(Router):
         config = ensure_config(config)
         request = self._request(input, kwargs, config, stop)
         answer: AIMessage = self._call(
-            request, config, lambda model, c, kw: model.invoke(request.messages, c, **kw)
+            request, config, lambda p: p.model.invoke(p.messages, p.config, **p.arguments)
         )
         return answer
 
@@ -112,7 +149,7 @@ class RouterChain(Router):
         config = ensure_config(config)
         request = self._request(input, kwargs, config, stop)
         answer: AIMessage = await self._acall(
-            request, config, lambda model, c, kw: model.ainvoke(request.messages, c, **kw)
+            request, config, lambda p: p.model.ainvoke(p.messages, p.config, **p.arguments)
         )
         return answer
 
@@ -154,7 +191,7 @@ class RouterChain(Router):
         asked = self._ask(
             request,
             config,
-            lambda model, c, kw: open_stream(model.stream(request.messages, c, **kw)),
+            lambda p: open_stream(p.model.stream(p.messages, p.config, **p.arguments)),
         )
         record = self._record_of(asked)
         opened = asked.answered.reply.value
@@ -175,7 +212,7 @@ class RouterChain(Router):
         asked = await self._aask(
             request,
             config,
-            lambda model, c, kw: aopen_stream(model.astream(request.messages, c, **kw)),
+            lambda p: aopen_stream(p.model.astream(p.messages, p.config, **p.arguments)),
         )
         record = self._record_of(asked)
         opened = asked.answered.reply.value
@@ -228,7 +265,9 @@ class RouterChain(Router):
     ) -> LLMResult:
         request = self._request(messages, kwargs, config, stop)
         result: LLMResult = self._call(
-            request, config, lambda model, c, kw: model.generate([messages], **loose(c), **kw)
+            request,
+            config,
+            lambda p: p.model.generate([p.messages], **loose(p.config), **p.arguments),
         )
         return result
 
@@ -261,7 +300,9 @@ class RouterChain(Router):
     ) -> LLMResult:
         request = self._request(messages, kwargs, config, stop)
         result: LLMResult = await self._acall(
-            request, config, lambda model, c, kw: model.agenerate([messages], **loose(c), **kw)
+            request,
+            config,
+            lambda p: p.model.agenerate([p.messages], **loose(p.config), **p.arguments),
         )
         return result
 
@@ -280,8 +321,8 @@ class RouterChain(Router):
         config = ensure_config(config)
         request = self._request(input, kwargs, config, stop)
 
-        def opened(model: Any, c: RunnableConfig, kw: dict[str, Any]) -> Any:
-            stream = model._chat_model_stream_v3(request.messages, c, **kw)
+        def opened(p: Prepared) -> Any:
+            stream = p.model._chat_model_stream_v3(p.messages, p.config, **p.arguments)
             for event in stream:  # every iteration starts from the beginning, so nothing is lost
                 if event["event"] != "message-start":
                     break
@@ -300,8 +341,8 @@ class RouterChain(Router):
         config = ensure_config(config)
         request = self._request(input, kwargs, config, stop)
 
-        async def opened(model: Any, c: RunnableConfig, kw: dict[str, Any]) -> Any:
-            stream = await model._achat_model_stream_v3(request.messages, c, **kw)
+        async def opened(p: Prepared) -> Any:
+            stream = await p.model._achat_model_stream_v3(p.messages, p.config, **p.arguments)
             async for event in stream:
                 if event["event"] != "message-start":
                     break
@@ -364,7 +405,7 @@ class RouterChain(Router):
         result: ChatResult = self._call(
             request,
             config,
-            lambda model, _, kw: model._generate(messages, run_manager=run_manager, **kw),
+            lambda p: p.model._generate(p.messages, run_manager=run_manager, **p.arguments),
         )
         return result
 
@@ -380,7 +421,7 @@ class RouterChain(Router):
         result: ChatResult = await self._acall(
             request,
             config,
-            lambda model, _, kw: model._agenerate(messages, run_manager=run_manager, **kw),
+            lambda p: p.model._agenerate(p.messages, run_manager=run_manager, **p.arguments),
         )
         return result
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -32,10 +40,9 @@ from llmroute.observing import Watching
 from llmroute.pool import Model, ModelPool
 from llmroute.request import Request
 
-#: Where OpenAI's two protocols say why an answer ended.
-_FINISH = ("finish_reason", "status")
-#: Where other providers' chat models say it.
-_ENDS = (*_FINISH, "stop_reason", "stopReason", "done_reason")
+#: Where chat models say why an answer ended, by the protocol of their provider. OpenAI has two.
+_FINISH = {"openai": ("finish_reason", "status"), "anthropic": ("stop_reason", "finish_reason")}
+_ENDS = ("finish_reason", "status", "stop_reason", "stopReason", "done_reason")
 _CUT = "the stream ended without a finish reason"
 #: What a completed decision adds to one that has just been made. A stream's last chunk carries it.
 BILL = frozenset(
@@ -234,12 +241,17 @@ def _shared_out(messages: list[AIMessage], usage: UsageMetadata | None) -> list[
 def is_cut(message: AIMessage) -> bool:
     """Whether a whole message is what came before a cut.
 
-    OpenAI's protocol ends every answer with a reason; an end without one is a cut, even when the
-    connection closes cleanly. A chat model that streams inside `invoke` does not notice. (Our own
-    backend does; of other providers' it is not known whether they pass a reason on.)
+    OpenAI's and Anthropic's protocols end every answer with a reason; an end without one is a cut,
+    even when the connection closes cleanly. A chat model that streams inside `invoke` does not
+    notice. (Our own backend does; of other providers' it is not known whether they pass a reason
+    on.)
     """
-    metadata = message.response_metadata
-    return metadata.get("model_provider") == "openai" and not any(k in metadata for k in _FINISH)
+    return _lacks_reason(message.response_metadata.get("model_provider"), message.response_metadata)
+
+
+def _lacks_reason(provider: str | None, metadata: Mapping[str, Any]) -> bool:
+    reasons = _FINISH.get(provider or "")
+    return reasons is not None and not any(name in metadata for name in reasons)
 
 
 def _is_cut_short(chunks: Sequence[Any]) -> bool:
@@ -407,7 +419,7 @@ class StreamRecord:
         if self._first:
             self._first = False
             marks |= self._decision.model_dump(mode="json", exclude=set(BILL))
-        self._finished = self._finished or any(k in chunk.response_metadata for k in _FINISH)
+        self._finished = self._finished or any(k in chunk.response_metadata for k in _ENDS)
         whole = not isinstance(chunk, AIMessageChunk)
         if whole or getattr(chunk, "chunk_position", None) == "last":
             self._check_finished()
@@ -448,7 +460,7 @@ class StreamRecord:
             self._watching.ended(self._completed())
 
     def _check_finished(self) -> None:
-        if self._provider == "openai" and not self._finished:  # see `is_cut`
+        if not self._finished and _lacks_reason(self._provider, {}):  # see `is_cut`
             raise StreamInterrupted(_CUT)
 
     def _call(self, error: ProviderError | None = None) -> CallRecord:

@@ -33,6 +33,7 @@ from langchain_core.tracers._streaming import (
 )
 from langchain_core.tracers.base import AsyncBaseTracer, BaseTracer
 
+from llmroute.members import Prepared
 from llmroute.request import Request
 
 _Manager = TypeVar("_Manager", CallbackManager, AsyncCallbackManager)
@@ -68,33 +69,31 @@ def quiet(config: RunnableConfig) -> RunnableConfig:
     return quieted
 
 
-def hear(request: Request) -> Callable[[Any, RunnableConfig, dict[str, Any]], Any]:
+def hear(request: Request) -> Callable[[Prepared], Any]:
     """How a draft is asked: whole; of several answers in one call, all.
 
     Args:
         request: What is asked, as the draft's call has it.
 
     Returns:
-        A method of calling: (model, config, arguments) → message, raw and parsed, or messages.
+        A way to make a prepared call: what comes is a message, raw and parsed, or messages.
     """
     if not _is_several(request):
-        return lambda model, config, kw: model.invoke(request.messages, config, **kw)
-    return lambda model, config, kw: _messages(
-        model.generate([request.messages], **loose(config), **kw)
-    )
+        return lambda p: p.model.invoke(p.messages, p.config, **p.arguments)
+    return lambda p: _messages(p.model.generate([p.messages], **loose(p.config), **p.arguments))
 
 
-def ahear(request: Request) -> Callable[[Any, RunnableConfig, dict[str, Any]], Awaitable[Any]]:
+def ahear(request: Request) -> Callable[[Prepared], Awaitable[Any]]:
     """`hear` on an event loop.
 
     Args:
         request: What is asked, as the draft's call has it.
     """
     if not _is_several(request):
-        return lambda model, config, kw: model.ainvoke(request.messages, config, **kw)
+        return lambda p: p.model.ainvoke(p.messages, p.config, **p.arguments)
 
-    async def several(model: Any, config: RunnableConfig, kw: dict[str, Any]) -> list[Any]:
-        return _messages(await model.agenerate([request.messages], **loose(config), **kw))
+    async def several(p: Prepared) -> list[Any]:
+        return _messages(await p.model.agenerate([p.messages], **loose(p.config), **p.arguments))
 
     return several
 

@@ -21,17 +21,17 @@ from langchain_core.runnables.config import merge_configs
 from pydantic import SecretStr
 
 from llmroute.decision import Purpose
-from llmroute.history import made_safe
-from llmroute.markers import unmarked_arguments, unmarked_tools
-from llmroute.pool import Model
-from llmroute.reader import Reader
-from llmroute.request import BoundSchema, BoundTools, Request
-from llmroute.thinking import (
+from llmroute.history.markers import unmarked_arguments, unmarked_tools
+from llmroute.history.reader import Reader
+from llmroute.history.retelling import made_safe
+from llmroute.history.thinking import (
     Thinking,
     goes_on_without_thought,
     without_asking,
     without_thinking,
 )
+from llmroute.pool import Model
+from llmroute.request import BoundSchema, BoundTools, Request
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,23 @@ class Inherited:
     cache: BaseCache | bool | None = None
     rate_limiter: BaseRateLimiter | None = None
     output_version: str | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A call that has only to be made.
+
+    Attributes:
+        model: A chat model, or its structured output.
+        messages: The conversation as it is told to this model.
+        config: The call's config.
+        arguments: Its further arguments.
+    """
+
+    model: Any
+    messages: list[BaseMessage]
+    config: RunnableConfig
+    arguments: dict[str, Any]
 
 
 def warm_up(member: Model) -> None:
@@ -68,8 +85,8 @@ def prepare(
     *,
     hidden: bool = False,
     purpose: Purpose = "answer",
-) -> tuple[Any, RunnableConfig, dict[str, Any]]:
-    """The member with everything bound on it, and the config and arguments of the call.
+) -> Prepared:
+    """The member with everything bound on it, and what its method is to be called with.
 
     Args:
         member: The model that is asked.
@@ -78,9 +95,6 @@ def prepare(
         inherited: The router's settings.
         hidden: Nobody may see the answer as it comes, so the member must not stream.
         purpose: Why it is asked. A sample is a new answer, never one from a cache.
-
-    Returns:
-        A chat model, or its structured output; to be called with the config and the arguments.
     """
     call = _Call(
         _chat_model(member, inherited, hidden, purpose),
@@ -89,7 +103,7 @@ def prepare(
     )
     call, messages = _made_safe(call, request.messages, Reader.of(member))
     model, config, arguments = _bound(call, request.schema, config)
-    return Told.of(model, messages, request.messages), config, arguments
+    return Prepared(model, messages, config, arguments)
 
 
 @dataclass(frozen=True)
@@ -142,66 +156,6 @@ def _bound(
         config = merge_configs(bound.config, config)
         bound = bound.bound
     return bound, config, arguments
-
-
-@dataclass(frozen=True)
-class Told:
-    """A chat model that is told a conversation in its own way, whatever messages it is called with.
-
-    Attributes:
-        model: The chat model, or its structured output.
-        messages: The conversation as it is told.
-    """
-
-    model: Any
-    messages: list[BaseMessage]
-
-    @classmethod
-    def of(cls, model: Any, told: list[BaseMessage], asked: list[BaseMessage]) -> Any:
-        """The model itself, where it is told what was asked.
-
-        Args:
-            model: The chat model, or its structured output.
-            told: The conversation as it is told.
-            asked: The conversation as the caller has it.
-        """
-        return model if told is asked else cls(model, told)
-
-    def invoke(self, _: Any, *args: Any, **kwargs: Any) -> Any:
-        """The model's method; likewise below."""
-        return self.model.invoke(self.messages, *args, **kwargs)
-
-    def ainvoke(self, _: Any, *args: Any, **kwargs: Any) -> Any:
-        """Asynchronous."""
-        return self.model.ainvoke(self.messages, *args, **kwargs)
-
-    def stream(self, _: Any, *args: Any, **kwargs: Any) -> Any:
-        """Streamed."""
-        return self.model.stream(self.messages, *args, **kwargs)
-
-    def astream(self, _: Any, *args: Any, **kwargs: Any) -> Any:
-        """Streamed, asynchronous."""
-        return self.model.astream(self.messages, *args, **kwargs)
-
-    def generate(self, _: Any, *args: Any, **kwargs: Any) -> Any:
-        """Of a list of conversations, this one."""
-        return self.model.generate([self.messages], *args, **kwargs)
-
-    def agenerate(self, _: Any, *args: Any, **kwargs: Any) -> Any:
-        """Likewise, asynchronous."""
-        return self.model.agenerate([self.messages], *args, **kwargs)
-
-    def _generate(self, _: Any, *args: Any, **kwargs: Any) -> Any:
-        return self.model._generate(self.messages, *args, **kwargs)
-
-    def _agenerate(self, _: Any, *args: Any, **kwargs: Any) -> Any:
-        return self.model._agenerate(self.messages, *args, **kwargs)
-
-    def _chat_model_stream_v3(self, _: Any, *args: Any, **kwargs: Any) -> Any:
-        return self.model._chat_model_stream_v3(self.messages, *args, **kwargs)
-
-    def _achat_model_stream_v3(self, _: Any, *args: Any, **kwargs: Any) -> Any:
-        return self.model._achat_model_stream_v3(self.messages, *args, **kwargs)
 
 
 def _chat_model(

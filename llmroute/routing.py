@@ -28,7 +28,7 @@ from llmroute.drivers import adrive, drive, failed, succeeded, with_record
 from llmroute.errors import ConfigurationError
 from llmroute.flow import Answered, Ask, Flow, Reply, Retry
 from llmroute.hidden import Said, ahear, hear, quiet
-from llmroute.members import Inherited, is_warm, prepare, warm_up
+from llmroute.members import Inherited, Prepared, is_warm, prepare, warm_up
 from llmroute.observing import Observer, Watching
 from llmroute.policies import CheapestAbove, Policy, StrongCalls
 from llmroute.pool import ModelPool
@@ -42,9 +42,9 @@ from llmroute.terms import Terms
 from llmroute.tracing import atraced, traced
 from llmroute.validation import readable_errors
 
-#: One way to call a chosen model: (model, config, arguments) → what its method returns,
-#: or, on an event loop, an awaitable of it.
-Method: TypeAlias = Callable[[Any, RunnableConfig, dict[str, Any]], Any]
+#: One way to make a prepared call: what the model's method returns, or, on an event loop, an
+#: awaitable of it.
+Method: TypeAlias = Callable[[Prepared], Any]
 
 
 @dataclass(frozen=True)
@@ -258,11 +258,11 @@ class Router(BaseChatModel):
             member = self.pool[ask.model]
             warm_up(member)
             asked = request.varied(ask.variation) if ask.hidden else request
-            model, settings, arguments = self._prepare(ask, asked, decision, config, first)
+            prepared = self._prepare(ask, asked, decision, config, first)
             start = time.perf_counter()
             try:
                 way = hear(asked) if ask.hidden else method
-                value = way(model, settings, arguments)
+                value = way(prepared)
             except Exception as error:
                 return self._noted(ask, failed(error, ask, start, member, handling))
             return self._noted(ask, self._succeeded(value, ask, start, asked))
@@ -270,7 +270,7 @@ class Router(BaseChatModel):
         with watching.active():
             answered = drive(self._flow(request, decision), perform)
             if answered.ask.hidden:
-                said = method(*self._said(answered, request, decision, config))
+                said = method(self._said(answered, request, decision, config))
                 answered = replace(answered, reply=replace(answered.reply, value=said))
         return self._asked(answered, decision, watching, request)
 
@@ -285,11 +285,11 @@ class Router(BaseChatModel):
             if not is_warm(member):
                 await asyncio.to_thread(warm_up, member)
             asked = request.varied(ask.variation) if ask.hidden else request
-            model, settings, arguments = self._prepare(ask, asked, decision, config, first)
+            prepared = self._prepare(ask, asked, decision, config, first)
             start = time.perf_counter()
             try:
                 way = ahear(asked) if ask.hidden else method
-                value = await way(model, settings, arguments)
+                value = await way(prepared)
             except Exception as error:
                 return self._noted(ask, failed(error, ask, start, member, handling))
             return self._noted(ask, self._succeeded(value, ask, start, asked))
@@ -297,7 +297,7 @@ class Router(BaseChatModel):
         with watching.active():
             answered = await adrive(self._flow(request, decision), perform)
             if answered.ask.hidden:
-                said = await method(*self._said(answered, request, decision, config))
+                said = await method(self._said(answered, request, decision, config))
                 answered = replace(answered, reply=replace(answered.reply, value=said))
         return self._asked(answered, decision, watching, request)
 
@@ -331,13 +331,14 @@ class Router(BaseChatModel):
         request: Request,
         decision: Decision,
         config: RunnableConfig,
-    ) -> tuple[Said, RunnableConfig, dict[str, Any]]:
+    ) -> Prepared:
         """An accepted draft in a chat model's place, for the caller's method to be called on."""
         value = answered.reply.value
         message = value["raw"] if isinstance(value, dict) else value
         if request.schema is not None and not request.schema.options.get("include_raw"):
             value = value["parsed"]
-        return Said(message, value), self._config(answered.ask, decision, config), {}
+        settings = self._config(answered.ask, decision, config)
+        return Prepared(Said(message, value), request.messages, settings, {})
 
     @property
     def _retry(self) -> Retry:
@@ -354,7 +355,7 @@ class Router(BaseChatModel):
         decision: Decision,
         config: RunnableConfig,
         first: Iterator[bool],
-    ) -> tuple[Any, RunnableConfig, dict[str, Any]]:
+    ) -> Prepared:
         inherited = Inherited(
             self.timeout, self.api_key, self.cache, self.rate_limiter, self.output_version
         )

@@ -40,7 +40,7 @@ class StructuredRouter(RunnableSerializable[LanguageModelInput, Any]):
         config = ensure_config(config)
         request = self._request(input, kwargs, config)
         return self.router._call(
-            request, config, lambda model, c, kw: model.invoke(request.messages, c, **kw)
+            request, config, lambda p: p.model.invoke(p.messages, p.config, **p.arguments)
         )
 
     async def ainvoke(
@@ -50,7 +50,7 @@ class StructuredRouter(RunnableSerializable[LanguageModelInput, Any]):
         config = ensure_config(config)
         request = self._request(input, kwargs, config)
         return await self.router._acall(
-            request, config, lambda model, c, kw: model.ainvoke(request.messages, c, **kw)
+            request, config, lambda p: p.model.ainvoke(p.messages, p.config, **p.arguments)
         )
 
     def stream(

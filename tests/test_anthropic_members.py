@@ -101,8 +101,6 @@ def test_an_error_in_a_stream_is_noticed(provider, router):
         list(router.stream("Is it?"))
 
 
-# ChatAnthropic does not tell a clean cut from an end; our own backend does.
-@pytest.mark.parametrize("member", ["LiteLLM"], indirect=True)
 @pytest.mark.parametrize("close", ["clean", "reset"])
 def test_a_cut_stream_is_noticed(provider, router, close):
     provider.fail(CLAUDE, Fault.cut_stream(after=6, close=close))

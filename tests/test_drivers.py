@@ -41,9 +41,15 @@ def test_something_a_user_could_use(message: Any) -> None:
     assert not is_empty(message)
 
 
-def test_an_openai_answer_without_a_reason_to_end_is_a_cut_one() -> None:
-    assert is_cut(AIMessage("half", response_metadata={"model_provider": "openai"}))
-    for reason in ("finish_reason", "status"):
-        whole = {"model_provider": "openai", reason: "stop"}
-        assert not is_cut(AIMessage("whole", response_metadata=whole))
+@pytest.mark.parametrize(
+    ("provider", "reason"),
+    [("openai", "finish_reason"), ("openai", "status"), ("anthropic", "stop_reason")],
+)
+def test_an_answer_without_a_reason_to_end_is_a_cut_one(provider: str, reason: str) -> None:
+    assert is_cut(AIMessage("half", response_metadata={"model_provider": provider}))
+    whole = {"model_provider": provider, reason: "stop"}
+    assert not is_cut(AIMessage("whole", response_metadata=whole))
+
+
+def test_of_a_provider_whose_manners_are_unknown_nothing_is_a_cut() -> None:
     assert not is_cut(AIMessage("of whoever", response_metadata={}))

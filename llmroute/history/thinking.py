@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from llmroute.reader import Reader
+from llmroute.history.reader import Reader
 
 _THINKING, _EFFORT = "thinking", "reasoning_effort"
 #: Where chat models keep arguments of every call: our own, and LangChain's.

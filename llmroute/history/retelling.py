@@ -23,9 +23,9 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.messages.tool import ToolCall, tool_call
 
-from llmroute.markers import MARKER, is_marked, unmarked_block, without_marker
-from llmroute.reader import Reader
-from llmroute.thinking import holds_thought, was_asked_otherwise
+from llmroute.history.markers import MARKER, is_marked, unmarked_block, without_marker
+from llmroute.history.reader import Reader
+from llmroute.history.thinking import holds_thought, was_asked_otherwise
 
 #: Blocks of content that any provider's chat model can take, or refuse for what they hold.
 _MEDIA = ("image", "image_url", "audio", "input_audio", "video", "file", "document", "text-plain")
