@@ -13,18 +13,25 @@ LABEL_static = 2
 LABEL_minilm = 1
 SETS   ?= mmlu_pro routellm zeroeval_math llmrouter_dc
 MEASURED ?= routerbench cascades $(SETS)
+# What is tested on both ends of the supported versions, and what these are, out of pyproject.toml.
+RANGE = tests/standard tests/escalation tests/test_*.py
+VERSIONS = grep -oE '"(langchain[a-z-]*|litellm)>=[0-9.]+(,<[0-9.]+)?' pyproject.toml | tr -d '"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint train benchmarks figures clean
+.PHONY: help demo test test-range lint train benchmarks figures clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.llmroute-demo ## See the router at work; no key needed
 	$(BIN)/llmroute demo
 
 test: $(VENV)/.llmroute-dev lint ## Check style and types, and run the tests
 	$(BIN)/pytest
+
+test-range: build/oldest/.made build/newest/.made ## Run LangChain's suites on the oldest and newest versions supported
+	build/oldest/bin/python -m pytest $(RANGE)
+	build/newest/bin/python -m pytest $(RANGE)
 
 lint: $(VENV)/.llmroute-dev ## Check style and types only
 	$(BIN)/ruff check .
@@ -54,6 +61,11 @@ figures: benchmarks $(VENV)/.llmroute-train ## Every other figure of the docs to
 	$(BIN)/python -m llmroute.training.transfer $(foreach set,$(SETS),$(DATA)/$(set)) \
 	  --measured $(DATA)/routerbench $(DATA)/cascades --encoder static minilm \
 	  --weight routellm=2 --work build/transfer --write docs/transfer.md
+	$(BIN)/python -m llmroute.training.crossfit $(foreach set,$(SETS),$(DATA)/$(set)) \
+	  --on routellm --write docs/router.md
+	$(BIN)/python -m llmroute.profiling.measuring \
+	  $(foreach set,routerbench cascades mmlu_pro routellm=mmlu routellm=gsm8k llmrouter_dc,$(DATA)/$(set)) \
+	  --unseen routerbench --unseen cascades --write docs/profile.md
 
 clean: ## Remove the virtual environment, caches and builds
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -66,6 +78,20 @@ $(VENV)/.llmroute-train: EXTRAS = train
 
 $(VENV)/.llmroute-%: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e '.[$(EXTRAS)]'
+	@touch $@
+
+build/oldest/.made: pyproject.toml
+	$(PYTHON) -m venv build/oldest
+	build/oldest/bin/python -m pip install --quiet -e '.[dev]' \
+	  $$($(VERSIONS) | sed -E 's/>=([0-9.]+).*/==\1/')
+	@touch $@
+
+# pip takes the newest versions whose own requirements it can meet. The last install takes the
+# newest there are; where pip could have them already, it changes nothing.
+build/newest/.made: pyproject.toml
+	$(PYTHON) -m venv build/newest
+	build/newest/bin/python -m pip install --quiet --upgrade -e '.[dev]'
+	build/newest/bin/python -m pip install --quiet --upgrade --no-deps $$($(VERSIONS))
 	@touch $@
 
 $(BIN)/python:

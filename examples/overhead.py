@@ -19,7 +19,7 @@ from collections.abc import Callable
 from langchain_core.language_models import BaseChatModel
 from langchain_openai import ChatOpenAI
 
-from llmroute import Model, ModelPool, RouterChain
+from llmroute import Model, ModelPool, RouterChain, WillingnessToPay
 from llmroute.testing import ScriptedModel, ScriptedProvider
 
 DELAY_S = 0.020
@@ -29,7 +29,7 @@ AIM = 0.05
 
 
 def members(provider: ScriptedProvider, kind: str) -> ModelPool:
-    """Two members of one kind; the cheap one answers everything here."""
+    """Two members of one kind."""
     found = []
     for name, price in (("small", 0.1), ("big", 2.0)):
         if kind == "LiteLLM":
@@ -74,8 +74,10 @@ def measured(kind: str, rounds: int) -> list[dict[str, object]]:
     models = [ScriptedModel(name, delay=DELAY_S) for name in ("small", "big")]
     with ScriptedProvider(models) as provider:
         pool = members(provider, kind)
-        # Drafts and checks are further calls, and not what is measured here.
-        router = RouterChain(pool=[pool["small"]], escalation=None)
+        # Drafts and checks are further calls, and not what is measured here: the small model is
+        # to answer everything.
+        cheap = WillingnessToPay(usd=1e-9)
+        router = RouterChain(pool=pool, policy=cheap, escalation=None)
         direct = pool["small"].runnable
         sync = in_turns(
             {"direct": lambda: direct.invoke(PROMPT), "routed": lambda: router.invoke(PROMPT)},
