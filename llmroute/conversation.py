@@ -11,12 +11,12 @@ from pydantic import Field
 
 from llmroute.decision import Estimates
 from llmroute.pool import Model, ModelPool
-from llmroute.state.sessions import Sessions, Turn
+from llmroute.state.sessions import Turn
 from llmroute.validation import Frozen
 
-#: Providers that keep a prompt only when they are told to, so that nothing is in their cache
-#: unless an answer's usage says so.
-_KEEP_WHEN_TOLD = ("anthropic", "bedrock", "vertex_ai/claude")
+#: In the names of models that keep a prompt only when they are told to, whoever serves them, so
+#: that nothing is in their cache unless an answer's usage says so.
+_KEEP_WHEN_TOLD = ("anthropic", "claude", "bedrock")
 
 
 class Conversation(Frozen):
@@ -29,7 +29,7 @@ class Conversation(Frozen):
 
     Who answered last is read from the record on the conversation's last answer; where messages
     carry none, from what the router remembers of the session (`session_id` or `thread_id` of the
-    config).
+    config). How long ago that was is known of a session only.
 
     Args:
         pin_tool_loops: Ask the model that called the tools until the user speaks again.
@@ -89,7 +89,12 @@ def with_cache(
     if not cached_tokens or price is None or cached_price is None or cached_price >= price:
         return estimates, None
     cost = estimates.cost.copy()
-    cost[0, estimates.models.index(model.name)] -= cached_tokens * (price - cached_price) / 1e6
+    column = estimates.models.index(model.name)
+    whole = cost[0, column]
+    # A scorer may have its costs from elsewhere than tokens and prices: cached input is never
+    # cheaper than all of the cost at the cached price.
+    least = whole * cached_price / price
+    cost[0, column] = max(whole - cached_tokens * (price - cached_price) / 1e6, least)
     remark = (
         f"{model.name} answered last: about {cached_tokens:,} tokens are in its prompt cache and "
         "count at the cached price."
@@ -100,28 +105,27 @@ def with_cache(
 def last_turn(
     messages: Sequence[BaseMessage],
     names: Sequence[str],
-    sessions: Sessions | None,
-    session: str | None,
+    remembered: Turn | None = None,
 ) -> Turn | None:
     """The conversation's last answer, as far as it is known who gave it.
 
     Args:
         messages: The conversation, oldest first.
         names: The pool's members; another's answer is nobody's.
-        sessions: What is remembered of conversations.
-        session: The name of this one.
+        remembered: The last answer that the conversation's session is known to have had. It need
+            not be this conversation's: sub-agents and nodes of a graph share one.
     """
-    remembered = sessions.last(session) if sessions is not None and session else None
-    for message in reversed(messages):
-        if isinstance(message, AIMessage):
-            turn = _read(message)
-            if turn is None:  # a history that carries no records
-                break
-            # When it was said is known of what was said here.
-            if remembered is not None and remembered.model == turn.model:
-                turn = replace(turn, at=remembered.at)
-            return turn if turn.model in names else None
-    return remembered if remembered is not None and remembered.model in names else None
+    answers = [message for message in messages if isinstance(message, AIMessage)]
+    if not answers:
+        return None
+    turn = _read(answers[-1])
+    if turn is None and any("llmroute" in answer.response_metadata for answer in answers):
+        return None  # the history carries records, and its last answer is somebody else's
+    if turn is None:
+        turn = remembered
+    elif remembered is not None:
+        turn = replace(turn, at=remembered.at)  # at the latest: the session has been silent since
+    return turn if turn is not None and turn.model in names else None
 
 
 def _read(message: AIMessage) -> Turn | None:
@@ -138,4 +142,5 @@ def _read(message: AIMessage) -> Turn | None:
 
 
 def _is_told_to_keep(model: Model) -> bool:
-    return model.litellm_name.startswith(_KEEP_WHEN_TOLD)
+    name = model.litellm_name.lower()
+    return any(part in name for part in _KEEP_WHEN_TOLD)

@@ -38,7 +38,7 @@ class Grounds:
         policy: Chooses by them.
         escalation: What looks at answers before the user sees them.
         resting: Models that have failed of late, each with why it is left alone. They are asked
-            only where no other can be.
+            after all others.
     """
 
     pool: ModelPool
@@ -83,23 +83,26 @@ def _decided(
 ) -> Decision:
     pool, policy = grounds.pool, policy_of(request, grounds.policy)
     estimates, in_cache = _with_cache(request, estimates, pool)
-    excluded = _excluded(request, estimates, policy, grounds)
-    allowed = np.array([[name not in excluded for name in pool.names]])
+    excluded = _excluded(request, estimates, policy, pool)
+    resting = _resting(excluded, grounds)
     prior = estimates.prior.tolist()
     strongest = max(
         (m for m, name in enumerate(pool.names) if name not in excluded), key=prior.__getitem__
     )
+    excluded |= resting
+    allowed = np.array([[name not in excluded for name in pool.names]])
     holder = request.conversation.holder(request.messages, request.turn)
     is_fixed = request.pinned or request.needs.several or request.terms.strong_share is not None
     escalation = None if is_fixed else grounds.escalation
-    if broken is not None and not request.pinned:
-        chosen, is_due = strongest, False
-        reason = f"The scorer failed ({broken}), so the strongest model is asked."
-    elif holder is not None and holder not in excluded and not request.pinned:
+    if holder is not None and holder not in excluded and not request.pinned:
         chosen = pool.names.index(holder)
         # A plan is for answers; what a tool loop's next step is worth nobody has measured.
         is_due = escalation is not None and not escalation.is_auto and chosen != strongest
         reason = f"{holder} called the tools, and is asked until the user speaks again."
+    elif broken is not None and not request.pinned:
+        able = [m for m in range(len(pool)) if allowed[0, m]]
+        chosen, is_due = max(able, key=prior.__getitem__), False
+        reason = f"The scorer failed ({broken}), so the strongest model is asked."
     else:
         chosen, is_due, reason = _chosen(
             request, estimates, allowed, strongest, pool, policy, escalation
@@ -116,7 +119,7 @@ def _decided(
         excluded=excluded,
         unfamiliar=bool(estimates.unfamiliar[0]),
         strongest=pool.names[strongest],
-        ranking=tuple(pool.names[m] for m in order),
+        ranking=(*(pool.names[m] for m in order), *resting),
         prompt_tokens=round(float(estimates.prompt_tokens[0])),
         decision_us=round((time.perf_counter() - start) * 1e6, 1),
         router=estimates.scorer,
@@ -148,14 +151,13 @@ def _with_cache(
 
 
 def _excluded(
-    request: Request, estimates: Estimates, policy: Policy, grounds: Grounds
+    request: Request, estimates: Estimates, policy: Policy, pool: ModelPool
 ) -> dict[str, str]:
     """The models that cannot be asked, each with why; at least one can.
 
     Raises:
         NoEligibleModel: None can.
     """
-    pool = grounds.pool
     policy.check(pool.names)
     request.terms.check(pool.names)
     excluded = rule_out(pool, request.needs, request.text, request.messages)
@@ -167,9 +169,14 @@ def _excluded(
             excluded.setdefault(name, policy.why_not(estimates, 0, m))
     if len(excluded) == len(pool):
         raise NoEligibleModel(excluded)
-    if grounds.resting and not set(pool.names) <= {*excluded, *grounds.resting}:
-        excluded = {**grounds.resting, **excluded}
     return excluded
+
+
+def _resting(excluded: Mapping[str, str], grounds: Grounds) -> dict[str, str]:
+    """The models that could be asked but are left alone, each with why; the others come first."""
+    if not grounds.resting or set(grounds.pool.names) <= {*excluded, *grounds.resting}:
+        return {}
+    return {name: why for name, why in grounds.resting.items() if name not in excluded}
 
 
 def _chosen(

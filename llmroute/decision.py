@@ -161,6 +161,7 @@ class CallRecord(_Record):
     )
     latency_s: float = Field(description="Seconds from the request to its end.")
     error: str | None = Field(default=None, description="The provider's message, without keys.")
+    accepted: bool = Field(default=False, description="Its answer is the one that was returned.")
 
 
 class CheckRecord(_Record):
@@ -195,7 +196,8 @@ class Decision(_Record):
         description="The eligible model of the best standing; `saved_usd` is measured against it."
     )
     ranking: tuple[str, ...] = Field(
-        description="Eligible models in the order they are asked: the chosen one first."
+        description="Eligible models in the order they are asked: the chosen one first, those that "
+        "are left alone after failures last."
     )
     prompt_tokens: int = Field(description="Estimated tokens of the request.")
     decision_us: float = Field(description="Microseconds spent deciding.")

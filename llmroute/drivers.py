@@ -175,13 +175,14 @@ def succeeded(
     """
     latency = time.perf_counter() - start
     if isinstance(value, Opened):
-        if not value.is_empty or request.in_tool_loop:
+        if not value.is_empty:
             return Reply(latency, value)
         # Its usage comes at its end, which an empty stream has come to already.
         usage = _usage_of(value.leading)
         if _is_cut_short(value.leading):
             return Reply(latency, value, usage, error=StreamInterrupted(_CUT, model=ask.model))
-        return Reply(latency, value, usage, error=_empty(ask) if empty_stream_fails else None)
+        fails = empty_stream_fails and not request.in_tool_loop
+        return Reply(latency, value, usage, error=_empty(ask) if fails else None)
     message = _message_in(value)
     fault = _fault_of(value, message, ask, request)
     if message is None:
@@ -395,7 +396,7 @@ class StreamRecord:
         self._answered_by: str | None = None
         self._text = ""
         self._first = True
-        self._billed = False
+        self._bill_of: Decision | None = None
         self._finished = False
         self._provider: str | None = None
         self._id: str | None = None
@@ -428,7 +429,7 @@ class StreamRecord:
 
     def closing(self) -> AIMessageChunk | None:
         """A last chunk with the bill, for a stream that did not mark its own last chunk."""
-        if self._billed or self._first:
+        if self._bill_of is not None or self._first:
             return None
         return AIMessageChunk(
             content="",
@@ -455,9 +456,9 @@ class StreamRecord:
         return translated
 
     def over(self) -> None:
-        """Nobody reads on: who watches is told what is known, unless they know already."""
+        """The stream has ended or nobody reads on: those who watch are told, if not yet."""
         if not self._watching.is_over:
-            self._watching.ended(self._completed())
+            self._watching.ended(self._bill_of or self._completed())
 
     def _check_finished(self) -> None:
         if not self._finished and _lacks_reason(self._provider, {}):  # see `is_cut`
@@ -477,10 +478,8 @@ class StreamRecord:
         return complete(self._decision, self._answered, self._pool, last)
 
     def _bill(self) -> dict[str, Any]:
-        self._billed = True
-        completed = self._completed()
-        self._watching.ended(completed)
-        return completed.model_dump(mode="json", include=set(BILL))
+        self._bill_of = self._completed()
+        return self._bill_of.model_dump(mode="json", include=set(BILL))
 
 
 def with_record(value: Any, record: dict[str, Any]) -> Any:

@@ -386,7 +386,11 @@ def complete(decision: Decision, answered: Answered, pool: ModelPool, last: Call
         pool: For prices.
         last: The call whose answer the user gets.
     """
-    calls = answered.calls if answered.accepted is not None else [*answered.calls, last]
+    accepted = last.model_copy(update={"accepted": True})
+    if answered.accepted is None:
+        calls = [*answered.calls, accepted]
+    else:
+        calls = [accepted if call is last else call for call in answered.calls]
     costs = [c.cost_usd for c in calls]
     cost = None if None in costs else round(sum(c for c in costs if c is not None), 12)
     saved = None

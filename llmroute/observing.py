@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol, runtime_checkable
 
@@ -17,11 +17,14 @@ class Watch(Protocol):
         ...
 
     def ended(self, decision: Decision) -> None:
-        """There was an answer, and this is the completed record. Nothing follows."""
+        """There was an answer, and this is the completed record. Nothing follows.
+
+        Of a stream that was left early the record has what is known.
+        """
         ...
 
     def failed(self, decision: Decision, error: BaseException) -> None:
-        """There was none, or its stream broke or was left. Nothing follows."""
+        """There was none, or its stream broke. Nothing follows."""
         ...
 
 
@@ -69,9 +72,7 @@ class Watching:
         Args:
             decision: The completed record.
         """
-        watches, self._watches = self._watches, []
-        for watch in watches:
-            watch.ended(decision)
+        self._tell(lambda watch: watch.ended(decision))
 
     def failed(self, error: BaseException) -> None:
         """Tell that there was no whole answer.
@@ -79,6 +80,16 @@ class Watching:
         Args:
             error: Why.
         """
+        self._tell(lambda watch: watch.failed(self._decision, error))
+
+    def _tell(self, how: Callable[[Watch], None]) -> None:
+        """Tell everybody, also when one of them raises; the first error is raised then."""
         watches, self._watches = self._watches, []
+        raised = None
         for watch in watches:
-            watch.failed(self._decision, error)
+            try:
+                how(watch)
+            except Exception as error:
+                raised = raised or error
+        if raised is not None:
+            raise raised

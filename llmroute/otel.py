@@ -52,8 +52,15 @@ class Telemetry:
     """
 
     def __init__(self, tracer_provider: TracerProvider | None = None) -> None:
+        self._given = tracer_provider
         provider = tracer_provider or trace.get_tracer_provider()
         self._tracer = provider.get_tracer("llmroute", __version__)
+
+    def __reduce__(self) -> tuple[type[Telemetry], tuple[TracerProvider | None]]:
+        return Telemetry, (self._given,)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Telemetry:
+        return self  # where spans go is the process's affair
 
     def begin(self, decision: Decision) -> _Request:
         """Open the span of a request."""
@@ -108,7 +115,7 @@ class _Request:
 
 
 def _outcome(decision: Decision) -> _Attributes:
-    answering = next((c for c in reversed(decision.calls) if c.model == decision.answered_by), None)
+    answering = next((call for call in decision.calls if call.accepted), None)
     return {
         "gen_ai.response.model": answering and (answering.answered_by or answering.model),
         "gen_ai.usage.input_tokens": answering and answering.prompt_tokens,

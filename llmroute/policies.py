@@ -388,13 +388,15 @@ class StrongCalls(Policy):
         """Begins to count."""
         self._budget = RunningQuantile(self.share)
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, which begins to count: two counts of one traffic would not add up."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied._budget = RunningQuantile(copied.share)
+        return copied
+
     def settings(self, estimates: Estimates) -> Floats:
         """Shares in steps of 1 %."""
         return _HUNDREDTHS
-
-    def turned_to(self, value: float) -> Self:
-        """The policy with another share, which begins to count."""
-        return type(self)(share=float(value))
 
     def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
         """The strongest for the prompts that gain most, the cheapest for the others."""

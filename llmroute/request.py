@@ -39,11 +39,8 @@ class BoundTools:
 
         Agents bind a call's settings along with its tools.
         """
-        told = {n: v for n, v in self.options.items() if n == "model" or n.startswith(PREFIX)}
-        if not told:
-            return self, {}
-        options = {name: value for name, value in self.options.items() if name not in told}
-        return replace(self, options=options), told
+        options, told = _split(self.options)
+        return (replace(self, options=options), told) if told else (self, told)
 
     @classmethod
     def of(cls, tools: Sequence[Tool], **options: Any) -> BoundTools:
@@ -51,6 +48,11 @@ class BoundTools:
         schemas = [_schema_of(tool) for tool in tools]
         names = tuple(str(s.get("function", s).get("name", s.get("type", ""))) for s in schemas)
         return cls(tuple(tools), options, names, sum(len(json.dumps(s)) for s in schemas))
+
+
+def _split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    told = {n: v for n, v in options.items() if n == "model" or n.startswith(PREFIX)}
+    return {name: value for name, value in options.items() if name not in told}, told
 
 
 def _schema_of(tool: Tool) -> dict[str, Any]:
@@ -66,6 +68,11 @@ class BoundSchema:
     schema: dict[str, Any] | type
     options: Mapping[str, Any] = field(default_factory=dict)
     characters: int = 0
+
+    def split(self) -> tuple[BoundSchema, dict[str, Any]]:
+        """The schema without what is said to the router, and that; as of `BoundTools`."""
+        options, told = _split(self.options)
+        return (replace(self, options=options), told) if told else (self, told)
 
     @classmethod
     def of(cls, schema: dict[str, Any] | type, **options: Any) -> BoundSchema:
@@ -175,6 +182,9 @@ def read_request(
     tools: BoundTools | None = passed.pop(TOOLS_ARGUMENT, None)
     if tools is not None:
         tools, told = tools.split()
+        passed = {**told, **passed}
+    if schema is not None:
+        schema, told = schema.split()
         passed = {**told, **passed}
     pinned: str | None = passed.pop("model", None)
     own_terms = {name: passed.pop(name) for name in list(passed) if name.startswith(PREFIX)}

@@ -6,7 +6,9 @@ import asyncio
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, TypeAlias
@@ -45,6 +47,9 @@ from llmroute.validation import readable_errors
 #: One way to make a prepared call: what the model's method returns, or, on an event loop, an
 #: awaitable of it.
 Method: TypeAlias = Callable[[Prepared], Any]
+
+#: Shares of strong calls that are kept count of: more than any program should ask for.
+_SHARES = 64
 
 
 @dataclass(frozen=True)
@@ -238,14 +243,24 @@ class Router(BaseChatModel):
             request,
             terms=self._with_share(request.terms),
             conversation=self.conversation,
-            turn=last_turn(messages, self.pool.names, self.sessions, request.terms.session),
+            turn=last_turn(messages, self.pool.names, self._remembered(request.terms.session)),
         )
+
+    def _remembered(self, session: str | None) -> Turn | None:
+        if session is not None:
+            with _forgiving("tell"):
+                return self.sessions.last(session)
+        return None
 
     def _with_share(self, terms: Terms) -> Terms:
         share = terms.strong_share
         if share is None:
             return terms
-        policy = self._strong_calls.setdefault(share, StrongCalls(share=share))
+        policy = self._strong_calls.get(share)
+        if policy is None:
+            while len(self._strong_calls) >= _SHARES:
+                self._strong_calls.pop(next(iter(self._strong_calls)), None)
+            policy = self._strong_calls.setdefault(share, StrongCalls(share=share))
         return terms.model_copy(update={"policy": policy})
 
     def _ask(self, request: Request, config: RunnableConfig, method: Method) -> Asked:
@@ -315,7 +330,8 @@ class Router(BaseChatModel):
         session = request.terms.session
         if session is not None:
             turn = Turn(answered.ask.model, decision.prompt_tokens, time.time())
-            self.sessions.remember(session, turn)
+            with _forgiving("remember"):
+                self.sessions.remember(session, turn)
         return Asked(answered, decision, watching)
 
     def _flow(self, request: Request, decision: Decision) -> Flow:
@@ -464,6 +480,19 @@ class Router(BaseChatModel):
             if all(isinstance(p[name], int) for p in profiles)  # limits, and capabilities as bools
         }
         return profile or None
+
+
+@contextmanager
+def _forgiving(what: str) -> Iterator[None]:
+    """A store of sessions that breaks is warned of: an answer is worth more than what it keeps."""
+    try:
+        yield
+    except Exception as error:
+        warnings.warn(
+            f"the store of sessions failed to {what} a conversation's model "
+            f"({type(error).__name__}); the request goes on without.",
+            stacklevel=2,
+        )
 
 
 def _not_among(own: Callbacks, given: Callbacks) -> Callbacks:

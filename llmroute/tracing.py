@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackManager, CallbackManager
 from langchain_core.runnables import RunnableConfig
+from langchain_core.tracers._streaming import _StreamingCallbackHandler
 from langchain_core.tracers.base import AsyncBaseTracer, BaseTracer
 
 from llmroute.decision import Decision
@@ -67,7 +68,16 @@ def _inside(config: RunnableConfig, kind: type[_Manager]) -> _Manager | None:
     given = config.get("callbacks")
     if not isinstance(given, BaseCallbackManager) or given.parent_run_id is None:
         return None
-    tracers: list[Any] = [h for h in given.handlers if isinstance(h, (BaseTracer, AsyncBaseTracer))]
+    parent = str(given.parent_run_id)
+    # A tracer that does not know the run above would take the span for the root of a trace; those
+    # that carry a chain's events or tokens to somebody who waits for them are no tracers here.
+    tracers: list[Any] = [
+        handler
+        for handler in given.handlers
+        if isinstance(handler, (BaseTracer, AsyncBaseTracer))
+        and not isinstance(handler, _StreamingCallbackHandler)
+        and parent in handler.run_map
+    ]
     if not tracers:
         return None
     return kind(

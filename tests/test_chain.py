@@ -413,6 +413,14 @@ class TestStructuredOutput:
         assert set(list(structured.stream("hello"))[-1]) == {"name", "inhabitants"}
         assert set([c async for c in structured.astream("hello")][-1]) == {"name", "inhabitants"}
 
+    def test_what_is_said_with_the_schema_is_heeded_as_in_the_call(
+        self, router: RouterChain, provider: ScriptedProvider
+    ) -> None:
+        for options in ({"model": "big"}, {"llmroute_models": ["big"]}):
+            raw = router.with_structured_output(City, include_raw=True, **options).invoke("hello")
+            assert record(raw["raw"])["answered_by"] == "big"
+            assert provider.requests[-1].model == "big"
+
     def test_falls_back(self, router: RouterChain, provider: ScriptedProvider) -> None:
         provider.fail("small", Fault.malformed_json())
         assert isinstance(router.with_structured_output(City).invoke("hello"), City)

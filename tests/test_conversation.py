@@ -184,8 +184,62 @@ class TestThePromptCache:
             turns = [HumanMessage("word " * 4000), AIMessage("yes"), HumanMessage("and why?")]
             assert router.decide(turns, session("a")).chosen == chosen
 
+    def test_never_makes_a_call_cheaper_than_its_cached_price(self, pool: ModelPool) -> None:
+        class FromRecords(WordScorer):
+            """Has its costs from elsewhere than tokens and prices, as trained routers do."""
+
+            def estimate(self, prompts: Sequence[Any], pool: ModelPool) -> Estimates:
+                read = super().estimate(prompts, pool)
+                cost = np.full(read.cost.shape, 1e-4)
+                return replace(read, cost=cost, prompt_tokens=np.array([2e5] * len(prompts)))
+
+        router = RouterChain(pool=pool, scorer=FromRecords(), escalation=None)
+        turns = [HumanMessage("hi"), said_by("medium", tokens=200_000), HumanMessage("and?")]
+        assert router.decide(turns).estimates["medium"].cost == pytest.approx(1e-4 * 0.01 / 0.5)
+
+    @pytest.mark.parametrize(
+        "name",
+        ["claude-sonnet-4-5", "us.anthropic.claude-x", "azure_ai/claude-x", "bedrock/nova"],
+    )
+    def test_of_claude_counts_only_where_it_shows(self, pool: ModelPool, name: str) -> None:
+        claude = ModelPool(
+            [m.model_copy(update={"model": name}) if m.name == "medium" else m for m in pool]
+        )
+        assert self.decide(claude, said_by("medium", tokens=5000)).chosen == "small"
+
+    def test_ages_by_the_sessions_clock_whoever_spoke_last(self, pool: ModelPool) -> None:
+        sessions = MemorySessions()
+        sessions.remember("a", Turn("small", 50, time.time() - 1000))
+        settings: Any = {"escalation": None, "sessions": sessions}
+        router = RouterChain(pool=pool, scorer=WholeScorer(), **settings)
+        last = said_by("medium", tokens=5000)
+        turns = [HumanMessage("word " * 4000), last, HumanMessage("and why?")]
+        assert router.decide(turns).chosen == "medium"
+        assert router.decide(turns, session("a")).chosen == "small"
+
 
 class TestSessions:
+    def test_are_no_other_conversations(self, router: RouterChain) -> None:
+        """Sub-agents and nodes of a graph share a thread."""
+        router.invoke("a hard one", session("a"))
+        first = router.decide("word " * 4000, session("a"))
+        assert "prompt cache" not in first.reason
+        # A history that carries records, whose last answer is nobody's of the pool.
+        mixed = [HumanMessage("hi"), said_by("big", "hello"), *tool_loop(None)]
+        assert router.decide(mixed, session("a")).chosen == "small"
+
+    def test_that_break_are_warned_of_and_cost_no_answer(self, litellm_pool: MakePool) -> None:
+        class Broken:
+            def last(self, session: str) -> Turn | None:
+                raise ConnectionError("no store")
+
+            def remember(self, session: str, turn: Turn) -> None:
+                raise ConnectionError("no store")
+
+        router = RouterChain(pool=litellm_pool(), scorer=WordScorer(), sessions=Broken())
+        with pytest.warns(UserWarning, match=r"store of sessions failed to .*\(ConnectionError\)"):
+            assert router.invoke("hello", session("a")).content
+
     def test_are_forgotten_when_there_are_too_many(self) -> None:
         sessions = MemorySessions(capacity=2)
         for name in "abc":

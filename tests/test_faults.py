@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from llmroute import ModelPool, RouterChain
 from llmroute.errors import (
@@ -27,7 +28,7 @@ from llmroute.errors import (
     RateLimited,
     StreamInterrupted,
 )
-from llmroute.state.cooldown import Cooldown
+from llmroute.state.cooldown import Cooldown, Cooldowns
 from llmroute.testing import Fault, ScriptedProvider
 from tests.conftest import KEY, WordScorer
 
@@ -249,6 +250,49 @@ class TestCooldown:
         router.invoke("hello")
         assert record(router.invoke("hello"))["chosen"] == "medium"
 
+    def test_it_stands_in_where_nobody_else_can(
+        self, provider: ScriptedProvider, litellm_pool: MakePool
+    ) -> None:
+        rule = Cooldown(after=1, seconds=60)
+        pool = litellm_pool("small", "big")
+        router = RouterChain(pool=pool, scorer=WordScorer(), max_retries=0, cooldown=rule)
+        provider.fail("small", Fault.server_error())
+        router.invoke("hello")
+        provider.fail("big", Fault.server_error())
+        asked = [c["model"] for c in record(router.invoke("hello"))["calls"]]
+        assert asked == ["big", "small"]
+
+    def test_a_refusal_goes_to_it_all_the_same(
+        self, provider: ScriptedProvider, litellm_pool: MakePool
+    ) -> None:
+        rule = Cooldown(after=1, seconds=60)
+        settings: Any = {"max_retries": 0, "cooldown": rule, "when_refused": "big"}
+        router = RouterChain(pool=litellm_pool(), scorer=WordScorer(), **settings)
+        provider.fail("big", Fault.server_error())
+        router.invoke("a hard one")
+        provider.fail("small", Fault.content_policy())
+        assert record(router.invoke("hello"))["answered_by"] == "big"
+
+    def test_an_answer_is_looked_at_while_the_strong_model_rests(
+        self, provider: ScriptedProvider, litellm_pool: MakePool
+    ) -> None:
+        rule = Cooldown(after=1, seconds=60)
+        settings: Any = {"max_retries": 0, "cooldown": rule, "escalation": lambda message: True}
+        pool = litellm_pool("small", "big")
+        router = RouterChain(pool=pool, scorer=WordScorer(), **settings)
+        provider.fail("big", Fault.server_error())
+        router.invoke("a hard one")
+        answer = record(router.invoke("hello"))
+        assert (answer["chosen"], answer["answered_by"]) == ("small", "big")
+
+    def test_a_pause_that_the_provider_asked_for_is_not_cut_short_by_a_late_answer(
+        self, provider: ScriptedProvider
+    ) -> None:
+        health, rule = Cooldowns(), Cooldown()
+        health.note("small", RateLimited("slow down", retry_after=60), rule, 8)
+        health.note("small", None, rule, 8)
+        assert list(health.resting()) == ["small"]
+
     def test_where_all_rest_one_is_asked_all_the_same(
         self, provider: ScriptedProvider, litellm_pool: MakePool
     ) -> None:
@@ -434,19 +478,25 @@ def _only(name: str) -> Any:
     return Pinned(model=name)
 
 
+IN_A_TOOL_LOOP = [
+    HumanMessage("What is the weather?"),
+    AIMessage("", tool_calls=[{"name": "weather", "args": {}, "id": "1"}]),
+    ToolMessage("sunny", tool_call_id="1"),
+]
+
+
 def test_a_model_may_end_a_tool_loop_without_a_word(
     provider: ScriptedProvider, litellm_pool: MakePool
 ) -> None:
-    from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
-
     router = RouterChain(pool=litellm_pool("small", "big"), scorer=WordScorer())
     provider.fail("small", Fault.empty())
-    answer = router.invoke(
-        [
-            HumanMessage("What is the weather?"),
-            AIMessage("", tool_calls=[{"name": "weather", "args": {}, "id": "1"}]),
-            ToolMessage("sunny", tool_call_id="1"),
-        ]
-    )
+    answer = router.invoke(IN_A_TOOL_LOOP)
     assert record(answer)["answered_by"] == "small"
     assert provider.count("big") == 0
+
+
+def test_but_not_with_half_a_stream(provider: ScriptedProvider, openai_pool: MakePool) -> None:
+    router = RouterChain(pool=openai_pool("small", "big"), scorer=WordScorer(), escalation=None)
+    provider.fail("small", Fault.cut_stream(after=0))
+    assert "".join(chunk.text for chunk in router.stream(IN_A_TOOL_LOOP))
+    assert provider.count("big") == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from llmroute import ModelPool, RouterChain
+from llmroute import ModelPool, RouterChain, SelfVerify
 from llmroute.errors import AllModelsFailed, StreamInterrupted
 from llmroute.otel import Telemetry
 from llmroute.testing import Fault, ScriptedProvider
@@ -94,6 +96,30 @@ def test_one_span_covers_all_attempts(
     attempts = [dict(event.attributes or {}) for event in span.events]
     assert [a["llmroute.status"] for a in attempts] == ["unavailable", "ok"]
     assert attempts[0]["http.response.status_code"] == 500
+
+
+def test_usage_is_of_the_call_whose_answer_was_returned(
+    router: RouterChain, exporter: InMemorySpanExporter
+) -> None:
+    escalation = SelfVerify(below=0.0)
+    checked = RouterChain(
+        pool=router.pool,
+        scorer=WordScorer(),
+        escalation=escalation,
+        observers=router.observers,
+    )
+    answer = checked.invoke("hello")
+    purposes = [call["purpose"] for call in answer.response_metadata["llmroute"]["calls"]]
+    assert purposes == ["draft", "verify"]
+    seen = dict(only(exporter).attributes or {})
+    assert answer.usage_metadata is not None
+    assert seen["gen_ai.usage.output_tokens"] == answer.usage_metadata["output_tokens"]
+
+
+def test_a_router_with_telemetry_can_be_copied(litellm_pool: MakePool) -> None:
+    router = RouterChain(pool=litellm_pool(), observers=(Telemetry(),))
+    assert copy.deepcopy(router).observers
+    assert pickle.loads(pickle.dumps(router.observers))
 
 
 def test_a_request_that_fails_is_an_error(

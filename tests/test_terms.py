@@ -110,6 +110,12 @@ class TestAShareOfStrongCalls:
             hard = [s for s, p in zip(strong, prompts, strict=True) if "hard" in p]
             assert sum(hard) >= 0.8 * sum(strong)
 
+    def test_is_counted_anew_by_a_copy(self, router: RouterChain) -> None:
+        all_strong = StrongCalls(share=0.0).model_copy(update={"share": 1.0})
+        assert all_strong.turned_to(0.0).share == 0.0
+        again = router.model_copy(update={"policy": all_strong})
+        assert [again.decide("hello").chosen for _ in range(3)] == ["big"] * 3
+
     def test_excludes_a_policy(self, router: RouterChain) -> None:
         both = config(strong_share=0.2, policy=CheapestAbove())
         with pytest.raises(ConfigurationError, match="not both"):

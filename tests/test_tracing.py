@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from langchain_core.chat_history import InMemoryChatMessageHistory
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables.history import RunnableWithMessageHistory
 from langchain_core.tracers.base import BaseTracer
 from langchain_core.tracers.schemas import Run
 from pydantic import BaseModel
@@ -97,6 +99,21 @@ class TestTheDecisionsSpan:
         events = [e async for e in self.chain(router).astream_events("hello", version="v2")]
         assert "llmroute.decide" not in {e["name"] for e in events}
 
+    async def test_is_no_entry_of_a_chains_log(self, router: RouterChain) -> None:
+        log = [str(patch) async for patch in self.chain(router).astream_log("hello")]
+        assert "llmroute.decide" not in "".join(log)
+
+    def test_leaves_listeners_and_histories_alone(self, router: RouterChain) -> None:
+        kept = InMemoryChatMessageHistory()
+        chat = RunnableWithMessageHistory(router, lambda session_id: kept)
+        config: Any = {"configurable": {"session_id": "s"}}
+        chat.invoke([HumanMessage("hello")], config)
+        chat.invoke([HumanMessage("and again")], config)
+        assert [message.type for message in kept.messages] == ["human", "ai", "human", "ai"]
+        heard: list[str] = []
+        router.with_listeners(on_end=lambda run: heard.append(run.run_type)).invoke("hello")
+        assert heard == ["chat_model"]
+
     def test_begins_no_trace_of_its_own(self, router: RouterChain) -> None:
         trace = Trace()
         router.invoke("hello", {"callbacks": [trace]})
@@ -153,6 +170,19 @@ class TestAnObserver:
         with pytest.raises(StreamInterrupted):
             list(router.stream("hello"))
         assert diary.lines[-1] == "failed StreamInterrupted"
+
+    def test_that_raises_is_heard_as_itself_and_the_others_are_told(
+        self, router: RouterChain, diary: Diary
+    ) -> None:
+        class Ledger(Diary):
+            def ended(self, decision: Decision) -> None:
+                raise ConnectionError("the ledger's database is down")
+
+        router.observers = (Ledger(), diary)
+        for call in (router.invoke, lambda text: list(router.stream(text))):
+            with pytest.raises(ConnectionError, match="ledger"):
+                call("hello")
+        assert diary.lines.count("ended small") == 2
 
     def test_is_told_of_a_stream_that_was_left(self, router: RouterChain, diary: Diary) -> None:
         stream = router.stream("hello")

@@ -65,10 +65,11 @@ def _replay(
     router: Router, outcomes: Outcomes, estimates: Estimates | None
 ) -> Iterator[tuple[Decision, float, float]]:
     escalation = _replayable(router, outcomes)
+    policy = router.policy.model_copy()  # one that counts its calls counts a replay's alone
     for start in range(0, len(outcomes), _TOGETHER):
         requests = [router._request(p, {}, {}) for p in outcomes.prompts[start : start + _TOGETHER]]
         scorer = router._load() if estimates is None else _Said(estimates, start)
-        decisions = decide(requests, Grounds(router.pool, scorer, router.policy, escalation))
+        decisions = decide(requests, Grounds(router.pool, scorer, policy, escalation))
         for i, (request, decision) in enumerate(zip(requests, decisions, strict=True)):
             yield _answered(router, decision, request, outcomes, start + i)
 
@@ -237,6 +238,7 @@ def swept_run(
 
 def _sweep(policy: Policy, estimates: Estimates, allowed: Bools) -> tuple[Floats, Ints, int]:
     """The knob's values, (N, P) the model chosen at each, and which value is the policy's own."""
+    policy = policy.model_copy()  # see `_replay`
     own = 0.0 if policy.knob is None else getattr(policy, policy.knob)
     if own is None:  # a limit that is not set
         own = np.inf

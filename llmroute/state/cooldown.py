@@ -34,6 +34,12 @@ class Cooldown(Frozen):
 class _Health:
     failures: int = 0
     until: float = 0.0
+    #: Until when the provider itself asked to be left alone.
+    asked_until: float = 0.0
+
+    @property
+    def end(self) -> float:
+        return max(self.until, self.asked_until)
 
 
 class Cooldowns:
@@ -59,19 +65,29 @@ class Cooldowns:
         """
         if error is None:
             if model in self._health:
-                with self._lock:
-                    self._health.pop(model, None)
+                self._recovered(model)
             return
         if not isinstance(error, _ILL):
             return
         with self._lock:
             health = self._health.setdefault(model, _Health())
             health.failures += 1
-            asked_for = min(error.retry_after or 0.0, _LONGEST)
-            if asked_for <= patience and health.failures < rule.after:
+            now, asked_for = time.monotonic(), min(error.retry_after or 0.0, _LONGEST)
+            if asked_for > patience:
+                health.asked_until = max(health.asked_until, now + asked_for)
+            elif health.failures >= rule.after:
+                health.until = now + rule.seconds
+
+    def _recovered(self, model: str) -> None:
+        with self._lock:
+            health = self._health.get(model)
+            if health is None:
                 return
-            pause = asked_for if asked_for > patience else rule.seconds
-            health.until = max(health.until, time.monotonic() + pause)
+            # What was under way when the provider asked for a pause may well succeed after it.
+            if health.asked_until > time.monotonic():
+                self._health[model] = _Health(asked_until=health.asked_until)
+            else:
+                del self._health[model]
 
     def resting(self) -> dict[str, str]:
         """The models that are left alone now, each with why."""
@@ -80,8 +96,8 @@ class Cooldowns:
         now = time.monotonic()
         with self._lock:
             return {
-                model: f"failed {health.failures} times in a row; left alone for another "
-                f"{health.until - now:.0f} s"
+                model: f"has failed {health.failures or 1} times in a row; left alone for another "
+                f"{health.end - now:.0f} s"
                 for model, health in self._health.items()
-                if health.until > now
+                if health.end > now
             }
