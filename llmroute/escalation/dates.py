@@ -20,13 +20,36 @@ _FORMS = re.compile(
 )
 _MONTH_FIRST = re.compile(r"\bmm?\s*[/.\-]\s*dd?\b", re.IGNORECASE)
 _DAY_FIRST = re.compile(r"\bdd?\s*[/.\-]\s*mm?\b", re.IGNORECASE)
+_SHOWN = re.compile(r"\bmm?\s?[/.\-]\s?dd?\b|\bdd?\s?[/.\-]\s?mm?\b|\byyyy-mm-dd\b", re.IGNORECASE)
+_PART = re.compile(r"[/.\-]\s*[dmDM]{1,2}\b")
+
+
+def may_show_a_form(prompt: str) -> bool:
+    """Whether a prompt may show how a date is to be written: quickly told, and most do not.
+
+    Args:
+        prompt: The prompt.
+
+    Returns:
+        False only where `shows_a_form` is False and `day_first` None.
+    """
+    return bool(_PART.search(prompt))
+
+
+def shows_a_form(prompt: str) -> bool:
+    """Whether a prompt shows how a date is to be written.
+
+    Args:
+        prompt: The prompt: "… in MM/DD/YYYY?"
+    """
+    return bool(_SHOWN.search(prompt))
 
 
 def day_first(prompt: str) -> bool | None:
     """Whether a prompt asks for the day before the month; None where it does not say.
 
     Args:
-        prompt: The prompt: "… in MM/DD/YYYY?"
+        prompt: The prompt.
     """
     month, day = bool(_MONTH_FIRST.search(prompt)), bool(_DAY_FIRST.search(prompt))
     return None if month == day else day

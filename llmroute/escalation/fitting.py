@@ -16,18 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError
-from llmroute.escalation.judge import (
-    FORMS,
-    GRID,
-    LEVELS,
-    WEIGHTS,
-    Curve,
-    Form,
-    Judge,
-    Member,
-    mean_success,
-    standard_score,
-)
+from llmroute.escalation.curves import Curve, standard_score
+from llmroute.escalation.difficulty import GRID, LEVELS, WEIGHTS, inside, logit, mean_success
+from llmroute.escalation.judge import Judge
+from llmroute.escalation.traits import FORMS, Form, Member
 from llmroute.escalation.votes import NO_ANSWER
 
 Floats = npt.NDArray[np.float64]
@@ -98,9 +90,8 @@ def fit_judge(recorded: Recorded) -> Judge:
             f"{int(known.any(axis=1).sum())} have answers. Use Judge.unfitted for so few."
         )
     good = np.where(known, recorded.score >= 0.5, False)
-    inside = np.clip(recorded.quality, 1e-4, 1 - 1e-4)
-    logits = np.log(inside / (1 - inside))
-    reaches, posterior = _fit_reaches(inside, good, known)
+    logits = logit(recorded.quality)
+    reaches, posterior = _fit_reaches(inside(recorded.quality), good, known)
     tempted = _fit_temptation(recorded, good, known)
     curves = {
         kind: _fit_curves(getattr(recorded, kind), logits, good, known, posterior, tempted.belief)

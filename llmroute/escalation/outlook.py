@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from threading import Lock
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from llmroute.decision import Decision, Estimates
 from llmroute.escalation.calibration import Calibration
+from llmroute.escalation.difficulty import logit
 from llmroute.escalation.judge import Judge
 from llmroute.escalation.outset import Opening, Openings, worth_of_share
 from llmroute.escalation.planning import Prices
@@ -114,12 +116,13 @@ class Outlooks:
         if not can_be_planned(policy):
             return None
         view = self._view(pool, form, estimates.scorer, estimates.prior)
-        ask = view.costs(policy, estimates.cost[0], allowed[0])
+        may: list[bool] = allowed[0].tolist()
+        ask = view.costs(policy, estimates.cost[0].tolist(), may)
         if ask is None:
             return None
-        aim = view.aim(policy, ask, allowed[0])
-        prices = view.prices(ask, float(estimates.prompt_tokens[0]), estimates.tokens[0])
-        table = view.openings.table(estimates.quality[0], prices, allowed[0], aim.limit)
+        prices = view.prices(ask, float(estimates.prompt_tokens[0]), estimates.tokens[0].tolist())
+        aim = view.aim(policy, prices, may)
+        table = view.openings.table(estimates.quality[0], prices, may, aim.limit)
         return table.most_left(aim.worth)
 
     def of(self, policy: Policy, decision: Decision, pool: ModelPool, form: str | None) -> Outlook:
@@ -132,16 +135,16 @@ class Outlooks:
             form: What kind of answer the prompt asks for.
         """
         each = [decision.estimates[name] for name in pool.names]
-        allowed = np.array([name not in decision.excluded for name in pool.names])
+        may = [name not in decision.excluded for name in pool.names]
         prior = np.array([e.quality for e in each])
         view = self._view(pool, form, decision.router, prior)
-        known = np.array([np.nan if e.cost is None else e.cost for e in each])
-        tokens = np.array([np.nan if e.tokens is None else e.tokens for e in each])
-        ask = view.costs(policy, known, allowed)
+        ask = view.costs(policy, [math.nan if e.cost is None else e.cost for e in each], may)
         assert ask is not None, "the same costs were planned with"
+        tokens = [math.nan if e.tokens is None else e.tokens for e in each]
         prices = view.prices(ask, float(decision.prompt_tokens), tokens)
-        aim = view.aim(policy, ask, allowed)
-        return Outlook(view.judge, prior, prices, aim, tuple(np.flatnonzero(allowed).tolist()))
+        aim = view.aim(policy, prices, may)
+        allowed = tuple(m for m, is_allowed in enumerate(may) if is_allowed)
+        return Outlook(view.judge, prior, prices, aim, allowed)
 
     def _view(self, pool: ModelPool, form: str | None, scorer: str, prior: Floats) -> _View:
         key = (pool.key, _confident(pool), form, scorer)
@@ -180,36 +183,38 @@ class _View:
         self.judge = judge
         self._reserve = reserve
         self._buys = buys
-        self.confident = np.array(_confident(pool))
+        self._confident = _confident(pool)
         known = judge.forms.get(form or "text", judge.forms["text"])
-        self.openings = Openings(judge, self.confident.tolist(), known, prior)
-        self._arrays = pool.arrays
-        self._prior = prior
-        inside = np.clip(prior, 1e-4, 1 - 1e-4)
-        logits = np.log(inside / (1 - inside)) + _PLACES[:, None]
-        self._typical = 1 / (1 + np.exp(-logits))
+        self.openings = Openings(judge, self._confident, known, prior)
+        self._input_price: list[float] = pool.arrays.input_price.tolist()
+        self._output_price: list[float] = pool.arrays.output_price.tolist()
+        self._verbosity: list[float] = pool.arrays.verbosity.tolist()
+        self._prior: list[float] = prior.tolist()
+        self._typical = 1 / (1 + np.exp(-(logit(prior) + _PLACES[:, None])))
         self._worths: dict[tuple[object, ...], float] = {}
 
-    def costs(self, policy: Policy, cost: Floats, allowed: Bools) -> Floats | None:
-        """(M,) cost of a call of each model, or None where one that matters is not known."""
-        unknown = np.isnan(cost)
-        if not (unknown & allowed).any():
-            return np.where(unknown, 0.0, cost)
-        if isinstance(policy, Threshold) and allowed.sum() == 2:
+    def costs(
+        self, policy: Policy, cost: Sequence[float], allowed: Sequence[bool]
+    ) -> Sequence[float] | None:
+        """By model, USD of a call; None where one that matters is not known (NaN)."""
+        if not any(math.isnan(usd) and may for usd, may in zip(cost, allowed, strict=True)):
+            return [0.0 if math.isnan(usd) else usd for usd in cost]
+        if isinstance(policy, Threshold) and sum(allowed) == 2:
             # Without prices calls of the strong model are what is counted.
-            strong = np.argmax(np.where(allowed, self._prior, -1.0))
-            return np.where(np.arange(len(cost)) == strong, 1.0, 1e-6)
+            models = range(len(cost))
+            strong = max(compress(models, allowed), key=self._prior.__getitem__)
+            return [1.0 if model == strong else 1e-6 for model in models]
         return None
 
-    def aim(self, policy: Policy, ask: Floats, allowed: Bools) -> Aim:
+    def aim(self, policy: Policy, prices: Prices, allowed: Sequence[bool]) -> Aim:
         """What a policy asks of a plan.
 
         Args:
             policy: One that `can_be_planned`.
-            ask: (M,) USD of a call of each model.
-            allowed: (M,) which may be asked.
+            prices: What the steps cost.
+            allowed: Which models may be asked.
         """
-        dearest = max(float(ask[allowed].max()), 1e-12)
+        dearest = prices.dearest(allowed)
         if isinstance(policy, WillingnessToPay):
             return Aim(policy.usd)
         if isinstance(policy, Threshold):
@@ -220,39 +225,44 @@ class _View:
         assert isinstance(policy, CheapestAbove), "the others have no known aim"
         return Aim(dearest * self._worth(policy.quality, allowed))
 
-    def _worth(self, share: float, allowed: Bools) -> float:
+    def _worth(self, share: float, allowed: Sequence[bool]) -> float:
         """What a good answer is worth where a share of the best quality is promised.
 
         In costs of the dearest call, so that long prompts are treated as short ones are.
         """
-        key = share, *allowed.tolist()
+        key = share, *allowed
         if key not in self._worths:
-            arrays, (given, taken) = self._arrays, _TYPICAL_TOKENS
-            tokens = taken * arrays.verbosity
-            ask = given * arrays.input_price + tokens * arrays.output_price
-            prices = self.prices(np.where(np.isnan(ask), 0.0, ask), given, tokens)
+            given, taken = _TYPICAL_TOKENS
+            tokens = [taken * verbosity for verbosity in self._verbosity]
+            each = zip(tokens, self._input_price, self._output_price, strict=True)
+            ask = [given * usd_in + taken * usd_out for taken, usd_in, usd_out in each]
+            known = [0.0 if math.isnan(usd) else usd for usd in ask]
+            prices = self.prices(known, given, tokens)
             aimed = share * (1 + self._reserve * (1 - share))
             worth = worth_of_share(self.openings, self._typical, prices, aimed, allowed)
-            self._worths[key] = worth / max(float(prices.ask[allowed].max()), 1e-12)
+            self._worths[key] = worth / prices.dearest(allowed)
         return self._worths[key]
 
-    def prices(self, ask: Floats, prompt_tokens: float, tokens: Floats) -> Prices:
+    def prices(self, ask: Sequence[float], prompt_tokens: float, tokens: Sequence[float]) -> Prices:
         """What each step costs for one prompt.
 
         Args:
-            ask: (M,) USD of a call of each model.
+            ask: By model, USD of a call.
             prompt_tokens: Tokens of the request.
-            tokens: (M,) expected output tokens.
+            tokens: By model, expected output tokens.
         """
         # A verification is the prompt and the answer once more, and a word of output.
-        verify = (prompt_tokens + tokens) * self._arrays.input_price
-        verify = verify + _VERIFY_TOKENS * self._arrays.output_price
-        none = np.full(ask.shape, np.nan)
-        return Prices(
-            ask=ask,
-            verify=verify if "verify" in self._buys else none,
-            sample=(SAMPLES - 1) * ask if "sample" in self._buys else none,
-            confident=self.confident,
+        verify = [
+            (prompt_tokens + said) * usd_in + _VERIFY_TOKENS * usd_out
+            for said, usd_in, usd_out in zip(
+                tokens, self._input_price, self._output_price, strict=True
+            )
+        ]
+        return Prices.of(
+            ask,
+            verify=verify if "verify" in self._buys else None,
+            sample=[(SAMPLES - 1) * usd for usd in ask] if "sample" in self._buys else None,
+            confident=self._confident,
         )
 
 

@@ -15,25 +15,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from operator import add
 
 import numpy as np
 import numpy.typing as npt
 
-from llmroute.escalation.judge import GRID, Form, Judge
+from llmroute.escalation.difficulty import GRID, LEAST, WEIGHTS, logit
+from llmroute.escalation.judge import Judge
 from llmroute.escalation.planning import Prices
+from llmroute.escalation.traits import Form
 
 Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.intp]
 
 #: Outcomes of the evidence that has most: a confidence between three cuts.
 _BINS = 4
+#: Kinds of evidence of one answer: what comes with it, a verification, more samples.
+_KINDS = ("", "verified", "share")
 _NO_EVIDENCE = (np.vstack([np.ones(len(GRID)), np.zeros((_BINS - 1, len(GRID)))]),) * 2
 #: The search for a worth: how far below the dearest call it begins, and how often it halves.
 _RANGE, _HALVINGS = 1e4, 24
-_CENT = 1e-12
-#: Priors nearer to 0 or 1 than this say no more.
-_LEAST = 1e-4
 
 
 @dataclass(frozen=True)
@@ -58,27 +59,24 @@ class Table:
     """What may come of O openings, in B outcomes each.
 
     Attributes:
-        first: (O,) the model that is asked.
-        buys: (O,) whether evidence is bought after it.
-        ask: (M,) USD of a call of each model.
-        cost: (O,) USD of the opening; NaN where it cannot be had.
-        chance: (O, B) probability of each outcome.
+        first: By opening, the model that is asked.
+        buys: By opening, whether evidence is bought after it.
+        cost: By opening, USD; infinite where it cannot be had.
+        ask: By model, USD of a call.
+        success: (M, D) success probability of each model at each d.
+        mass: (O, B, D) probability that it comes so and d is so.
         held: (O, B) probability that it comes so and the best answer then in hand is good.
-        able: (O, B, M) probability that it comes so and a call of each model would be good; below 0
-            where that model cannot be asked then.
-        possible: (O,) which openings can be made.
-        able_alone: (M,) probability that each model's answer is good, before anything is heard.
+        closed: (O, M) minus infinity where a model cannot be asked after an opening, else 0.
     """
 
-    first: Ints
-    buys: Bools
-    ask: Floats
-    cost: Floats
-    chance: Floats
+    first: Sequence[int]
+    buys: Sequence[bool]
+    cost: Sequence[float]
+    ask: Sequence[float]
+    success: Floats
+    mass: Floats
     held: Floats
-    able: Floats
-    possible: Bools
-    able_alone: Floats
+    closed: Floats
 
     def most_left(self, worth: float) -> Opening:
         """The opening that leaves most.
@@ -86,32 +84,34 @@ class Table:
         Args:
             worth: USD that a good answer is worth, above 0.
         """
-        # What is left, in good answers, when one more model is asked after an outcome.
-        replaced = self.able - self.chance[..., None] * (self.ask / worth)
-        replaced = np.where(self.able < 0, -1.0, replaced)
-        most = replaced.max(axis=-1)
-        value = np.maximum(self.held, most).sum(axis=-1) - self.cost / worth
-        return self._opening(value, most > self.held, replaced)
+        # What is left, in good answers, when one more model is asked after an outcome: (M, O, B).
+        gain = self.success - [[usd / worth] for usd in self.ask]
+        replaced = (gain @ self.mass.reshape(-1, len(GRID)).T).reshape(-1, *self.held.shape)
+        replaced += self.closed.T[:, :, None]
+        most = replaced.max(axis=0)
+        value = np.maximum(self.held, most).sum(axis=1) - [usd / worth for usd in self.cost]
+        best = int(value.argmax())
+        return self._opening(best, most[best].tolist(), replaced[:, best].argmax(axis=0).tolist())
 
-    def _opening(self, value: Floats, goes_on: Bools, preference: Floats) -> Opening:
-        """The possible opening of most value, and what comes of it.
+    def _opening(self, best: int, most: list[float], by: list[int]) -> Opening:
+        """What comes of an opening.
 
         Args:
-            value: (O,) value of each.
-            goes_on: (O, B) whether one more model is asked after an outcome.
-            preference: (O, B, M) which: the one of most.
+            best: Which.
+            most: By outcome, what is left when one more model is asked.
+            by: By outcome, which one leaves that.
         """
-        best = int(np.argmax(np.where(self.possible, value, -np.inf)))
-        quality, cost = 0.0, float(self.cost[best])
-        for outcome, on in enumerate(goes_on[best].tolist()):
-            if on:
-                by = int(preference[best, outcome].argmax())
-                quality += float(self.able[best, outcome, by])
-                cost += float(self.chance[best, outcome] * self.ask[by])
+        mass = self.mass[best]
+        chance, able = mass.sum(axis=1).tolist(), (mass @ self.success.T).tolist()
+        quality, cost, goes_on = 0.0, self.cost[best], False
+        for outcome, held in enumerate(self.held[best].tolist()):
+            if most[outcome] > held:
+                quality += able[outcome][by[outcome]]
+                cost += chance[outcome] * self.ask[by[outcome]]
+                goes_on = True
             else:
-                quality += float(self.held[best, outcome])
-        checks = bool(self.buys[best] or goes_on[best].any())
-        return Opening(int(self.first[best]), quality, cost, checks)
+                quality += held
+        return Opening(self.first[best], quality, cost, self.buys[best] or goes_on)
 
 
 class Openings:
@@ -127,94 +127,110 @@ class Openings:
     def __init__(
         self, judge: Judge, confident: Sequence[bool], form: Form, typical: Floats
     ) -> None:
-        self._judge, self._form = judge, form
+        self._judge, self._weights = judge, judge.weights
+        # Times the chance that two good answers, or two bad ones, agree.
+        self._right = judge.weights / (1 + form.right)
+        self._wrong = judge.weights / (1 + form.wrong)
+        self._alike = self._right + self._wrong
         models = range(len(judge.members))
-        # (model, kind of evidence): as it comes, with a verification, with samples.
-        single = [(m, "token" if sure else "") for m, sure in enumerate(confident)]
-        single += [(m, "verified") for m in models] + [(m, "share") for m in models]
-        # Two models are compared where a third may follow.
-        pairs = [(i, j) for i in models for j in models if i != j] if len(models) > 2 else []
-        self._singles = len(single)
-        self._first = np.array([m for m, _ in single] + [i for i, _ in pairs], dtype=np.intp)
-        self._second = np.array([j for _, j in pairs], dtype=np.intp)
-        self._buys = np.array(
-            [kind in ("verified", "share") for _, kind in single] + [True] * len(pairs)
-        )
-        # (single, B, D) chance of each outcome if the answer is good, and if it is bad.
-        logits = _logits(typical)
-        evidence = [
-            judge.imagined(kind, m, float(logits[m])) if kind else _NO_EVIDENCE
-            for m, kind in single
-        ]
-        self._good = np.stack([good for good, _ in evidence])
-        self._bad = np.stack([bad for _, bad in evidence])
-        # (O, M) the models that may not be asked after an opening: those that were.
-        self._asked = np.zeros((len(self._first), len(models)), np.bool_)
-        self._asked[np.arange(len(self._first)), self._first] = True
-        self._asked[np.arange(self._singles, len(self._first)), self._second] = True
+        # Two models are compared where a third may follow. Which of the two is asked first makes no
+        # difference to the plan; it is the earlier one in the pool.
+        self._pairs = tuple(combinations(models, 2)) if len(models) > 2 else ()
+        self._compared = np.array(self._pairs, dtype=np.intp).reshape(-1, 2).T
+        self._first = [*models] * len(_KINDS) + [one for one, _ in self._pairs]
+        self._buys = [bool(kind) for kind in _KINDS for _ in models] + [True] * len(self._pairs)
+        asked = np.eye(len(models), dtype=np.bool_)[self._first]
+        asked[np.arange(-len(self._pairs), 0), self._compared[1]] = True
+        self._closed = np.where(asked, -np.inf, 0.0)
+        # (3, M, B, D) chance of each outcome of one model's answer, if it is good and if it is bad.
+        imagined = _imagined(judge, confident, logit(typical).tolist())
+        good, bad = (judge.weights * imagined[:, :, is_bad] for is_bad in (0, 1))
+        self._good, self._bad, self._rise = good, bad, good - bad
 
     def table(
-        self, prior: Floats, prices: Prices, allowed: Bools, limit: float = float("inf")
+        self, prior: Floats, prices: Prices, allowed: Sequence[bool], limit: float = math.inf
     ) -> Table:
         """What may come of each opening.
 
         Args:
             prior: (M,) success probabilities of the scorer, 0..1.
             prices: What the steps cost.
-            allowed: (M,) which models may be asked.
+            allowed: Which models may be asked.
             limit: USD that may be spent.
         """
-        weights, success = self._judge.weights, self._judge.success(_logits(prior))
-        as_good = weights * success[self._first[: self._singles]]
-        mass_good = as_good[:, None] * self._good
-        mass = mass_good + (weights - as_good)[:, None] * self._bad
-        held = mass_good.sum(axis=-1)
-        ask = prices.ask
-        cost = ask[self._first]
-        cost[len(ask) : self._singles] += np.concatenate([prices.verify, prices.sample])
-        possible = allowed[self._first]
-        if len(self._second):
-            compared, in_hand = self._compared(success)
-            mass, held = np.concatenate([mass, compared]), np.concatenate([held, in_hand])
-            cost[self._singles :] += ask[self._second]
-            possible[self._singles :] &= allowed[self._second]
-        closed = self._asked | ~allowed
-        if limit < np.inf:
-            closed = closed | (cost[:, None] + ask > limit)
+        success = self._judge.success(prior)
+        mass = np.zeros((len(self._first), _BINS, len(GRID)))
+        held = np.zeros((len(self._first), _BINS))
+        alone = len(_KINDS) * len(success)
+        single = np.multiply(
+            self._rise, success[:, None], out=mass[:alone].reshape(self._rise.shape)
+        )
+        single += self._bad
+        held[:alone] = (self._good @ success[..., None]).reshape(alone, _BINS)
+        if self._pairs:
+            self._compare(success, mass[alone:], held[alone:])
+        cost = self._cost(prices, allowed, limit)
         return Table(
             first=self._first,
             buys=self._buys,
-            ask=ask,
             cost=cost,
-            chance=mass.sum(axis=-1),
+            ask=prices.ask,
+            success=success,
+            mass=mass,
             held=held,
-            able=np.where(closed[:, None], -1.0, mass @ success.T),
-            possible=possible & (cost <= limit),  # NaN is not
-            able_alone=success @ weights,
+            closed=self._closed_by(cost, prices.ask, allowed, limit),
         )
 
-    def _compared(self, success: Floats) -> tuple[Floats, Floats]:
-        """Two models' answers, (pairs, B, D) and (pairs, B): they agree, or they differ."""
-        weights, form = self._judge.weights, self._form
-        one, two = success[self._first[self._singles :]], success[self._second]
-        agree_good = weights * one * two / (1 + form.right)
-        agree = agree_good + weights * (1 - one) * (1 - two) / (1 + form.wrong)
-        mass = np.zeros((len(one), _BINS, len(GRID)))
-        mass[:, 0], mass[:, 1] = agree, weights - agree
-        held = np.zeros((len(one), _BINS))
-        held[:, 0] = agree_good.sum(axis=-1)
-        held[:, 1] = np.maximum(one @ weights, two @ weights) - held[:, 0]
-        return mass, held
+    def _compare(self, success: Floats, mass: Floats, held: Floats) -> None:
+        """Writes what comes of two models' answers: they agree, or they differ."""
+        one, two = success.take(self._compared, axis=0)
+        both = one * two
+        # right · both + wrong · (1 − one) · (1 − two)
+        agree = np.add(self._alike * both, self._wrong * (1 - (one + two)), out=mass[:, 0])
+        np.subtract(self._weights, agree, out=mass[:, 1])
+        held[:, 0] = both @ self._right
+        held[:, 1] = (success @ self._weights).take(self._compared).max(axis=0) - held[:, 0]
+
+    def _cost(self, prices: Prices, allowed: Sequence[bool], limit: float) -> list[float]:
+        """USD of each opening; infinite where it cannot be had."""
+        ask = [usd if may else math.inf for usd, may in zip(prices.ask, allowed, strict=True)]
+        costs = [
+            *ask,
+            *map(add, ask, prices.verify),
+            *map(add, ask, prices.sample),
+            *(ask[one] + ask[two] for one, two in self._pairs),
+        ]
+        return [cost if cost <= limit else math.inf for cost in costs]  # NaN is not
+
+    def _closed_by(
+        self, cost: Sequence[float], ask: Sequence[float], allowed: Sequence[bool], limit: float
+    ) -> Floats:
+        """(O, M) minus infinity where a model cannot be asked after an opening, else 0."""
+        closed = self._closed
+        if not all(allowed):
+            closed = np.where(allowed, closed, -np.inf)
+        if limit < math.inf:
+            closed = np.where(np.array(cost)[:, None] + ask > limit, -np.inf, closed)
+        return closed
 
 
-def _logits(share: Floats) -> Floats:
-    inside = np.minimum(np.maximum(share, _LEAST), 1 - _LEAST)
-    result: Floats = np.log(inside / (1 - inside))
-    return result
+def _imagined(judge: Judge, confident: Sequence[bool], logits: Sequence[float]) -> Floats:
+    """(3, M, 2, B, D) chance of each outcome of each kind of evidence; answer good, and bad."""
+    return np.array(
+        [
+            [
+                judge.imagined(kind or "token", model, logits[model])
+                if kind or sure
+                else _NO_EVIDENCE
+                for model, sure in enumerate(confident)
+            ]
+            for kind in _KINDS
+        ]
+    )
 
 
 def worth_of_share(
-    openings: Openings, priors: Floats, prices: Prices, share: float, allowed: Bools
+    openings: Openings, priors: Floats, prices: Prices, share: float, allowed: Sequence[bool]
 ) -> float:
     """The least worth of a good answer at which mean quality reaches a share of the strongest's.
 
@@ -223,16 +239,16 @@ def worth_of_share(
         priors: (N, M) success probabilities on typical prompts.
         prices: What the steps cost on them.
         share: Of the mean quality of the model that is best on them, 0..1.
-        allowed: (M,) which models may be asked.
+        allowed: Which models may be asked.
 
     Returns:
         USD; at most that at which the last missing part of the share is worth the dearest call.
     """
     tables = [openings.table(prior, prices, allowed) for prior in priors]
-    alone = np.mean([table.able_alone for table in tables], axis=0)
-    best = float(np.where(allowed, alone, 0.0).max())
-    dearest = max(float(prices.ask[allowed].max()), _CENT)
-    most = dearest / max((1 - share) * best, _LEAST)
+    alone = np.mean([table.success for table in tables], axis=0) @ WEIGHTS
+    best = max(one for one, may in zip(alone.tolist(), allowed, strict=True) if may)
+    dearest = prices.dearest(allowed)
+    most = dearest / max((1 - share) * best, LEAST)
     low, high = math.log(dearest / _RANGE), math.log(most)
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)

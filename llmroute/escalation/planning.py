@@ -9,7 +9,9 @@ taken, and the plan is made anew with what was heard.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import itertools
+import math
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,56 +21,66 @@ from llmroute.errors import ConfigurationError
 from llmroute.escalation.judge import Belief, Prospects
 
 Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 #: A gain below this, in good answers, is rounding.
 _ROUNDING = 1e-9
 #: A step must gain this much more than it costs: of many steps the one that looks best is on
 #: average not as good as it looks.
 _CAUTION = 0.01
+#: Calls that cost nothing are counted as costing this, USD.
+_LEAST_USD = 1e-12
 
 
 @dataclass(frozen=True)
 class Prices:
     """What the steps of one prompt are expected to cost.
 
+    One number a model, in the pool's order.
+
     Attributes:
-        ask: (M,) USD of a call of each model.
-        verify: (M,) USD of a verification call by the model that answered; NaN where none can be
-            had.
-        sample: (M,) USD of the further samples of a model that a vote needs; NaN where none can be.
-        confident: (M,) whether a model's confidence comes with its answer.
+        ask: USD of a call.
+        verify: USD of a verification call by the model that answered; NaN where none can be had.
+        sample: USD of the further samples that a vote needs; NaN where none can be.
+        confident: Whether a model's confidence comes with its answer.
     """
 
-    ask: Floats
-    verify: Floats
-    sample: Floats
-    confident: Bools
+    ask: Sequence[float]
+    verify: Sequence[float]
+    sample: Sequence[float]
+    confident: Sequence[bool]
 
     @classmethod
     def of(
         cls,
-        ask: Floats,
+        ask: Sequence[float],
         *,
-        verify: Floats | None = None,
-        sample: Floats | None = None,
-        confident: Bools | None = None,
+        verify: Sequence[float] | None = None,
+        sample: Sequence[float] | None = None,
+        confident: Sequence[bool] | None = None,
     ) -> Prices:
         """Prices, where all that is not given cannot be had.
 
         Args:
-            ask: (M,) USD.
-            verify: (M,) USD.
-            sample: (M,) USD.
-            confident: (M,).
+            ask: USD.
+            verify: USD.
+            sample: USD.
+            confident: Whether it comes with the answer.
         """
-        none = np.full(ask.shape, np.nan)
+        none = [math.nan] * len(ask)
         return cls(
             ask=ask,
             verify=none if verify is None else verify,
             sample=none if sample is None else sample,
-            confident=np.zeros(ask.shape, np.bool_) if confident is None else confident,
+            confident=[False] * len(ask) if confident is None else confident,
         )
+
+    def dearest(self, allowed: Sequence[bool]) -> float:
+        """USD of the dearest call, above 0.
+
+        Args:
+            allowed: Which models may be asked; at least one.
+        """
+        return max(_LEAST_USD, *itertools.compress(self.ask, allowed))
 
 
 @dataclass(frozen=True)
@@ -155,7 +167,7 @@ class Plan:
             raise ConfigurationError(f"a good answer must be worth more than 0 USD; got {worth}.")
         held = self._belief.held
         steps = [
-            replace(step, gain=_value(prospects, later, self._ask / worth) - held)
+            replace(step, gain=_value(prospects, later, self._ask, worth) - held)
             for step, prospects, later in self._options
         ]
         best = max(steps, key=lambda step: step.gain - step.cost / worth, default=None)
@@ -177,8 +189,8 @@ def _steps(
 ) -> Iterator[tuple[Step, Prospects]]:
     """Each step that can be taken, with what may come of it."""
     for model in fresh:
-        prospects = belief.after_asking(model, confident=bool(prices.confident[model]))
-        yield Step("ask", model, belief.held, cost=float(prices.ask[model])), prospects
+        prospects = belief.after_asking(model, confident=prices.confident[model])
+        yield Step("ask", model, belief.held, cost=prices.ask[model]), prospects
     for kind, source, price, done in (
         ("verify", "verified", prices.verify, belief.verified),
         ("sample", "share", prices.sample, belief.sampled),
@@ -186,18 +198,20 @@ def _steps(
         for model in belief.asked.intersection(allowed) - done:
             if price[model] <= limit:  # NaN is not
                 prospects = belief.after_checking(model, source)
-                yield Step(kind, model, belief.held, cost=float(price[model])), prospects
+                yield Step(kind, model, belief.held, cost=price[model]), prospects
 
 
-def _value(prospects: Prospects, later: list[int], cost: Floats) -> float:
+def _value(prospects: Prospects, later: list[int], ask: Sequence[float], worth: float) -> float:
     """Good answers to be expected if, after each outcome, one more model may be asked.
 
     Args:
         prospects: The outcomes.
         later: The models that may be asked then.
-        cost: (M,) what they cost, in units of a good answer's worth.
+        ask: USD of a call of each model.
+        worth: USD that a good answer is worth.
     """
     if not later:
         return float(prospects.held.sum())
-    replaced = prospects.able[:, later] - prospects.chance[:, None] * cost[later]
+    cost = np.array([ask[m] / worth for m in later])
+    replaced = prospects.able[:, later] - prospects.chance[:, None] * cost
     return float(np.maximum(prospects.held, replaced.max(axis=1)).sum())

@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, PrivateAttr, field_validator
+from typing_extensions import Self
 
 from llmroute.errors import ConfigurationError
 from llmroute.escalation import logprobs, wordings
@@ -147,6 +148,12 @@ class StrongShare(Rule):
     def model_post_init(self, context: Any, /) -> None:
         """Begins to count."""
         self._budget = RunningQuantile(self.share)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, which begins to count: two counts of one traffic would not add up."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied._budget = RunningQuantile(copied.share)
+        return copied
 
     @property
     def arguments(self) -> Mapping[str, Any]:

@@ -79,11 +79,11 @@ class Escalation(Frozen):
     @property
     def outlooks(self) -> Outlooks:
         """The plans of `"auto"`; a calibration is read when it is first used, or `check`ed."""
-        if self._outlooks is None:
+        outlooks: Outlooks | None = self._outlooks
+        if outlooks is None:
             from llmroute.escalation.outlook import Outlooks
 
-            self._outlooks = Outlooks(self.calibration, self.buys)
-        outlooks: Outlooks = self._outlooks
+            outlooks = self._outlooks = Outlooks(self.calibration, self.buys)
         return outlooks
 
     @property
@@ -157,13 +157,14 @@ class Escalation(Frozen):
             policy: The policy that it was chosen by.
             pool: The models.
         """
+        latency = _shorter(self.latency, request.terms.latency)
         if not self.is_auto:
-            return _TwoTiers(self, request)
+            return _TwoTiers(self, request, latency)
         from llmroute.escalation.auto import Planned
 
         form = expected(request).kind if len(pool) > 2 else None
         outlook = self.outlooks.of(policy, decision, pool, form)
-        return Planned(outlook, request, self.keep, self.agreement, self.latency)
+        return Planned(outlook, request, self.keep, self.agreement, latency)
 
 
 @dataclass(frozen=True)
@@ -185,12 +186,11 @@ class Beginning:
 class _TwoTiers:
     escalation: Escalation
     request: Request
+    latency: float | None
 
     def run(self, talk: Talk) -> Flow:
         decision, rule = talk.decision, self.escalation.rule
-        case = Case(
-            self.request, talk, self.escalation.agreement, rule.arguments, self.escalation.latency
-        )
+        case = Case(self.request, talk, self.escalation.agreement, rule.arguments, self.latency)
         if case.is_late_for(decision.chosen):
             return (yield from no_time(case))
         draft = yield from case.hear(decision.chosen, "draft")
@@ -224,7 +224,8 @@ def no_time(case: Case) -> Flow:
 def above(decision: Decision) -> list[str]:
     """The models to ask when the chosen one's answer was rejected: the strongest, then the rest.
 
-    Only those expected to answer better than the chosen one.
+    Only those expected to answer better than the chosen one; those that are left alone after
+    failures come last.
 
     Args:
         decision: The decision.
@@ -236,7 +237,12 @@ def above(decision: Decision) -> list[str]:
         for name in decision.ranking
         if name not in (decision.chosen, decision.strongest) and quality.get(name, 0.0) > least
     ]
-    return [decision.strongest, *sorted(others, key=lambda name: -quality[name])]
+    better = [decision.strongest, *sorted(others, key=lambda name: -quality[name])]
+    return sorted(better, key=lambda name: name in decision.excluded)
+
+
+def _shorter(*limits: float | None) -> float | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def escalation_of(given: Any) -> Escalation:

@@ -19,9 +19,10 @@ from llmroute.escalation.agreement import groups
 from llmroute.escalation.answers import answer_of
 from llmroute.escalation.expecting import expected
 from llmroute.escalation.fitting import Recorded
-from llmroute.escalation.judge import FORMS, Judge
+from llmroute.escalation.judge import Judge
 from llmroute.escalation.outset import Openings, Table
 from llmroute.escalation.planning import Plan, Prices
+from llmroute.escalation.traits import FORMS
 from llmroute.escalation.votes import Vote
 from llmroute.evaluation.baselines import folds
 from llmroute.evaluation.outcomes import Outcomes
@@ -193,7 +194,7 @@ class _Beginnings:
         self._judge, self._case = judge, case
         self._typical = case.quality.mean(axis=0)
         self._confident = ~np.isnan(case.token)
-        self._all = np.ones(case.quality.shape[1], dtype=np.bool_)
+        self._all = [True] * case.quality.shape[1]
         self._openings: dict[tuple[str, tuple[bool, ...]], Openings] = {}
 
     def table(self, row: int, prices: Prices) -> Table:
@@ -222,9 +223,9 @@ class _Prompt:
         self._judge, self._case, self._row = judge, case, row
         self._plans: dict[tuple[tuple[int, ...], frozenset[int]], Plan] = {}
         self._prices = Prices.of(
-            case.ask[row],
-            verify=case.verify[row],
-            confident=~np.isnan(case.token[row]),
+            case.ask[row].tolist(),
+            verify=case.verify[row].tolist(),
+            confident=(~np.isnan(case.token[row])).tolist(),
         )
         self._table = beginnings.table(row, self._prices)
 

@@ -156,8 +156,10 @@ class LocalScorer:
         members = ModelPool(list(outcomes.models)) if pool is None else pool
         members = ModelPool([members[name] for name in outcomes.models])
         answered = outcomes.select(~np.isnan(outcomes.score).all(axis=1))
-        raw = _raw_features(scorer, answered.prompts)
-        logits = logit(scorer.estimate(answered.prompts, members).quality)
+        read = _read(answered.prompts)
+        latent = scorer.latent(read)
+        raw = _raw_features(latent, read)
+        logits = logit(scorer.estimate_latent(latent, members).quality)
         scales = _scales(raw)
         blocks = _blocks(scorer, members)
         features = scales.of(raw)
@@ -186,7 +188,9 @@ class LocalScorer:
             prompts: Plain texts (one user turn each) or routing texts made from conversations.
             pool: The models a call may go to.
         """
-        before = self.base.estimate(prompts, pool)
+        read = _read(prompts)
+        latent = self.base.latent(read)
+        before = self.base.estimate_latent(latent, pool)
         if not self.answers or not len(prompts):
             return before
         places = [self._column.get(name) for name in pool.names]
@@ -197,7 +201,7 @@ class LocalScorer:
             ]
         )
         weights = Weights(self._weights.shared, own)
-        features = self._scales.of(_raw_features(self.base, prompts))
+        features = self._scales.of(_raw_features(latent, read))
         quality = sigmoid(weights.add_to(logit(before.quality), features))
         standing = np.array(
             [before.prior[k] if m is None else self._standing[m] for k, m in enumerate(places)]
@@ -346,10 +350,12 @@ def _mixing(
     return float(np.clip(along.sum() / square.sum(), 0.0, 1.0))
 
 
-def _raw_features(scorer: LatentAbilityScorer, prompts: Sequence[str | RoutingText]) -> Floats:
+def _read(prompts: Sequence[str | RoutingText]) -> list[RoutingText]:
+    return [RoutingText.of(p) if isinstance(p, str) else p for p in prompts]
+
+
+def _raw_features(latent: Latent, read: Sequence[RoutingText]) -> Floats:
     """(P, D − 1): 1, what the router's graph says of the prompts, and how they look."""
-    read = [RoutingText.of(p) if isinstance(p, str) else p for p in prompts]
-    latent: Latent = scorer.latent(read)
     return np.column_stack(
         [
             np.ones(len(read)),

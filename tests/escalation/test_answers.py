@@ -367,6 +367,27 @@ def test_the_work_on_a_long_text_is_that_on_its_end(unit: str) -> None:
     meaning.alike(long, long + "x")
 
 
+SIGNS = [sign for sign in vars(expecting).values() if isinstance(sign, expecting._Sign)]
+
+
+@given(data=st.data())
+@pytest.mark.parametrize("sign", SIGNS, ids=lambda sign: sign.parts[0])
+def test_what_has_a_sign_has_one_of_its_parts(sign: expecting._Sign, data: st.DataObject) -> None:
+    """So looking for the parts first, which is faster, misses nothing, in whatever letters."""
+    text = data.draw(st.from_regex(sign.pattern))
+    assert sign.is_in(text, text.casefold())
+
+
+@given(st.from_regex(dates._SHOWN) | st.from_regex(dates._DAY_FIRST))
+def test_what_shows_how_a_date_is_written_may_show_it(prompt: str) -> None:
+    assert dates.may_show_a_form(prompt)
+
+
+@given(st.from_regex(r"(?:^|\n)[Aa][).:] \w.*\n[Bb][).:] \w"))
+def test_options_are_found_whatever_stands_around_them(prompt: str) -> None:
+    assert set(choices.options(prompt)) >= {"A", "B"}
+
+
 MODULES = [answers, choices, code, dates, expecting, meaning, numbers, words]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from llmroute.errors import ArtifactError, ConfigurationError
 from llmroute.escalation.calibration import Calibration
-from llmroute.escalation.judge import Member
+from llmroute.escalation.traits import Member
 from llmroute.escalation.votes import Vote
 from tests.escalation.test_judge import planted
 

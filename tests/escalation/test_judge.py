@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmroute.errors import ConfigurationError
+from llmroute.escalation.curves import Curve, standard_score
 from llmroute.escalation.fitting import Recorded, fit_judge
-from llmroute.escalation.judge import FORMS, Curve, Judge, Member, standard_score
+from llmroute.escalation.judge import Judge
+from llmroute.escalation.traits import FORMS, Member
 from llmroute.escalation.votes import NO_ANSWER, Vote
 
 MODELS = 4

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmroute.escalation.judge import FORMS, Judge
+from llmroute.escalation.judge import Judge
 from llmroute.escalation.outset import Openings, Table, worth_of_share
 from llmroute.escalation.planning import Prices
+from llmroute.escalation.traits import FORMS
 
 SHARES = st.floats(0.05, 0.95)
 
@@ -23,24 +24,26 @@ def table(
     bought: bool = True,
     allowed: list[bool] | None = None,
 ) -> Table:
-    models, usd = len(prior), np.array(ask)
+    models = len(prior)
     ways = Openings(
         Judge.unfitted(models), [confident] * models, FORMS["number"], np.full(models, 0.5)
     )
     prices = Prices.of(
-        usd, verify=0.6 * usd if bought else None, sample=3 * usd if bought else None
+        ask,
+        verify=[0.6 * usd for usd in ask] if bought else None,
+        sample=[3 * usd for usd in ask] if bought else None,
     )
-    may = np.array(allowed or [True] * models)
-    return ways.table(np.array(prior), prices, may, limit)
+    return ways.table(np.array(prior), prices, allowed or [True] * models, limit)
 
 
 @given(st.lists(SHARES, min_size=2, max_size=4), st.floats(1e-3, 1e3))
 def test_outcomes_are_probabilities(prior: list[float], worth: float) -> None:
     ask = [0.1 * (m + 1) for m in range(len(prior))]
     found = table(prior, ask)
-    assert found.chance.sum(axis=-1) == pytest.approx(np.ones(len(found.chance)))
-    assert (found.held <= found.chance + 1e-9).all()
-    assert (found.able <= found.chance[..., None] + 1e-9).all()
+    assert (found.mass >= -1e-12).all()
+    chance = found.mass.sum(axis=-1)
+    assert chance.sum(axis=-1) == pytest.approx(np.ones(len(chance)))
+    assert (found.held <= chance + 1e-9).all()
     plan = found.most_left(worth)
     assert 0 <= plan.quality <= 1
     assert plan.cost >= min(ask)
@@ -82,6 +85,13 @@ def test_two_cheap_models_may_check_each_other() -> None:
     assert found.most_left(4.0).checks
 
 
+def test_of_two_that_check_each_other_the_earlier_in_the_pool_is_asked_first() -> None:
+    """The plan is the same either way, so the order is not left to how sums are rounded."""
+    for one, two in ((0.6, 0.65), (0.65, 0.6), (0.6, 0.6)):
+        found = table([one, two, 0.9], [0.01, 0.02, 1.0], confident=False, bought=False)
+        assert found.most_left(4.0).first == 0
+
+
 def test_a_limit_rules_out_what_would_pass_it() -> None:
     found = table([0.6, 0.9], [0.05, 1.0], limit=0.5)
     plan = found.most_left(1e6)
@@ -97,10 +107,10 @@ def test_models_that_are_not_allowed_are_not_planned_with() -> None:
 
 def promised(share: float, prior: list[float], ask: list[float]) -> tuple[float, float]:
     """The worth of a promise, and the mean quality with it, over three prompts."""
-    usd, models = np.array(ask), len(prior)
+    models = len(prior)
     ways = Openings(Judge.unfitted(models), [True] * models, FORMS["number"], np.array(prior))
     priors = np.clip(np.array(prior) + np.array([[-0.2], [0.0], [0.2]]), 0.05, 0.95)
-    prices, may = Prices.of(usd, verify=0.6 * usd), np.ones(models, np.bool_)
+    prices, may = Prices.of(ask, verify=[0.6 * usd for usd in ask]), [True] * models
     worth = worth_of_share(ways, priors, prices, share, may)
     tables = [ways.table(row, prices, may) for row in priors]
     return worth, float(np.mean([one.most_left(worth).quality for one in tables]))

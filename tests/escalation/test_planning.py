@@ -15,7 +15,7 @@ from llmroute.escalation.votes import Vote
 MODELS = 4
 JUDGE = Judge.unfitted(MODELS)
 middling = st.lists(st.floats(0.3, 0.95), min_size=MODELS, max_size=MODELS).map(np.array)
-usd = st.lists(st.floats(1e-5, 1e-2), min_size=MODELS, max_size=MODELS).map(np.array)
+usd = st.lists(st.floats(1e-5, 1e-2), min_size=MODELS, max_size=MODELS)
 worths = st.floats(1e-5, 10.0)
 votes = st.lists(
     st.builds(Vote, st.integers(0, 2), st.integers(0, 2), confidence=st.floats(0, 1)),
@@ -23,15 +23,15 @@ votes = st.lists(
 )
 
 
-def prices_of(ask: np.ndarray) -> Prices:
+def prices_of(ask: list[float]) -> Prices:
     """Verification and samples for the price of a call and of three."""
-    return Prices.of(ask, verify=ask, sample=3 * ask, confident=np.ones(MODELS, np.bool_))
+    return Prices.of(ask, verify=ask, sample=[3 * one for one in ask], confident=[True] * len(ask))
 
 
 @given(middling, usd, votes, worths)
 @settings(deadline=None)
 def test_no_step_is_taken_that_costs_more_than_it_gains(
-    prior: np.ndarray, ask: np.ndarray, heard: list[Vote], worth: float
+    prior: np.ndarray, ask: list[float], heard: list[Vote], worth: float
 ) -> None:
     step = next_step(JUDGE.belief(prior, heard), prices_of(ask), worth)
     if heard and step.kind != "stop":
@@ -43,7 +43,7 @@ def test_no_step_is_taken_that_costs_more_than_it_gains(
 @given(middling, usd, votes, worths, st.floats(1.0, 100.0))
 @settings(deadline=None)
 def test_what_stops_at_a_worth_stops_at_any_lower_one(
-    prior: np.ndarray, ask: np.ndarray, heard: list[Vote], worth: float, factor: float
+    prior: np.ndarray, ask: list[float], heard: list[Vote], worth: float, factor: float
 ) -> None:
     plan = Plan(JUDGE.belief(prior, [*heard, Vote(0, 0)]), prices_of(ask))
     if plan.step(worth * factor).kind == "stop":
@@ -53,7 +53,7 @@ def test_what_stops_at_a_worth_stops_at_any_lower_one(
 @given(middling, usd, votes, worths)
 @settings(deadline=None)
 def test_what_is_not_allowed_or_over_the_limit_is_not_done(
-    prior: np.ndarray, ask: np.ndarray, heard: list[Vote], worth: float
+    prior: np.ndarray, ask: list[float], heard: list[Vote], worth: float
 ) -> None:
     belief = JUDGE.belief(prior, [*heard, Vote(0, 0)])
     assert next_step(belief, prices_of(ask), worth, models=()).kind == "stop"
@@ -64,7 +64,7 @@ def test_what_is_not_allowed_or_over_the_limit_is_not_done(
 
 @given(middling, usd, worths)
 @settings(deadline=None)
-def test_the_loop_ends(prior: np.ndarray, ask: np.ndarray, worth: float) -> None:
+def test_the_loop_ends(prior: np.ndarray, ask: list[float], worth: float) -> None:
     heard: list[Vote] = []
     verified: set[int] = set()
     for _ in range(3 * MODELS + 1):
@@ -101,13 +101,13 @@ def test_an_unsure_weak_answer_is_escalated_and_a_sure_one_returned() -> None:
 
 def test_a_verification_is_bought_where_it_may_spare_a_dear_call() -> None:
     prior, ask = np.array([0.7, 0.7, 0.7, 0.95]), np.array([1e-5, 1e-2, 1e-2, 1e-2])
-    prices = Prices.of(ask, verify=np.full(MODELS, 1e-6))
+    prices = Prices.of(ask, verify=[1e-6] * MODELS)
     assert next_step(JUDGE.belief(prior, [Vote(0, 0)]), prices, 5e-2).kind == "verify"
 
 
 def test_nonsense_is_refused() -> None:
     belief = JUDGE.belief(np.full(MODELS, 0.5), [])
     with pytest.raises(ConfigurationError, match="more than 0 USD"):
-        next_step(belief, Prices.of(np.ones(MODELS)), 0.0)
+        next_step(belief, Prices.of([1.0] * MODELS), 0.0)
     with pytest.raises(ConfigurationError, match="none may be"):
-        next_step(belief, Prices.of(np.ones(MODELS)), 1.0, models=())
+        next_step(belief, Prices.of([1.0] * MODELS), 1.0, models=())

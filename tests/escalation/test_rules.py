@@ -527,6 +527,13 @@ class TestLatencyBudget:
         assert asked(theatre) == ["big"]
         assert answer.content == "The answer is 42."
 
+    def test_a_call_may_have_a_shorter_one(self, theatre: ScriptedProvider) -> None:
+        hurried = {"configurable": {"llmroute_latency": 3}}
+        router = self.speedy(theatre, 60, lambda message: False)
+        router.invoke("How much is 6 * 7?", hurried)
+        router.invoke("How much is 6 * 7?", {"configurable": {"llmroute_latency": 300}})
+        assert asked(theatre) == ["big", "small"]
+
     def test_with_room_for_both_the_weak_one_is(self, theatre: ScriptedProvider) -> None:
         self.speedy(theatre, 5, lambda message: False).invoke("How much is 6 * 7?")
         assert asked(theatre) == ["small"]

@@ -13,7 +13,8 @@ from llmroute.escalation.judge import Judge
 from llmroute.evaluation import Outcomes
 from llmroute.evaluation import escalating_votes as votes
 from llmroute.evaluation.baselines import single
-from llmroute.evaluation.escalating import figures, picture, plain_cascade
+from llmroute.evaluation.escalating_figures import figures, plain_cascade
+from llmroute.evaluation.escalating_picture import picture
 from llmroute.evaluation.escalating_replay import Case, replay
 from llmroute.evaluation.metrics.bootstrap import Resamples
 

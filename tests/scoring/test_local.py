@@ -88,6 +88,27 @@ def test_costs_and_lengths_stay_the_base_routers(
     assert after.scorer.startswith("local ")
 
 
+def test_the_graph_is_run_once_a_request(scorer: LatentAbilityScorer, pool: ModelPool) -> None:
+    local = LocalScorer.fit(answers(scorer), pool=pool)
+    session, texts = scorer._session, []
+
+    class Counting:
+        one_at_a_time = session.one_at_a_time
+        run = staticmethod(session.run)
+
+        def tokenize(self, read: list[str]) -> list[list[int]]:
+            texts.append(len(read))
+            return session.tokenize(read)
+
+    local.base._session = Counting()  # type: ignore[assignment]
+    try:
+        local.estimate(["Why?"], pool)
+        local.estimate(["Why?", "Prove it."], pool)
+    finally:
+        local.base._session = session
+    assert texts == [1, 2]
+
+
 def test_a_model_without_answers_gets_what_all_models_share(
     scorer: LatentAbilityScorer, pool: ModelPool
 ) -> None:
