@@ -23,7 +23,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator,
 from typing_extensions import Self
 
 from llmroute import flow
-from llmroute.conversation import Conversation, last_turn
+from llmroute.conversation import DEFAULT, Conversation, last_turn
 from llmroute.deciding import Grounds, decide, policy_of
 from llmroute.decision import Decision
 from llmroute.drivers import adrive, drive, failed, succeeded, with_record
@@ -85,7 +85,7 @@ class Router(BaseChatModel):
     cooldown: Cooldown | None = Cooldown()
     when_refused: str | None = None
     empty_stream_fails: bool = False
-    conversation: Conversation = Conversation()
+    conversation: Conversation = DEFAULT
     sessions: Sessions = Field(default_factory=MemorySessions, repr=False)
     observers: tuple[Observer, ...] = ()
     temperature: float | None = None
@@ -239,12 +239,11 @@ class Router(BaseChatModel):
             arguments["stream"] = True
         messages = self._convert_input(input).to_messages()
         request = read_request(messages, {**arguments, **kwargs}, schema, config)
-        return replace(
-            request,
-            terms=self._with_share(request.terms),
-            conversation=self.conversation,
-            turn=last_turn(messages, self.pool.names, self._remembered(request.terms.session)),
-        )
+        terms = self._with_share(request.terms)
+        turn = last_turn(messages, self.pool.names, self._remembered(terms.session))
+        if turn is None and terms is request.terms and self.conversation is DEFAULT:
+            return request  # as most are
+        return replace(request, terms=terms, conversation=self.conversation, turn=turn)
 
     def _remembered(self, session: str | None) -> Turn | None:
         if session is not None:
