@@ -15,8 +15,9 @@ from llmroute.scoring.text import BUDGET, head_and_tail
 
 Floats32 = npt.NDArray[np.float32]
 
-#: Bundled router → the value of its graph that is the mean of a text's token vectors.
-_MEAN = {"minilm": "pooled", "static": "token_hidden"}
+#: Bundled router → the value of its graph whose first columns are the mean of a text's token
+#: vectors, and how many of them are.
+_MEAN = {"minilm": ("pooled", 384), "static": ("means", 128)}
 #: The graph also takes how the text looks, which this value does not depend on.
 _SURFACE = np.zeros((1, len(FEATURES)), dtype=np.float32)
 
@@ -41,7 +42,7 @@ def similarity(one: str, other: str, router: str = "minilm") -> float:
 @lru_cache(maxsize=1024)
 def _vector(text: str, router: str) -> Floats32:
     """(D,) of length 1."""
-    vector = _encoder(router).rows([text], _SURFACE)[0]
+    vector = _encoder(router).rows([text], _SURFACE)[0, : _MEAN[router][1]]
     scaled: Floats32 = vector / max(float(np.linalg.norm(vector)), 1e-9)
     return scaled
 
@@ -50,4 +51,4 @@ def _vector(text: str, router: str) -> Floats32:
 def _encoder(router: str) -> Encoder:
     artifact = bundled_artifact(router)
     files = {MODEL: artifact.model.read_bytes(), TOKENIZER: artifact.tokenizer.read_bytes()}
-    return Encoder(files, _MEAN[router])
+    return Encoder(files, _MEAN[router][0])

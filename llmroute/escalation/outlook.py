@@ -165,7 +165,7 @@ class Outlooks:
 
 
 def _confident(pool: ModelPool) -> tuple[bool, ...]:
-    return tuple(m.capabilities.logprobs is True for m in pool)
+    return tuple([m.capabilities.logprobs is True for m in pool.models])
 
 
 class _View:
@@ -197,7 +197,9 @@ class _View:
         self, policy: Policy, cost: Sequence[float], allowed: Sequence[bool]
     ) -> Sequence[float] | None:
         """By model, USD of a call; None where one that matters is not known (NaN)."""
-        if not any(math.isnan(usd) and may for usd, may in zip(cost, allowed, strict=True)):
+        if not any(map(math.isnan, cost)):
+            return cost
+        if not any(map(math.isnan, compress(cost, allowed))):
             return [0.0 if math.isnan(usd) else usd for usd in cost]
         if isinstance(policy, Threshold) and sum(allowed) == 2:
             # Without prices calls of the strong model are what is counted.
@@ -215,15 +217,15 @@ class _View:
             allowed: Which models may be asked.
         """
         dearest = prices.dearest(allowed)
+        if isinstance(policy, CheapestAbove):
+            return Aim(dearest * self._worth(policy.quality, allowed))
         if isinstance(policy, WillingnessToPay):
             return Aim(policy.usd)
         if isinstance(policy, Threshold):
             # The strong model is worth its cost from a gain of `threshold` on.
             return Aim(dearest / max(policy.threshold, 1e-6))
-        if isinstance(policy, BestWithin):
-            return Aim(dearest * _PRICELESS, math.inf if policy.cost is None else policy.cost)
-        assert isinstance(policy, CheapestAbove), "the others have no known aim"
-        return Aim(dearest * self._worth(policy.quality, allowed))
+        assert isinstance(policy, BestWithin), "the others have no known aim"
+        return Aim(dearest * _PRICELESS, math.inf if policy.cost is None else policy.cost)
 
     def _worth(self, share: float, allowed: Sequence[bool]) -> float:
         """What a good answer is worth where a share of the best quality is promised.

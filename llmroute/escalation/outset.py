@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import accumulate, combinations, pairwise
 from operator import add
 
 import numpy as np
@@ -27,12 +27,12 @@ from llmroute.escalation.planning import Prices
 from llmroute.escalation.traits import Form
 
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.intp]
 
-#: Outcomes of the evidence that has most: a confidence between three cuts.
-_BINS = 4
 #: Kinds of evidence of one answer: what comes with it, a verification, more samples.
 _KINDS = ("", "verified", "share")
-_NO_EVIDENCE = (np.vstack([np.ones(len(GRID)), np.zeros((_BINS - 1, len(GRID)))]),) * 2
+_ONES = np.ones(len(GRID))  # the product with it is a cheaper sum
+_NO_EVIDENCE = (_ONES[None], _ONES[None])
 #: The search for a worth: how far below the dearest call it begins, and how often it halves.
 _RANGE, _HALVINGS = 1e4, 24
 
@@ -55,22 +55,37 @@ class Opening:
 
 
 @dataclass(frozen=True)
-class Table:
-    """What may come of O openings, in B outcomes each.
+class Ways:
+    """The O ways to begin, and the R outcomes of all of them: those of the first, and so on.
 
     Attributes:
         first: By opening, the model that is asked.
         buys: By opening, whether evidence is bought after it.
-        cost: By opening, USD; infinite where it cannot be had.
-        ask: By model, USD of a call.
-        success: (M, D) success probability of each model at each d.
-        mass: (O, B, D) probability that it comes so and d is so.
-        held: (O, B) probability that it comes so and the best answer then in hand is good.
-        closed: (O, M) minus infinity where a model cannot be asked after an opening, else 0.
+        starts: (O,) where each opening's outcomes begin.
+        outcomes: By opening, its part of all outcomes.
     """
 
     first: Sequence[int]
     buys: Sequence[bool]
+    starts: Places
+    outcomes: Sequence[slice]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What may come of the openings, for one prompt.
+
+    Attributes:
+        ways: The openings.
+        cost: By opening, USD; infinite where it cannot be had.
+        ask: By model, USD of a call.
+        success: (M, D) success probability of each model at each d.
+        mass: (R, D) probability that it comes so and d is so.
+        held: (R,) probability that it comes so and the best answer then in hand is good.
+        closed: (M, R) minus infinity where a model cannot be asked after an outcome, else 0.
+    """
+
+    ways: Ways
     cost: Sequence[float]
     ask: Sequence[float]
     success: Floats
@@ -84,38 +99,42 @@ class Table:
         Args:
             worth: USD that a good answer is worth, above 0.
         """
-        # What is left, in good answers, when one more model is asked after an outcome: (M, O, B).
-        gain = self.success - [[usd / worth] for usd in self.ask]
-        replaced = (gain @ self.mass.reshape(-1, len(GRID)).T).reshape(-1, *self.held.shape)
-        replaced += self.closed.T[:, :, None]
-        most = replaced.max(axis=0)
-        value = np.maximum(self.held, most).sum(axis=1) - [usd / worth for usd in self.cost]
-        best = int(value.argmax())
-        return self._opening(best, most[best].tolist(), replaced[:, best].argmax(axis=0).tolist())
+        # What is left, in good answers, when one more model is asked after an outcome: (M, R).
+        gain = self.success - (np.array(self.ask) / worth)[:, None]
+        replaced = gain @ self.mass.T
+        replaced += self.closed
+        most = np.maximum(self.held, replaced.max(axis=0))
+        reached = np.add.reduceat(most, self.ways.starts).tolist()
+        values = [value - usd / worth for value, usd in zip(reached, self.cost, strict=True)]
+        return self._opening(values.index(max(values)), replaced, worth)
 
-    def _opening(self, best: int, most: list[float], by: list[int]) -> Opening:
+    def _opening(self, best: int, replaced: Floats, worth: float) -> Opening:
         """What comes of an opening.
 
         Args:
             best: Which.
-            most: By outcome, what is left when one more model is asked.
-            by: By outcome, which one leaves that.
+            replaced: (M, R) what is left when one more model is asked.
+            worth: USD that a good answer is worth.
         """
-        mass = self.mass[best]
-        chance, able = mass.sum(axis=1).tolist(), (mass @ self.success.T).tolist()
+        ways = self.ways
+        its = ways.outcomes[best]
+        chances = (self.mass[its] @ _ONES).tolist()
         quality, cost, goes_on = 0.0, self.cost[best], False
-        for outcome, held in enumerate(self.held[best].tolist()):
-            if most[outcome] > held:
-                quality += able[outcome][by[outcome]]
-                cost += chance[outcome] * self.ask[by[outcome]]
+        outcomes = zip(chances, self.held[its].tolist(), replaced[:, its].T.tolist(), strict=True)
+        for chance, held, left in outcomes:
+            most = max(left)
+            if most > held:
+                usd = chance * self.ask[left.index(most)]
+                quality += most + usd / worth
+                cost += usd
                 goes_on = True
             else:
                 quality += held
-        return Opening(self.first[best], quality, cost, self.buys[best] or goes_on)
+        return Opening(ways.first[best], quality, cost, ways.buys[best] or goes_on)
 
 
 class Openings:
-    """The O ways to begin, for one judge and one form of answer. Thread-safe: nothing changes.
+    """The ways to begin, for one judge and one form of answer. Thread-safe: nothing changes.
 
     Args:
         judge: The judge of the pool's M models.
@@ -128,24 +147,28 @@ class Openings:
         self, judge: Judge, confident: Sequence[bool], form: Form, typical: Floats
     ) -> None:
         self._judge, self._weights = judge, judge.weights
-        # Times the chance that two good answers, or two bad ones, agree.
-        self._right = judge.weights / (1 + form.right)
-        self._wrong = judge.weights / (1 + form.wrong)
-        self._alike = self._right + self._wrong
         models = range(len(judge.members))
         # Two models are compared where a third may follow. Which of the two is asked first makes no
         # difference to the plan; it is the earlier one in the pool.
         self._pairs = tuple(combinations(models, 2)) if len(models) > 2 else ()
-        self._compared = np.array(self._pairs, dtype=np.intp).reshape(-1, 2).T
-        self._first = [*models] * len(_KINDS) + [one for one, _ in self._pairs]
-        self._buys = [bool(kind) for kind in _KINDS for _ in models] + [True] * len(self._pairs)
-        asked = np.eye(len(models), dtype=np.bool_)[self._first]
+        self._compared = tuple(np.array(self._pairs, dtype=np.intp).reshape(-1, 2).T)
+        first = [*models] * len(_KINDS) + [one for one, _ in self._pairs]
+        buys = [bool(kind) for kind in _KINDS for _ in models] + [True] * len(self._pairs)
+        alone = _alone(judge, confident, logit(typical).tolist())
+        chances = alone + [_compared(form)] * len(self._pairs)
+        counts = [len(right) for right, _ in chances]
+        edges = [0, *accumulate(counts)]
+        outcomes = [slice(start, end) for start, end in pairwise(edges)]
+        self._ways = Ways(first, buys, np.array(edges[:-1]), outcomes)
+        # (2, R, D) chances of the outcomes if what was told is right, and if it is wrong, times
+        # that of d; and whose answer is told, or which pair's: numbers of the rows of `told`.
+        self._chances = judge.weights * np.concatenate(chances, axis=1)
+        told = [*models] * len(_KINDS) + [len(models) + pair for pair in range(len(self._pairs))]
+        self._told = np.repeat(told, counts)
+        self._differ = slice(edges[len(alone)] + 1, None, 2)
+        asked = np.eye(len(models), dtype=np.bool_)[first]
         asked[np.arange(-len(self._pairs), 0), self._compared[1]] = True
-        self._closed = np.where(asked, -np.inf, 0.0)
-        # (3, M, B, D) chance of each outcome of one model's answer, if it is good and if it is bad.
-        imagined = _imagined(judge, confident, logit(typical).tolist())
-        good, bad = (judge.weights * imagined[:, :, is_bad] for is_bad in (0, 1))
-        self._good, self._bad, self._rise = good, bad, good - bad
+        self._closed = np.where(asked.T.repeat(counts, axis=1), -np.inf, 0.0)
 
     def table(
         self, prior: Floats, prices: Prices, allowed: Sequence[bool], limit: float = math.inf
@@ -159,37 +182,25 @@ class Openings:
             limit: USD that may be spent.
         """
         success = self._judge.success(prior)
-        mass = np.zeros((len(self._first), _BINS, len(GRID)))
-        held = np.zeros((len(self._first), _BINS))
-        alone = len(_KINDS) * len(success)
-        single = np.multiply(
-            self._rise, success[:, None], out=mass[:alone].reshape(self._rise.shape)
-        )
-        single += self._bad
-        held[:alone] = (self._good @ success[..., None]).reshape(alone, _BINS)
+        # (2, M + P, D): a model's answer is right, or wrong; both answers of a pair are.
+        models = len(success)
+        told = np.empty((2, models + len(self._pairs), len(GRID)))
+        told[0, :models] = success
+        np.subtract(1, success, out=told[1, :models])
         if self._pairs:
-            self._compare(success, mass[alone:], held[alone:])
+            one, two = (told.take(place, axis=1) for place in self._compared)
+            np.multiply(one, two, out=told[:, models:])
+        parts = told.take(self._told, axis=1)
+        parts *= self._chances
+        mass, held = parts[0] + parts[1], parts[0] @ _ONES
+        if self._pairs:
+            # The better one is in hand; it is good where both are, too.
+            mass[self._differ] += self._weights
+            able = success @ self._weights
+            held[self._differ] += np.maximum(*(able.take(place) for place in self._compared))
         cost = self._cost(prices, allowed, limit)
-        return Table(
-            first=self._first,
-            buys=self._buys,
-            cost=cost,
-            ask=prices.ask,
-            success=success,
-            mass=mass,
-            held=held,
-            closed=self._closed_by(cost, prices.ask, allowed, limit),
-        )
-
-    def _compare(self, success: Floats, mass: Floats, held: Floats) -> None:
-        """Writes what comes of two models' answers: they agree, or they differ."""
-        one, two = success.take(self._compared, axis=0)
-        both = one * two
-        # right · both + wrong · (1 − one) · (1 − two)
-        agree = np.add(self._alike * both, self._wrong * (1 - (one + two)), out=mass[:, 0])
-        np.subtract(self._weights, agree, out=mass[:, 1])
-        held[:, 0] = both @ self._right
-        held[:, 1] = (success @ self._weights).take(self._compared).max(axis=0) - held[:, 0]
+        closed = self._closed_by(cost, prices.ask, allowed, limit)
+        return Table(self._ways, cost, prices.ask, success, mass, held, closed)
 
     def _cost(self, prices: Prices, allowed: Sequence[bool], limit: float) -> list[float]:
         """USD of each opening; infinite where it cannot be had."""
@@ -198,35 +209,41 @@ class Openings:
             *ask,
             *map(add, ask, prices.verify),
             *map(add, ask, prices.sample),
-            *(ask[one] + ask[two] for one, two in self._pairs),
+            *[ask[one] + ask[two] for one, two in self._pairs],
         ]
         return [cost if cost <= limit else math.inf for cost in costs]  # NaN is not
 
     def _closed_by(
         self, cost: Sequence[float], ask: Sequence[float], allowed: Sequence[bool], limit: float
     ) -> Floats:
-        """(O, M) minus infinity where a model cannot be asked after an opening, else 0."""
+        """(M, R) minus infinity where a model cannot be asked after an outcome, else 0."""
         closed = self._closed
         if not all(allowed):
-            closed = np.where(allowed, closed, -np.inf)
+            closed = np.where(np.array(allowed)[:, None], closed, -np.inf)
         if limit < math.inf:
-            closed = np.where(np.array(cost)[:, None] + ask > limit, -np.inf, closed)
+            spent = np.repeat(cost, [its.stop - its.start for its in self._ways.outcomes])
+            closed = np.where(spent + np.array(ask)[:, None] > limit, -np.inf, closed)
         return closed
 
 
-def _imagined(judge: Judge, confident: Sequence[bool], logits: Sequence[float]) -> Floats:
-    """(3, M, 2, B, D) chance of each outcome of each kind of evidence; answer good, and bad."""
-    return np.array(
-        [
-            [
-                judge.imagined(kind or "token", model, logits[model])
-                if kind or sure
-                else _NO_EVIDENCE
-                for model, sure in enumerate(confident)
-            ]
-            for kind in _KINDS
-        ]
-    )
+def _alone(
+    judge: Judge, confident: Sequence[bool], logits: Sequence[float]
+) -> list[tuple[Floats, Floats]]:
+    """By kind of evidence and model, chances of its outcomes, (B, D); answer good, and bad."""
+    return [
+        judge.imagined(kind or "token", model, logits[model]) if kind or sure else _NO_EVIDENCE
+        for kind in _KINDS
+        for model, sure in enumerate(confident)
+    ]
+
+
+def _compared(form: Form) -> tuple[Floats, Floats]:
+    """The same of two answers, both good, and both bad: the chance that they agree, and less it.
+
+    The second row is short of the chance that they differ by 1, whatever they are.
+    """
+    agree = np.outer((1, -1), _ONES)
+    return agree / (1 + form.right), agree / (1 + form.wrong)
 
 
 def worth_of_share(

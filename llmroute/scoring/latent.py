@@ -7,6 +7,7 @@ is run once for all models; one more model costs one dot product.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ _CHARACTERS_PER_TOKEN = 4.0
 #: Padded ids in one run of the graph, so that a large batch stays in the processor's cache.
 _RUN_IDS = 16_384
 _POOLS_KEPT = 64
+#: Beyond it the exponential function of a float overflows.
+_LARGEST_LOG = 700.0
 
 
 @dataclass(frozen=True)
@@ -39,22 +42,37 @@ class Latent:
     """What the scorer thinks of P prompts before it knows the pool.
 
     Attributes:
-        demand: (P, K) how much each ability counts.
-        difficulty: (P,) what abilities must outweigh.
-        tokens: (P,) expected output tokens of a model of verbosity 1.
-        prompt_tokens: (P,) estimated tokens of the whole request.
+        traits: (P, K + 3) what a pool's numbers are multiplied by: `demand`, `difficulty`,
+            `prompt_tokens` and `tokens`, side by side.
         distance: (P,) how unlike the training prompts the text is.
         source: (P, S) probability that a prompt like it stands in each training source.
-        unfamiliar: (P,) whether that is beyond the card's threshold.
+        unfamiliar: (P,) whether the distance is beyond the card's threshold.
     """
 
-    demand: Floats
-    difficulty: Floats
-    tokens: Floats
-    prompt_tokens: Floats
+    traits: Floats
     distance: Floats
     source: Floats
     unfamiliar: Bools
+
+    @property
+    def demand(self) -> Floats:
+        """(P, K) how much each ability counts."""
+        return self.traits[:, :-3]
+
+    @property
+    def difficulty(self) -> Floats:
+        """(P,) what abilities must outweigh."""
+        return self.traits[:, -3]
+
+    @property
+    def prompt_tokens(self) -> Floats:
+        """(P,) estimated tokens of the whole request."""
+        return self.traits[:, -2]
+
+    @property
+    def tokens(self) -> Floats:
+        """(P,) expected output tokens of a model of verbosity 1."""
+        return self.traits[:, -1]
 
 
 @dataclass(frozen=True)
@@ -62,7 +80,8 @@ class _PoolView:
     """What is worked out once for a pool."""
 
     names: tuple[str, ...]
-    ability: Floats  # (K, M), ready for the product
+    ability: Floats  # (M, K)
+    weights: Floats  # (K + 3, 4 M): half the logit, tokens, output cost, cost of a prompt's traits
     is_general: bool  # only general ability is not zero
     shared: Floats  # (S,) 1 for the training sources that all members were measured on
     sources: tuple[AbilitySource, ...]
@@ -112,18 +131,19 @@ class LatentAbilityScorer:
             pool: The models a call may go to.
         """
         view = self._view(pool)
-        quality = _sigmoid(_demand(latent, view) @ view.ability - latent.difficulty[:, None])
-        if np.count_nonzero(latent.unfamiliar):  # several times faster than any() on few
+        # Small calls of numpy are what a decision waits for, so all that is linear is one product.
+        product = _traits(latent, view) @ view.weights
+        half_logit, tokens, output_cost, cost = product.reshape(-1, 4, len(pool)).swapaxes(0, 1)
+        quality = _sigmoid_of_double(half_logit)
+        if True in latent.unfamiliar.tolist():  # cheaper than any() on few
             quality[latent.unfamiliar] = view.prior
-        numbers = pool.arrays
-        tokens = latent.tokens[:, None] * numbers.verbosity
-        output_cost = tokens * numbers.output_price
+        speeds = pool.arrays
         return Estimates(
             models=view.names,
             quality=quality,
-            cost=latent.prompt_tokens[:, None] * numbers.input_price + output_cost,
+            cost=cost,
             tokens=tokens,
-            latency=numbers.first_token_s + tokens / numbers.tokens_per_s,
+            latency=speeds.first_token_s + tokens / speeds.tokens_per_s,
             prompt_tokens=latent.prompt_tokens,
             unfamiliar=latent.unfamiliar,
             prior=view.prior,
@@ -141,16 +161,17 @@ class LatentAbilityScorer:
         read = [RoutingText.of(p) if isinstance(p, str) else p for p in prompts]
         ids = self._session.tokenize([r.text for r in read]) if read else []
         graph = self._run(ids, [surface_row(r.text) for r in read])
-        calibration = self.card.tokens
-        tokens = np.exp(graph.log_tokens.astype(np.float64)) * calibration.factor
+        rows = zip(
+            graph.demand.tolist(),
+            graph.difficulty.tolist(),
+            map(_request_tokens, read, map(len, ids)),
+            map(self._expected_tokens, graph.log_tokens.tolist()),
+            strict=True,
+        )
+        traits = np.array([[*demand, *numbers] for demand, *numbers in rows])
         distance = graph.distance.astype(np.float64)
         return Latent(
-            demand=graph.demand.astype(np.float64),
-            difficulty=graph.difficulty.astype(np.float64),
-            tokens=np.minimum(np.maximum(tokens, calibration.low), calibration.high),
-            prompt_tokens=np.array(
-                [_request_tokens(r, len(i)) for r, i in zip(read, ids, strict=True)]
-            ),
+            traits=traits.reshape(len(read), self.card.dimensions + 3),
             distance=distance,
             source=graph.source.astype(np.float64),
             unfamiliar=distance > self.card.unfamiliar_above,
@@ -164,7 +185,7 @@ class LatentAbilityScorer:
         Args:
             pool: The models.
         """
-        return self._view(pool).ability.T.copy()
+        return self._view(pool).ability.copy()
 
     def ability_source(self, pool: ModelPool) -> tuple[AbilitySource, ...]:
         """Where each of the pool's M abilities came from.
@@ -183,7 +204,8 @@ class LatentAbilityScorer:
         Returns:
             (M,) probabilities.
         """
-        success = _sigmoid(self._typical[:, :-1] @ ability.T - self._typical[:, -1:])
+        logits = self._typical[:, :-1] @ ability.T - self._typical[:, -1:]
+        success = _sigmoid_of_double(0.5 * logits)
         prior: Floats = success.mean(axis=0)
         return prior
 
@@ -198,7 +220,8 @@ class LatentAbilityScorer:
                 ability[:, 1:] = 0.0
             view = _PoolView(
                 names=pool.names,
-                ability=np.ascontiguousarray(ability.T),
+                ability=ability,
+                weights=_weights(ability, pool),
                 is_general=is_general,
                 shared=self._shared(known),
                 sources=tuple(a.source for a in known),
@@ -209,6 +232,12 @@ class LatentAbilityScorer:
                     self._views.pop(next(iter(self._views)))
                 self._views[key] = view
         return view
+
+    def _expected_tokens(self, log: float) -> float:
+        """Output tokens of a model of verbosity 1, as the card corrects what the graph says."""
+        calibration = self.card.tokens
+        tokens = math.exp(min(log, _LARGEST_LOG)) * calibration.factor
+        return min(max(tokens, calibration.low), calibration.high)
 
     def _shared(self, known: list[Ability]) -> Floats:
         names = [source.name for source in self.card.data]
@@ -225,8 +254,24 @@ class LatentAbilityScorer:
         return _in_batches(ids, surface, self._session.run, *widths, most)
 
 
-def _demand(latent: Latent, view: _PoolView) -> Floats:
-    """(P, K) demands; those beside the general one count as far as the prompt is of a known kind.
+def _weights(ability: Floats, pool: ModelPool) -> Floats:
+    """(K + 3, 4 M) what `Latent.traits` are multiplied by, NaN in the columns of unknown prices.
+
+    By model: half the logit of success, output tokens, USD of the output, and USD of the call.
+    """
+    models, abilities = ability.shape
+    prices = pool.arrays
+    weights = np.zeros((abilities + 3, 4, models))
+    weights[:abilities, 0] = 0.5 * ability.T
+    weights[abilities, 0] = -0.5
+    weights[-2, 3] = prices.input_price
+    weights[-1, 1] = prices.verbosity
+    weights[-1, 2:] = prices.verbosity * prices.output_price
+    return weights.reshape(abilities + 3, 4 * models)
+
+
+def _traits(latent: Latent, view: _PoolView) -> Floats:
+    """(P, K + 3) traits; demands beside the general one count as far as the kind is known.
 
     How a model differs from its general ability is known only for prompts like those it was
     measured on. So each prompt's further demands are weighted by the probability that it is like
@@ -234,10 +279,10 @@ def _demand(latent: Latent, view: _PoolView) -> Floats:
     alone decides.
     """
     if view.is_general:
-        return latent.demand  # the abilities beside the general one are zero
-    demand = latent.demand.copy()
-    demand[:, 1:] *= (latent.source @ view.shared)[:, None]
-    return demand
+        return latent.traits  # the abilities beside the general one are zero
+    traits = latent.traits.copy()
+    traits[:, 1:-3] *= (latent.source @ view.shared)[:, None]
+    return traits
 
 
 def _in_batches(
@@ -285,7 +330,9 @@ def _request_tokens(read: RoutingText, tokens: int) -> float:
     )
 
 
-def _sigmoid(logits: Floats) -> Floats:
+def _sigmoid_of_double(half: Floats) -> Floats:
     # tanh is the logistic function that never overflows.
-    result: Floats = 0.5 * (1.0 + np.tanh(0.5 * logits))
+    result: Floats = np.tanh(half)
+    result *= 0.5
+    result += 0.5
     return result

@@ -25,10 +25,11 @@ from llmroute.training.familiarity import (
     token_columns,
 )
 from llmroute.training.fit import Fitted, train_member
-from llmroute.training.graph import FLOAT, Graph
+from llmroute.training.graph import Graph
+from llmroute.training.means import mean_nodes
 from llmroute.training.minilm import MiniLM
 from llmroute.training.settings import Progress, Settings
-from llmroute.training.tables import QuantisedTable, quantise
+from llmroute.training.tables import quantise
 from llmroute.training.transformer import encoder_graph, encoder_nodes
 from llmroute.training.tuning import LiveEncoder, tune
 
@@ -115,12 +116,14 @@ class MiniLMRecipe:
             data.surface[training],
         )
 
-        def nodes(graph: Graph) -> None:
+        def nodes(graph: Graph) -> str:
             encoder_nodes(graph, self._weights, self._settings.layers)
             graph.constant("project", project)
             graph.constant("project_bias", -self._mean @ project)
             graph.node("Gemm", ["pooled", "project", "project_bias"], ["token_hidden"])
-            _column_nodes(graph, columns)
+            # Over the whole text, of which the encoder reads both ends only.
+            parts = ["token_hidden", mean_nodes(graph, columns)]
+            return graph.node("Concat", parts, ["text"], axis=1)
 
         return export(fitted, familiarity, nodes, batch=1)
 
@@ -158,21 +161,3 @@ def read_through(
             vectors.append(vector)
     progress("texts read", len(ids), len(ids))
     return np.concatenate(vectors)
-
-
-def _column_nodes(graph: Graph, columns: QuantisedTable) -> None:
-    """Means of the token columns over the whole text; an empty text counts as one padding token."""
-    graph.constant("columns", columns.values)
-    graph.constant("columns_scale", columns.scale)
-    graph.constant("padding", np.array(0, np.int64))
-    graph.constant("one", np.array(1.0, np.float32))
-    graph.node("Gather", ["columns", "token_ids"], ["column_rows"], axis=0)
-    graph.node("Cast", ["column_rows"], ["column_values"], to=FLOAT)
-    graph.node("ReduceSum", ["column_values", "along_length"], ["column_sum"], keepdims=0)
-    graph.node("Equal", ["token_ids", "padding"], ["is_padding"])
-    graph.node("Not", ["is_padding"], ["is_token"])
-    graph.node("Cast", ["is_token"], ["token_ones"], to=FLOAT)
-    graph.node("ReduceSum", ["token_ones", "along_length"], ["tokens"], keepdims=1)
-    graph.node("Max", ["tokens", "one"], ["count"])
-    graph.node("Mul", ["column_sum", "columns_scale"], ["scaled_columns"])
-    graph.node("Div", ["scaled_columns", "count"], ["token_columns"])

@@ -34,8 +34,8 @@ _COMPOSITION = (
     "sentences",
     "commas",
 )
-#: Characters that count as one token at least.
-CHARACTERS_PER_TOKEN = 5.0
+#: Characters that count as one token at least. The table counts in it, and so it is whole.
+CHARACTERS_PER_TOKEN = 5
 #: Where the standardised share of foreign characters is cut for the distance: far enough out that
 #: a text in a script that training never saw is told by that alone.
 _FOREIGN_LIMIT = 10.0

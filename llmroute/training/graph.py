@@ -29,12 +29,12 @@ class Graph:
 
         Args:
             name: Its name; a constant of that name that is there already is replaced.
-            value: Its value, of any type; a scalar becomes an array of one.
+            value: Its value, of any type and shape.
 
         Returns:
             The name.
         """
-        self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        self._constants[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
         return name
 
     def node(
@@ -83,4 +83,4 @@ def _described(values: Values) -> list[onnx.ValueInfoProto]:
     ]
 
 
-FLOAT, INT64, INT32 = TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT32
+FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64

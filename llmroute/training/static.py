@@ -1,10 +1,6 @@
 """The static encoder: a table of token vectors and their mean. Microseconds a text.
 
-    token_ids (B, L) → Gather (int8 table) → Cast int32 → ReduceSum → × scale ÷ count
-
-Token 0 is padding: its row is zero and it is not counted. The sum runs over integers, so neither
-padding nor the other rows of a batch change a row's numbers. The first dense layer is folded into
-the table, which a mean allows.
+The first dense layer is folded into the table, which a mean allows.
 """
 
 from __future__ import annotations
@@ -24,10 +20,10 @@ from llmroute.training.familiarity import (
     token_columns,
 )
 from llmroute.training.fit import Fitted
-from llmroute.training.graph import FLOAT, INT32, Graph
+from llmroute.training.means import mean_nodes
 from llmroute.training.minilm import MiniLM, token_vectors
 from llmroute.training.settings import Progress, Settings
-from llmroute.training.tables import QuantisedTable, quantise
+from llmroute.training.tables import quantise
 
 
 class StaticRecipe:
@@ -78,7 +74,7 @@ class StaticRecipe:
             standardised_surface(data.surface[training], fitted.network),
             data.surface[training],
         )
-        return export(fitted, familiarity, lambda graph: _nodes(graph, table, width))
+        return export(fitted, familiarity, lambda graph: mean_nodes(graph, table))
 
 
 def starting_vectors(minilm: MiniLM, settings: Settings) -> Tensor:
@@ -102,23 +98,3 @@ def starting_vectors(minilm: MiniLM, settings: Settings) -> Tensor:
     weight = torch.log(torch.arange(len(vectors)) + 2.0)
     vectors = vectors * (weight / weight.mean())[:, None]
     return (vectors / vectors.std()).contiguous()
-
-
-def _nodes(graph: Graph, table: QuantisedTable, hidden: int) -> None:
-    graph.constant("table", table.values)
-    graph.constant("table_scale", table.scale)
-    graph.constant("padding", np.array(0, np.int64))
-    graph.constant("one", np.array(1.0, np.float32))
-    graph.node("Gather", ["table", "token_ids"], ["rows"], axis=0)
-    graph.node("Cast", ["rows"], ["whole_rows"], to=INT32)
-    graph.node("ReduceSum", ["whole_rows", "along_length"], ["whole_sum"], keepdims=0)
-    graph.node("Cast", ["whole_sum"], ["sum"], to=FLOAT)
-    graph.node("Equal", ["token_ids", "padding"], ["is_padding"])
-    graph.node("Not", ["is_padding"], ["is_token"])
-    graph.node("Cast", ["is_token"], ["token_ones"], to=FLOAT)
-    graph.node("ReduceSum", ["token_ones", "along_length"], ["tokens"], keepdims=1)
-    graph.node("Max", ["tokens", "one"], ["count"])
-    graph.node("Mul", ["sum", "table_scale"], ["scaled_sum"])
-    graph.node("Div", ["scaled_sum", "count"], ["means"])
-    graph.constant("split_table", np.array([hidden, table.values.shape[1] - hidden], np.int64))
-    graph.node("Split", ["means", "split_table"], ["token_hidden", "token_columns"], axis=1)

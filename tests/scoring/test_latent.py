@@ -88,6 +88,17 @@ def test_unknown_prices_and_speeds_are_nan(scorer: LatentAbilityScorer, pool: Mo
     assert est.latency[0, 0] == pytest.approx(0.5 + est.tokens[0, 0] / 100)
 
 
+def test_what_is_unknown_of_one_model_leaves_the_others_known(
+    scorer: LatentAbilityScorer, pool: ModelPool
+) -> None:
+    both = scorer.estimate(PROMPTS, pool)
+    three = scorer.estimate(PROMPTS, ModelPool([Model("mystery"), *pool]))
+    assert np.isnan(three.cost[:, 0]).all()
+    for name in ("quality", "cost", "tokens", "latency", "cost_low", "cost_high"):
+        np.testing.assert_allclose(getattr(three, name)[:, 1:], getattr(both, name), err_msg=name)
+    assert np.isfinite(three.quality).all()
+
+
 def test_the_whole_request_is_counted(scorer: LatentAbilityScorer, pool: ModelPool) -> None:
     text = "Describe what you see in the picture."
     plain = RoutingText(text, characters=len(text))
