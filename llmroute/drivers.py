@@ -79,6 +79,7 @@ def drive(
     perform: Perform,
     *,
     together: Callable[[Perform, Sequence[Ask]], Iterable[Reply]] = in_threads,
+    wait: Callable[[float], object] = time.sleep,
 ) -> Answered:
     """Run a flow, blocking.
 
@@ -86,6 +87,7 @@ def drive(
         steps: The flow.
         perform: Makes one call.
         together: Makes several and gives their replies in order: `map` makes one after the other.
+        wait: Does nothing for so many seconds.
     """
     came: Any = None
     while True:
@@ -95,7 +97,7 @@ def drive(
             answered: Answered = end.value
             return answered
         if isinstance(step, Wait):
-            time.sleep(step.seconds)
+            wait(step.seconds)
             came = None
         elif isinstance(step, Together):
             came = list(together(perform, step.asks))

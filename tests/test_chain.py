@@ -57,7 +57,7 @@ def pool(
 
 @pytest.fixture
 def router(pool: ModelPool, scorer: WordScorer) -> RouterChain:
-    return RouterChain(pool=pool, scorer=scorer)
+    return RouterChain(pool=pool, scorer=scorer, escalation=None)
 
 
 def record(message: Any) -> dict[str, Any]:

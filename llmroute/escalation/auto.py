@@ -77,6 +77,7 @@ class Planned:
         self._bought.add((step.kind, step.model))
         if step.kind == "verify":
             yield from hearing.verify(name)
+            self._remember(step, hearing)
         elif step.kind == "sample":
             yield from hearing.sample(name)
         elif hearing.generations and self._is_last(step, hearing):
@@ -85,11 +86,20 @@ class Planned:
             heard = yield from case.hear(name, "draft")
             if isinstance(heard, Generation):
                 hearing.generations.append(heard)
+                self._remember(step, hearing)
             elif not hearing.generations:
                 return (yield from case.talk.stand_ins(heard))
             else:
                 self._failed.add(step.model)
         return None
+
+    def _remember(self, step: Step, hearing: _Hearing) -> None:
+        """What a model's confidences are worth shows beside those that it gave before."""
+        votes = hearing.votes()
+        vote = next(v for v in reversed(votes) if v.model == step.model)
+        if step.kind == "verify":
+            vote = replace(vote, confidence=math.nan)
+        self.outlook.judge.note(vote, hearing.form)
 
     def _end(self, step: Step, hearing: _Hearing) -> Generator[Call, Any, Answered | None]:
         """A model whose answer is the user's whatever it says; it may stream."""

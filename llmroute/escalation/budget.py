@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import bisect
 import math
 import threading
-from collections import deque
 
 from llmroute.errors import ConfigurationError
+from llmroute.escalation.window import SortedWindow
 
 #: Prompts that the quantile is taken of: enough to be steady, few enough to follow a drift.
 _WINDOW = 1000
@@ -36,8 +35,7 @@ class RunningQuantile:
             )
         self.share = share
         self._window = window
-        self._recent: deque[float] = deque()
-        self._sorted: list[float] = []
+        self._recent = SortedWindow(window)
         self._seen = self._escalated = 0
         self._lock = threading.Lock()
 
@@ -62,20 +60,13 @@ class RunningQuantile:
         if math.isnan(doubt):
             raise ConfigurationError("a doubt must be a number; NaN was given.")
         with self._lock:
-            self._remember(doubt)
+            self._seen += 1
+            self._recent.add(doubt)
             # As many as the share of the window lie above this place.
-            place = len(self._sorted) - math.floor(self.share * len(self._sorted))
-            above = bisect.bisect_left(self._sorted, doubt) >= place
-            tied = bisect.bisect_right(self._sorted, doubt) > place
+            place = len(self._recent) - math.floor(self.share * len(self._recent))
+            above = self._recent.below(doubt) >= place
+            tied = self._recent.up_to(doubt) > place
             lacking = self._escalated + 1 <= self.share * self._seen
             decided = above or (tied and lacking)
             self._escalated += decided
             return decided
-
-    def _remember(self, doubt: float) -> None:
-        self._seen += 1
-        self._recent.append(doubt)
-        bisect.insort(self._sorted, doubt)
-        if len(self._recent) > self._window:
-            oldest = self._recent.popleft()
-            del self._sorted[bisect.bisect_left(self._sorted, oldest)]

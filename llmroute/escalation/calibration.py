@@ -39,6 +39,8 @@ class _Curve(_Strict):
     prior: float
     tempted: float
     spread: float = Field(gt=0)
+    centre: float = 2.2
+    scale: float = Field(default=2.5, gt=0)
 
 
 class _Member(_Strict):

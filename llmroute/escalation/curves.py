@@ -17,8 +17,6 @@ Floats = npt.NDArray[np.float64]
 _CUTS: Floats = np.array([-1.0, 0.0, 1.0])
 #: No confidence counts for more than this many standard deviations.
 _MOST = 2.4
-#: A confidence's score where no knots are known: its logit, centred on a probability of 0.9.
-_LOGIT_CENTRE, _LOGIT_SCALE = 2.2, 2.5
 
 
 @dataclass(frozen=True)
@@ -26,12 +24,12 @@ class Curve:
     """How one kind of confidence of one model depends on whether its answer is good.
 
     A confidence becomes a standard score by its place among `knots`, evenly spaced quantiles of the
-    model's confidences; the score is normal about level + gap·good + load·d + both·good·d
-    + prior·logit + tempted·(the answer is the tempting one).
+    model's confidences, or among those that were heard of it; where neither is known, by its logit.
+    The score is normal about level + gap·good + load·d + both·good·d + prior·logit
+    + tempted·(the answer is the tempting one).
 
     Attributes:
-        knots: (K,) rising quantiles of the confidence, 0..1; empty where none are known, and the
-            score is then the logit's, as `_LOGIT_CENTRE` and `_LOGIT_SCALE` place it.
+        knots: (K,) rising quantiles of the confidence, 0..1; empty where none are known.
         level: Mean of bad answers' scores.
         gap: How much higher good answers' lie.
         load: What d adds.
@@ -39,6 +37,8 @@ class Curve:
         prior: What the prior logit adds.
         tempted: How much higher the scores of the tempting answer lie.
         spread: Standard deviation.
+        centre: The logit whose score is 0, where no quantiles are known; 2.2 is 0.9.
+        scale: Logits in one score, likewise.
     """
 
     knots: tuple[float, ...] = ()
@@ -49,33 +49,38 @@ class Curve:
     prior: float = 0.0
     tempted: float = 0.3
     spread: float = 0.85
+    centre: float = 2.2
+    scale: float = 2.5
 
 
-def standard_score(curve: Curve, confidence: float) -> float:
+def standard_score(curve: Curve, confidence: float, place: float | None = None) -> float:
     """A confidence as its curve counts it.
 
     Args:
         curve: The curve.
         confidence: 0..1.
+        place: The share of the model's confidences that lie below it, 0..1, where some were heard
+            of a model whose quantiles are not known.
     """
     if curve.knots:
         places = np.linspace(0, 1, len(curve.knots))
         place = float(np.interp(confidence, curve.knots, places))
+    if place is not None:
         return max(-_MOST, min(_MOST, _quantile(place)))
     inside = min(max(confidence, LEAST), 1 - LEAST)
-    score = (math.log(inside / (1 - inside)) - _LOGIT_CENTRE) / _LOGIT_SCALE
+    score = (math.log(inside / (1 - inside)) - curve.centre) / curve.scale
     return max(-_MOST, min(_MOST, score))
 
 
-def log_likelihoods(curve: Curve, confidence: float, logit: float) -> Floats:
+def log_likelihoods(curve: Curve, score: float, logit: float) -> Floats:
     """(3, D) log-likelihoods of a confidence: answer good, tempting, else wrong.
 
     Args:
         curve: The curve.
-        confidence: 0..1.
+        score: Its standard score.
         logit: Logit of the model's prior.
     """
-    away = standard_score(curve, confidence) - _centres(curve, logit)
+    away = score - _centres(curve, logit)
     result: Floats = -0.5 * (away / curve.spread) ** 2
     return result
 

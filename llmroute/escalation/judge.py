@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError
-from llmroute.escalation.curves import Curve, chances, log_likelihoods
+from llmroute.escalation.curves import Curve, chances, log_likelihoods, standard_score
 from llmroute.escalation.difficulty import (
     GRID,
     WEIGHTS,
@@ -37,6 +37,7 @@ from llmroute.escalation.difficulty import (
 )
 from llmroute.escalation.heard import Heard, grouped, heard
 from llmroute.escalation.labellings import ewens, labellings
+from llmroute.escalation.places import Places
 from llmroute.escalation.traits import FORMS, Form, Member
 from llmroute.escalation.votes import Vote
 
@@ -70,7 +71,7 @@ class Belief:
 
     def __init__(self, judge: Judge, prior: Floats, told: Sequence[Heard], form: str) -> None:
         self._judge, self._logits, self._heard = judge, logit(prior), told
-        self._form, self._tempted = judge.forms[form], judge.tempted[form]
+        self._kind, self._form, self._tempted = form, judge.forms[form], judge.tempted[form]
         self.answers, self.voters = grouped(told)
         self._sizes = np.array([len(voters) for voters in self.voters], dtype=np.float64)
         self._labels = labellings(len(self.answers))
@@ -174,7 +175,8 @@ class Belief:
             logs[0, place] += np.log(success)
             logs[1, place] += wrong + math.log(tempted)
             logs[2, place] += wrong + math.log1p(-tempted)
-            logs[:, place] += self._judge.likelihoods(one, float(self._logits[one.model]))
+            logit = float(self._logits[one.model])
+            logs[:, place] += self._judge.likelihoods(one, logit, self._kind)
         labels = self._labels
         weights = self._judge.log_weights + labels.good @ logs[0]
         weights += labels.tempting @ logs[1] + labels.other @ logs[2]
@@ -186,7 +188,10 @@ class Belief:
 
 
 class Judge:
-    """Judges answers of a pool's M models. Thread-safe: nothing changes once it is made.
+    """Judges answers of a pool's M models. Thread-safe.
+
+    Nothing of it changes once it is made but `places`: the confidences that were heard, among which
+    those of models that nobody has measured find their places.
 
     Args:
         members: What is known of each model, in the pool's order; `Judge.unfitted` for nothing.
@@ -200,6 +205,7 @@ class Judge:
     ) -> None:
         self.members = tuple(members)
         self.forms: Mapping[str, Form] = {**FORMS, **forms}
+        self.places = Places()
         self.weights: Floats = WEIGHTS
         self.log_weights: Floats = np.log(WEIGHTS)
         self._means = [mean_success(member.reach).tolist() for member in self.members]
@@ -235,8 +241,22 @@ class Judge:
                 f"the judge knows {len(self.members)} models; a prior of shape {prior.shape} was "
                 "given."
             )
-        known = form if form is not None and form in self.forms else "text"
-        return Belief(self, np.asarray(prior, dtype=np.float64), heard(votes), known)
+        prior = np.asarray(prior, dtype=np.float64)
+        return Belief(self, prior, heard(votes), self._known(form))
+
+    def note(self, vote: Vote, form: str | None) -> None:
+        """Take note of the confidences in an answer that was heard, once for each.
+
+        Args:
+            vote: The generation.
+            form: What kind of answer the prompt asks for.
+        """
+        for kind, confidence in (("token", vote.confidence), ("verified", vote.verified)):
+            if not math.isnan(confidence):
+                self.places.note((kind, vote.model, self._known(form)), confidence)
+
+    def _known(self, form: str | None) -> str:
+        return form if form is not None and form in self.forms else "text"
 
     def success(self, prior: Floats) -> Floats:
         """(M, D) success probability of each model at each d.
@@ -248,11 +268,13 @@ class Judge:
         against = np.array([[math.exp(-level)] for level in levels]) * self._against
         return inside(1 / (1 + against))
 
-    def likelihoods(self, one: Heard, logit: float) -> Floats:
+    def likelihoods(self, one: Heard, logit: float, form: str) -> Floats:
         """(3, D) log-likelihoods of a model's confidences: answer good, tempting, else wrong."""
         logs = np.zeros((3, len(GRID)))
         for kind, confidence in one.scores:
-            logs += log_likelihoods(self.curve(kind, one.model), confidence, logit)
+            curve = self.curve(kind, one.model)
+            place = self.places.place((kind, one.model, form), confidence)
+            logs += log_likelihoods(curve, standard_score(curve, confidence, place), logit)
         return logs
 
     def imagined(self, kind: str, model: int, logit: float) -> tuple[Floats, Floats]:

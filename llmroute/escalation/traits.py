@@ -8,6 +8,10 @@ from types import MappingProxyType
 
 from llmroute.escalation.curves import Curve
 
+#: Models differ in how sure they are, so that before others of a model's confidences were heard
+#: little can be read off one. Round numbers, chosen on the train part of recorded answers.
+_SURE = Curve(gap=0.8, centre=4.0, scale=6.0)
+
 
 @dataclass(frozen=True)
 class Member:
@@ -24,9 +28,8 @@ class Member:
 
     reach: float = 1.5
     tempted: Mapping[str, float] = field(default_factory=dict)
-    token: Curve = field(default_factory=Curve)
-    # Weak models are poor judges of their own answers (AutoMix, arXiv 2310.12963).
-    verified: Curve = field(default_factory=lambda: Curve(gap=0.5))
+    token: Curve = _SURE
+    verified: Curve = _SURE
     share: Curve = field(default_factory=Curve)
 
 

@@ -222,6 +222,7 @@ class _Prompt:
     def __init__(self, judge: Judge, case: Case, row: int, beginnings: _Beginnings) -> None:
         self._judge, self._case, self._row = judge, case, row
         self._plans: dict[tuple[tuple[int, ...], frozenset[int]], Plan] = {}
+        self._noted: set[tuple[int, bool]] = set()
         self._prices = Prices.of(
             case.ask[row].tolist(),
             verify=case.verify[row].tolist(),
@@ -264,6 +265,15 @@ class _Prompt:
                 for m in asked
             ]
             form = str(case.forms[row, asked[0]])
+            self._note(votes, form)
             belief = self._judge.belief(case.quality[row], votes, form)
             self._plans[key] = Plan(belief, self._prices)
         return self._plans[key]
+
+    def _note(self, votes: Sequence[Vote], form: str) -> None:
+        """What was heard at any worth is what a judge that was not fitted remembers."""
+        for vote in votes:
+            was_verified = not np.isnan(vote.verified)
+            if (vote.model, was_verified) not in self._noted:
+                self._noted.add((vote.model, was_verified))
+                self._judge.note(vote, form)

@@ -64,12 +64,14 @@ def replay(
 def _replay(
     router: Router, outcomes: Outcomes, estimates: Estimates | None
 ) -> Iterator[tuple[Decision, float, float]]:
-    escalation = _replayable(router, outcomes)
-    policy = router.policy.model_copy()  # one that counts its calls counts a replay's alone
+    # What a router remembers of its traffic is a replay's own: counts, how sure models were.
+    fresh = {"policy": router.policy.model_copy(), "escalation": _replayable(router, outcomes)}
+    router = router.model_copy(update=fresh)
     for start in range(0, len(outcomes), _TOGETHER):
         requests = [router._request(p, {}, {}) for p in outcomes.prompts[start : start + _TOGETHER]]
         scorer = router._load() if estimates is None else _Said(estimates, start)
-        decisions = decide(requests, Grounds(router.pool, scorer, policy, escalation))
+        grounds = Grounds(router.pool, scorer, router.policy, router.escalation)
+        decisions = decide(requests, grounds)
         for i, (request, decision) in enumerate(zip(requests, decisions, strict=True)):
             yield _answered(router, decision, request, outcomes, start + i)
 
@@ -77,7 +79,7 @@ def _replay(
 def _replayable(router: Router, outcomes: Outcomes) -> Escalation | None:
     """What looks at answers, as far as answers were recorded."""
     if router.escalation is None or outcomes.responses is not None or outcomes.samples is not None:
-        escalation: Escalation | None = router.escalation
+        escalation: Escalation | None = router.escalation and router.escalation.model_copy()
         return escalation
     if router.escalation.is_auto:
         return None  # nothing can be heard of an answer, so the policy chooses
@@ -104,8 +106,9 @@ def _answered(
     """One prompt's completed decision, the score of the answer, and the spend of all its calls."""
     escalation = router.escalation
     records = Records(outcomes, row, lenient=escalation is not None and escalation.is_auto)
-    # One after the other, so that a replay gives the same record every time.
-    answered = drive(router._flow(request, decision), records.reply, together=map)
+    # One after the other, so that a replay gives the same record every time; and nobody waits.
+    steps = router._flow(request, decision)
+    answered = drive(steps, records.reply, together=map, wait=lambda seconds: None)
     last = answered.accepted or flow.call_record(
         answered.ask, answered.reply, decision, router.pool
     )
