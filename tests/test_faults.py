@@ -177,7 +177,9 @@ class TestARefusalOfTheContent:
     async def test_goes_to_the_model_that_is_there_for_it(
         self, provider: ScriptedProvider, litellm_pool: MakePool, call: Call
     ) -> None:
-        router = RouterChain(pool=litellm_pool(), scorer=WordScorer(), when_refused="big")
+        router = RouterChain(
+            pool=litellm_pool(), scorer=WordScorer(), escalation=None, when_refused="big"
+        )
         provider.fail("small", Fault.content_policy())
         answer = await call(router)
         asked = [(c["model"], c["purpose"], c["status"]) for c in record(answer)["calls"]]
@@ -186,7 +188,9 @@ class TestARefusalOfTheContent:
     async def test_of_that_model_stands(
         self, provider: ScriptedProvider, litellm_pool: MakePool
     ) -> None:
-        router = RouterChain(pool=litellm_pool(), scorer=WordScorer(), when_refused="big")
+        router = RouterChain(
+            pool=litellm_pool(), scorer=WordScorer(), escalation=None, when_refused="big"
+        )
         provider.fail("big", Fault.content_policy())
         with pytest.raises(ContentRefused):
             router.invoke("a hard one")
@@ -199,7 +203,9 @@ class TestARefusalOfTheContent:
     async def test_of_a_model_that_the_caller_named_stands(
         self, provider: ScriptedProvider, litellm_pool: MakePool
     ) -> None:
-        router = RouterChain(pool=litellm_pool(), scorer=WordScorer(), when_refused="big")
+        router = RouterChain(
+            pool=litellm_pool(), scorer=WordScorer(), escalation=None, when_refused="big"
+        )
         provider.fail("small", Fault.content_policy())
         with pytest.raises(ContentRefused):
             router.invoke("hello", model="small")

@@ -67,7 +67,9 @@ def diary() -> Diary:
 
 @pytest.fixture
 def router(litellm_pool: MakePool, diary: Diary) -> RouterChain:
-    return RouterChain(pool=litellm_pool(), scorer=WordScorer(), max_retries=0, observers=(diary,))
+    return RouterChain(
+        pool=litellm_pool(), scorer=WordScorer(), escalation=None, max_retries=0, observers=(diary,)
+    )
 
 
 class TestTheDecisionsSpan:
