@@ -7,18 +7,21 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from llmroute.decision import Decision, Estimates
-from llmroute.escalation.calibration import Calibration
 from llmroute.escalation.difficulty import logit
 from llmroute.escalation.judge import Judge
 from llmroute.escalation.outset import Opening, Openings, worth_of_share
 from llmroute.escalation.planning import Prices
 from llmroute.policies import BestWithin, CheapestAbove, Policy, Threshold, WillingnessToPay
 from llmroute.pool import ModelPool
+
+if TYPE_CHECKING:
+    from llmroute.escalation.calibration import Calibration
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -88,7 +91,11 @@ class Outlooks:
 
     def __init__(self, calibration: str | None, buys: Collection[str]) -> None:
         self._made_of = calibration, tuple(buys)
-        self._calibration = None if calibration is None else Calibration.load(calibration)
+        self._calibration: Calibration | None = None
+        if calibration is not None:
+            # Imported here, because it brings all that fitting one needs.
+
+            self._calibration = Calibration.load(calibration)
         self._views: dict[tuple[object, ...], _View] = {}
         self._lock = Lock()
 
