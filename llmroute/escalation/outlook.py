@@ -94,8 +94,9 @@ class Outlooks:
         self._calibration: Calibration | None = None
         if calibration is not None:
             # Imported here, because it brings all that fitting one needs.
+            from llmroute.escalation import calibration as files
 
-            self._calibration = Calibration.load(calibration)
+            self._calibration = files.Calibration.load(calibration)
         self._views: dict[tuple[object, ...], _View] = {}
         self._lock = Lock()
 
