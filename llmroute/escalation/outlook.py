@@ -39,7 +39,7 @@ _PLACES: Floats = _SPREAD * np.array([-1.6, -1.0, -0.6, -0.3, 0.0, 0.3, 0.6, 1.0
 #: The judge is sure too soon, and the planner cautious: this part of what a promise leaves open is
 #: held in reserve, by a judge that was calibrated and by one that was not. Chosen on the train part
 #: of recorded answers, where 95 % then gave about that.
-_RESERVE = {True: 0.3, False: 0.4}
+_RESERVE = {True: 0.2, False: 0.4}
 #: What a good answer is worth, in units of the dearest call, where only a limit on the spend holds.
 _PRICELESS = 1e6
 #: Pools whose openings are kept.
