@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import types
 from collections.abc import Iterator
 from functools import reduce
 from operator import add
@@ -107,3 +109,34 @@ def test_a_cut_stream_is_noticed(provider, router, close):
     with pytest.raises(StreamInterrupted) as raised:
         list(router.stream("Is it?"))
     assert raised.value.partial == "It is"
+
+
+def _suspended() -> int:
+    """Generators that read a provider's lines and still hold its connection."""
+    generators = (types.GeneratorType, types.AsyncGeneratorType)
+    return sum(
+        isinstance(thing, generators)
+        and thing.__qualname__.endswith("iter_lines")
+        and (getattr(thing, "gi_frame", None) or getattr(thing, "ag_frame", None)) is not None
+        for thing in gc.get_objects()
+    )
+
+
+@pytest.mark.parametrize("member", ["LiteLLM"], indirect=True)
+async def test_a_stream_leaves_no_connection_to_the_garbage_collector(router):
+    """It may come while the pool of connections is locked, and then waits for itself."""
+    gc.collect()
+    before = _suspended()
+    gc.disable()
+    try:
+        list(router.stream("Is it?"))
+        left = router.stream("Is it?")
+        next(left)
+        left.close()
+        _ = [chunk async for chunk in router.astream("Is it?")]
+        aleft = router.astream("Is it?")
+        await anext(aleft)
+        await aleft.aclose()
+        assert _suspended() == before
+    finally:
+        gc.enable()

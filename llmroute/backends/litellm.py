@@ -264,10 +264,9 @@ class LiteLLMChat(BaseChatModel):
         except Exception as error:
             self._raise(error, request, partial=reader.text)
         finally:
-            # LiteLLM would leave the connection open, and the provider generating.
-            connection = getattr(response, "completion_stream", None)
-            if connection is not None and hasattr(connection, "close"):
-                connection.close()
+            for stream in _streams_in(response):
+                if hasattr(stream, "close"):
+                    stream.close()
 
     async def _astream(
         self,
@@ -288,8 +287,9 @@ class LiteLLMChat(BaseChatModel):
         except Exception as error:
             self._raise(error, request, partial=reader.text)
         finally:
-            if response is not None and hasattr(response, "aclose"):
-                await response.aclose()
+            for stream in (response, *_streams_in(response)):
+                if hasattr(stream, "aclose"):
+                    await stream.aclose()
 
     def _reader(self) -> _StreamReader:
         # A `litellm.Router` hands on streams in a wrapper that does not tell how they ended.
@@ -398,6 +398,22 @@ class _StreamReader:
             yield ChatGenerationChunk(message=message)
         if usage := read_usage(getattr(event, "usage", None)):
             yield ChatGenerationChunk(message=AIMessageChunk(content="", usage_metadata=usage))
+
+
+def _streams_in(response: Any) -> Iterator[Any]:
+    """What of a LiteLLM stream holds a provider's connection, from the outside in.
+
+    LiteLLM leaves it open when nobody reads on, and for some providers always. The connection is
+    then given back whenever the garbage collector comes, which may be while the pool of connections
+    is locked: the process would wait for itself.
+
+    Args:
+        response: LiteLLM's stream, or None where there was none.
+    """
+    inner = getattr(response, "completion_stream", None)
+    for stream in (inner, getattr(inner, "streaming_response", None)):
+        if stream is not None:
+            yield stream
 
 
 def _was_cut(stream: Any) -> bool:
