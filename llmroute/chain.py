@@ -25,11 +25,11 @@ from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from typing_extensions import Self
 
-from llmroute.drivers import StreamRecord, aopen_stream, open_stream
 from llmroute.hidden import loose
 from llmroute.members import Prepared
 from llmroute.request import TOOLS_ARGUMENT, BoundSchema, BoundTools, Request
 from llmroute.routing import Asked, Router
+from llmroute.streams import StreamRecord, aopen_stream, open_stream
 
 
 class RouterChain(Router):

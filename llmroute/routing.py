@@ -6,9 +6,7 @@ import asyncio
 import os
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, TypeAlias
@@ -23,10 +21,11 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator,
 from typing_extensions import Self
 
 from llmroute import flow
+from llmroute.answers import with_record
 from llmroute.conversation import DEFAULT, Conversation, last_turn
 from llmroute.deciding import Grounds, decide, policy_of
 from llmroute.decision import Decision
-from llmroute.drivers import adrive, drive, failed, succeeded, with_record
+from llmroute.drivers import adrive, drive
 from llmroute.errors import ConfigurationError
 from llmroute.flow import Answered, Ask, Flow, Reply, Retry
 from llmroute.hidden import Said, ahear, hear, quiet
@@ -34,12 +33,13 @@ from llmroute.members import Inherited, Prepared, is_warm, prepare, warm_up
 from llmroute.observing import Observer, Watching
 from llmroute.policies import CheapestAbove, Policy, StrongCalls
 from llmroute.pool import ModelPool
+from llmroute.replies import failed, succeeded
 from llmroute.request import TOOLS_ARGUMENT, BoundSchema, BoundTools, Request, Tool, read_request
 from llmroute.requirements import count_tokens, must_count
 from llmroute.scoring import load_scorer
 from llmroute.scoring.base import Scorer
 from llmroute.state.cooldown import Cooldown, Cooldowns
-from llmroute.state.sessions import MemorySessions, Sessions, Turn
+from llmroute.state.sessions import MemorySessions, Sessions, Turn, forgiving
 from llmroute.terms import Terms
 from llmroute.tracing import atraced, traced
 from llmroute.validation import readable_errors
@@ -247,7 +247,7 @@ class Router(BaseChatModel):
 
     def _remembered(self, session: str | None) -> Turn | None:
         if session is not None:
-            with _forgiving("tell"):
+            with forgiving("tell"):
                 return self.sessions.last(session)
         return None
 
@@ -329,7 +329,7 @@ class Router(BaseChatModel):
         session = request.terms.session
         if session is not None:
             turn = Turn(answered.ask.model, decision.prompt_tokens, time.time())
-            with _forgiving("remember"):
+            with forgiving("remember"):
                 self.sessions.remember(session, turn)
         return Asked(answered, decision, watching)
 
@@ -479,19 +479,6 @@ class Router(BaseChatModel):
             if all(isinstance(p[name], int) for p in profiles)  # limits, and capabilities as bools
         }
         return profile or None
-
-
-@contextmanager
-def _forgiving(what: str) -> Iterator[None]:
-    """A store of sessions that breaks is warned of: an answer is worth more than what it keeps."""
-    try:
-        yield
-    except Exception as error:
-        warnings.warn(
-            f"the store of sessions failed to {what} a conversation's model "
-            f"({type(error).__name__}); the request goes on without.",
-            stacklevel=2,
-        )
 
 
 def _not_among(own: Callbacks, given: Callbacks) -> Callbacks:

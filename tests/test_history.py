@@ -372,7 +372,7 @@ class TestLoopsWithThinking:
         """The router asks for samples in words of its own, which newer signatures cover."""
         thought = [THOUGHT, {"type": "text", "text": "Well."}, USE]
         own = by(OPUS, thought, tool_calls=[CALL])
-        calls = [{"model": "opus", "purpose": "sample", "status": "ok"}]
+        calls = [{"model": "opus", "purpose": "sample", "accepted": True}]
         own.response_metadata["llmroute"]["calls"] = calls
         messages = [HumanMessage("Hi"), own, self.RESULT]
         assert made_safe(messages, OPUS)[1].content == "Well."
@@ -381,11 +381,11 @@ class TestLoopsWithThinking:
     @pytest.mark.parametrize(
         "call",
         [
-            {"model": "opus", "purpose": "draft", "status": "ok"},
-            {"model": "gpt", "purpose": "sample", "status": "ok"},
-            {"model": "opus", "purpose": "sample", "status": "timeout"},
+            {"model": "opus", "purpose": "draft", "accepted": True},
+            {"model": "gpt", "purpose": "sample", "accepted": False},
+            {"model": "opus", "purpose": "sample", "accepted": False},
         ],
-        ids=lambda call: " ".join(call.values()),
+        ids=["its draft", "another's sample", "a sample that was not taken"],
     )
     def test_one_on_the_users_words_is(self, call):
         own = by(OPUS, [THOUGHT, USE], tool_calls=[CALL])

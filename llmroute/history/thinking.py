@@ -104,9 +104,8 @@ def was_asked_otherwise(message: BaseMessage) -> bool:
     if not isinstance(record, Mapping):
         return False
     return any(
-        call["purpose"] in ("sample", "refine")
+        call.get("accepted") and call["purpose"] in ("sample", "refine")
         for call in record.get("calls") or ()
-        if call["model"] == record.get("answered_by") and call["status"] == "ok"
     )
 
 

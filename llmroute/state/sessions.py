@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -71,3 +74,20 @@ class MemorySessions:
             self._turns.move_to_end(session)
             while len(self._turns) > self._capacity:
                 self._turns.popitem(last=False)
+
+
+@contextmanager
+def forgiving(what: str) -> Iterator[None]:
+    """A store of sessions that breaks is warned of: an answer is worth more than what it keeps.
+
+    Args:
+        what: What the store was to do: "tell" or "remember".
+    """
+    try:
+        yield
+    except Exception as error:
+        warnings.warn(
+            f"the store of sessions failed to {what} a conversation's model "
+            f"({type(error).__name__}); the request goes on without.",
+            stacklevel=2,
+        )

@@ -19,12 +19,13 @@ from pydantic import BaseModel
 
 from llmroute import Disagreement, Model, ModelPool, RouterChain
 from llmroute.decision import Purpose
-from llmroute.drivers import adrive, drive, failed, succeeded
+from llmroute.drivers import adrive, drive
 from llmroute.errors import StreamInterrupted
 from llmroute.escalation.wordings import STYLES
 from llmroute.evaluation.outcomes import Outcomes, Samples
 from llmroute.evaluation.records import Records
 from llmroute.flow import Answered, Ask, Flow, Reply, Together, Variation
+from llmroute.replies import failed, succeeded
 from llmroute.request import read_request
 from llmroute.testing import Fault, ScriptedProvider, ToolCall
 from llmroute.testing import Reply as Said
