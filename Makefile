@@ -47,23 +47,23 @@ benchmarks: $(VENV)/.llmroute-demo ## Measure on recorded outcomes, write docs/b
 	  --markdown docs/benchmarks.md
 
 figures: benchmarks $(VENV)/.llmroute-train ## Every other figure of the docs too (hours): DATA=folder
-	$(BIN)/python -m llmroute.evaluation.escalating $(DATA) --write docs/escalation-benchmarks.md
+	$(BIN)/python -m examples.reproduce.escalation_benchmarks $(DATA) --write docs/escalation-benchmarks.md
 	for features in words minilm; do \
-	  $(BIN)/python -m llmroute.routers.comparison --features $$features \
+	  $(BIN)/python -m examples.reproduce.router_comparison --features $$features \
 	    $(foreach set,llmrouter_dc routerbench cascades mmlu_pro,$(DATA)/$(set)) \
 	    --results build/routers.json && \
-	  $(BIN)/python -m llmroute.routers.comparison --features $$features $(DATA)/routellm \
+	  $(BIN)/python -m examples.reproduce.router_comparison --features $$features $(DATA)/routellm \
 	    --without gsm8k --without mt_bench --results build/routers.json \
 	    --write docs/routers.md || exit 1; \
 	done
-	$(BIN)/python -m llmroute.routers.floor \
+	$(BIN)/python -m examples.reproduce.router_floor \
 	  $(foreach set,routerbench cascades mmlu_pro,$(DATA)/$(set)) --write docs/routers.md
-	$(BIN)/python -m llmroute.training.transfer $(foreach set,$(SETS),$(DATA)/$(set)) \
+	$(BIN)/python -m examples.reproduce.transfer $(foreach set,$(SETS),$(DATA)/$(set)) \
 	  --measured $(DATA)/routerbench $(DATA)/cascades --encoder static minilm \
 	  --weight routellm=2 --work build/transfer --write docs/transfer.md
-	$(BIN)/python -m llmroute.training.crossfit $(foreach set,$(SETS),$(DATA)/$(set)) \
+	$(BIN)/python -m examples.reproduce.crossfit $(foreach set,$(SETS),$(DATA)/$(set)) \
 	  --on routellm --write docs/router.md
-	$(BIN)/python -m llmroute.profiling.measuring \
+	$(BIN)/python -m examples.reproduce.profile_figures \
 	  $(foreach set,routerbench cascades mmlu_pro routellm=mmlu routellm=gsm8k llmrouter_dc,$(DATA)/$(set)) \
 	  --unseen routerbench --unseen cascades --write docs/profile.md
 

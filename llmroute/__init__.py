@@ -10,37 +10,38 @@ Importing this package imports nothing heavy: each name below is loaded when it 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from llmroute._imports import MovedModules, lazy_face
+from llmroute._version import __version__ as __version__
 
 #: Public name → the module it lives in.
-_HOME = {
-    "Model": "pool",
-    "ModelPool": "pool",
-    "Capabilities": "pool",
-    "RouterChain": "chain",
-    "init_router": "call",
-    "route": "call",
-    "aroute": "call",
-    "route_batch": "call",
-    "Policy": "policies",
-    "Threshold": "policies",
-    "WillingnessToPay": "policies",
-    "CheapestAbove": "policies",
-    "BestWithin": "policies",
-    "Margin": "escalation.rules",
-    "Disagreement": "escalation.rules",
-    "CrossModel": "escalation.rules",
-    "SelfVerify": "escalation.rules",
-    "StrongShare": "escalation.rules",
-    "Refine": "escalation.rules",
-    "Escalation": "escalation.tiers",
-    "Decision": "decision",
-    "CallRecord": "decision",
-    "Estimates": "decision",
-    "LLMRouteError": "errors",
+_HOMES = {
+    "Model": "llmroute.pool",
+    "ModelPool": "llmroute.pool",
+    "Capabilities": "llmroute.pool",
+    "RouterChain": "llmroute.chain",
+    "init_router": "llmroute.api",
+    "route": "llmroute.api",
+    "aroute": "llmroute.api",
+    "route_batch": "llmroute.api",
+    "Policy": "llmroute.policies",
+    "Threshold": "llmroute.policies",
+    "WillingnessToPay": "llmroute.policies",
+    "CheapestAbove": "llmroute.policies",
+    "BestWithin": "llmroute.policies",
+    "Margin": "llmroute.escalation.rules",
+    "Disagreement": "llmroute.escalation.rules",
+    "CrossModel": "llmroute.escalation.rules",
+    "SelfVerify": "llmroute.escalation.rules",
+    "StrongShare": "llmroute.escalation.rules",
+    "Refine": "llmroute.escalation.rules",
+    "Escalation": "llmroute.escalation.escalation",
+    "Decision": "llmroute.records",
+    "CallRecord": "llmroute.records",
+    "Estimates": "llmroute.records",
+    "LLMRouteError": "llmroute.errors",
 }
 
 __all__ = [
@@ -71,10 +72,10 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from llmroute.call import aroute, init_router, route, route_batch
+    from llmroute.api import aroute, init_router, route, route_batch
     from llmroute.chain import RouterChain
-    from llmroute.decision import CallRecord, Decision, Estimates
     from llmroute.errors import LLMRouteError
+    from llmroute.escalation.escalation import Escalation
     from llmroute.escalation.rules import (
         CrossModel,
         Disagreement,
@@ -83,18 +84,14 @@ if TYPE_CHECKING:
         SelfVerify,
         StrongShare,
     )
-    from llmroute.escalation.tiers import Escalation
     from llmroute.policies import BestWithin, CheapestAbove, Policy, Threshold, WillingnessToPay
     from llmroute.pool import Capabilities, Model, ModelPool
+    from llmroute.records import CallRecord, Decision, Estimates
 
 
-def __getattr__(name: str) -> Any:
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module 'llmroute' has no attribute {name!r}")
-    value = getattr(import_module(f"llmroute.{home}"), name)
-    globals()[name] = value  # the next look-up is a plain one
-    return value
+__getattr__ = lazy_face(__name__, _HOMES)
+# First, because the folder of a package that has moved would give its modules a second time.
+sys.meta_path.insert(0, MovedModules)
 
 
 def __dir__() -> list[str]:

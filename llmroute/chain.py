@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from os import PathLike
 from typing import Any
@@ -25,11 +25,10 @@ from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from typing_extensions import Self
 
-from llmroute.hidden import loose
-from llmroute.members import Prepared
-from llmroute.request import TOOLS_ARGUMENT, BoundSchema, BoundTools, Request
-from llmroute.routing import Asked, Router
-from llmroute.streams import StreamRecord, aopen_stream, open_stream
+from llmroute.engine.drafts import loose
+from llmroute.engine.prepare import Prepared
+from llmroute.request.request import TOOLS_ARGUMENT, BoundSchema, BoundTools, Request
+from llmroute.routing.router import Asked, Router
 
 
 class RouterChain(Router):
@@ -40,7 +39,7 @@ class RouterChain(Router):
 
     It goes wherever a chat model goes: chains, agents, `bind_tools`, `with_structured_output`,
     streams, batches, sync and async. Every answer carries the whole record in
-    `response_metadata["llmroute"]`; see `llmroute.decision.Decision`. In a stream the decision
+    `response_metadata["llmroute"]`; see `llmroute.records.Decision`. In a stream the decision
     stands on the first chunk and the bill (calls, cost, saving) on the last; added up, the chunks
     have both.
 
@@ -76,7 +75,7 @@ class RouterChain(Router):
 
     A call may ask for other terms than the router's: `config["configurable"]` or arguments of the
     call may have `llmroute_policy`, `llmroute_models`, `llmroute_cost`, `llmroute_latency`,
-    `llmroute_strong_share`; see `llmroute.terms.Terms`. `model="name"` asks one member.
+    `llmroute_strong_share`; see `llmroute.request.overrides.Terms`. `model="name"` asks one member.
 
     Raises:
         ConfigurationError: At construction, when pool and policy cannot work together.
@@ -102,7 +101,7 @@ class RouterChain(Router):
         Raises:
             ConfigurationError: With file, line and column: what is wrong and what was expected.
         """
-        from llmroute.configuration import read_router
+        from llmroute.config import read_router
 
         return read_router(cls, path, chat_models=chat_models)
 
@@ -115,7 +114,7 @@ class RouterChain(Router):
         Raises:
             ConfigurationError: Something of the router cannot be written, such as a function.
         """
-        from llmroute.configuration import write_router
+        from llmroute.config import write_router
 
         write_router(self, path)
 
@@ -186,49 +185,6 @@ class RouterChain(Router):
         async with aclosing(self._astreamed(request, config)) as chunks:
             async for chunk in chunks:
                 yield chunk
-
-    def _streamed(self, request: Request, config: RunnableConfig) -> Iterator[Any]:
-        asked = self._ask(
-            request,
-            config,
-            lambda p: open_stream(p.model.stream(p.messages, p.config, **p.arguments)),
-        )
-        record = self._record_of(asked)
-        opened = asked.answered.reply.value
-        try:
-            for chunk in opened:
-                yield record.mark(chunk)
-        except Exception as error:
-            raise record.interrupted(error) from None
-        finally:
-            opened.close()
-            record.over()
-        if (closing := record.closing()) is not None:
-            yield closing
-
-    async def _astreamed(
-        self, request: Request, config: RunnableConfig
-    ) -> AsyncGenerator[Any, None]:
-        asked = await self._aask(
-            request,
-            config,
-            lambda p: aopen_stream(p.model.astream(p.messages, p.config, **p.arguments)),
-        )
-        record = self._record_of(asked)
-        opened = asked.answered.reply.value
-        try:
-            async for chunk in opened:
-                yield record.mark(chunk)
-        except Exception as error:
-            raise record.interrupted(error) from None
-        finally:
-            await opened.aclose()
-            record.over()
-        if (closing := record.closing()) is not None:
-            yield closing
-
-    def _record_of(self, asked: Asked) -> StreamRecord:
-        return StreamRecord(asked.answered, asked.decision, self.pool, asked.watching)
 
     def _whole_only(self, request: Request) -> bool:
         return self.disable_streaming is True or (
@@ -386,7 +342,7 @@ class RouterChain(Router):
                 raw message's metadata. A parsed value alone has no place for it.
             kwargs: `method`, `strict` and what else the members' own method takes.
         """
-        from llmroute.structured import StructuredRouter
+        from llmroute.routing.structured_output import StructuredRouter
 
         options = {**kwargs, "include_raw": include_raw}
         return StructuredRouter(router=self, bound=BoundSchema.of(schema, **options))

@@ -16,9 +16,9 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 
 from llmroute.chain import RouterChain
-from llmroute.decision import Decision, ModelEstimate
 from llmroute.errors import ConfigurationError
 from llmroute.pool import ModelPool
+from llmroute.records import Decision, ModelEstimate
 
 try:
     # mypy reads whichever langchain-core is installed; the older ones lack the module.

@@ -31,7 +31,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from llmroute.decision import CallRecord
+    from llmroute.records import CallRecord
 
 
 class LLMRouteError(Exception):

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from llmroute import __version__
-from llmroute.decision import CallRecord, Decision
+from llmroute._version import __version__
 from llmroute.errors import MissingExtra
+from llmroute.records import CallRecord, Decision
 
 try:
     from opentelemetry import trace

@@ -16,9 +16,10 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import Self
 
-from llmroute.decision import Bools, Estimates, Floats
 from llmroute.errors import ConfigurationError
-from llmroute.escalation.budget import RunningQuantile
+from llmroute.numerics import Bools, Floats
+from llmroute.records import Estimates
+from llmroute.state.running_quantile import RunningQuantile
 from llmroute.validation import readable_errors
 
 Choice = npt.NDArray[np.intp]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,9 +20,9 @@ from pydantic import (
     model_validator,
 )
 
-from llmroute.decision import Floats
+from llmroute.backends.prices import lookup
 from llmroute.errors import ConfigurationError
-from llmroute.prices import lookup
+from llmroute.numerics import Floats
 from llmroute.validation import Frozen, readable_errors
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from llmroute.evaluation.outcomes import Outcomes
+    from llmroute.outcomes.outcomes import Outcomes
 
 
 class Capabilities(Frozen):
@@ -236,6 +237,12 @@ class PoolArrays:
     tokens_per_s: Floats
 
 
+def _from_above(name: str) -> Callable[..., ModelPool]:
+    """A function that makes a pool, by its dotted name: it is in a room that builds on this one."""
+    function: Callable[..., ModelPool] = resolve_name(name)
+    return function
+
+
 class ModelPool(Frozen):
     """The models a request may go to.
 
@@ -274,9 +281,7 @@ class ModelPool(Frozen):
         Raises:
             ConfigurationError: A model without a single answer.
         """
-        from llmroute.evaluation.pools import pool_from_outcomes
-
-        return pool_from_outcomes(outcomes, scorer)
+        return _from_above("llmroute.scoring.pool_fit:pool_from_outcomes")(outcomes, scorer)
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -330,9 +335,7 @@ class ModelPool(Frozen):
         Raises:
             ConfigurationError: The file cannot be used, or is of another scorer.
         """
-        from llmroute.profiling import with_profiles
-
-        return with_profiles(self, path, scorer=scorer)
+        return _from_above("llmroute.profiling:with_profiles")(self, path, scorer=scorer)
 
     def fit_abilities(self, outcomes: Outcomes, scorer: str | Path = "static") -> ModelPool:
         """The pool with abilities fitted from recorded answers; a model without any stays.
@@ -344,9 +347,7 @@ class ModelPool(Frozen):
         Raises:
             ConfigurationError: No model of the pool has an answer.
         """
-        from llmroute.profiling import fit_abilities
-
-        return fit_abilities(self, outcomes, scorer)
+        return _from_above("llmroute.profiling:fit_abilities")(self, outcomes, scorer)
 
     def without_prices(self) -> ModelPool:
         """The pool with no price known: where calls are counted, known prices of some would weigh.

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from llmroute import Model, ModelPool
-from llmroute.decision import Estimates
+from llmroute.records import Estimates
 from llmroute.scoring.text import RoutingText
 from llmroute.testing import ScriptedModel, ScriptedProvider
 

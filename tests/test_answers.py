@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk
 
-from llmroute.answers import is_cut, is_empty
+from llmroute.engine.messages import is_cut, is_empty
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,15 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from pydantic import BaseModel
 
-from llmroute import Capabilities, CheapestAbove, Decision, Model, ModelPool, RouterChain, Threshold
+from llmroute import (
+    Capabilities,
+    CheapestAbove,
+    Decision,
+    Model,
+    ModelPool,
+    RouterChain,
+    Threshold,
+)
 from llmroute.errors import (
     AllModelsFailed,
     AuthenticationFailed,

@@ -12,8 +12,8 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 from llmroute import CheapestAbove, ModelPool, RouterChain
-from llmroute.conversation import Conversation
-from llmroute.decision import Estimates
+from llmroute.records import Estimates
+from llmroute.request.conversation import Conversation
 from llmroute.state.sessions import MemorySessions, Sessions, Turn
 from llmroute.testing import Fault, ScriptedProvider
 from tests.conftest import WordScorer

@@ -15,8 +15,8 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
 
 from llmroute import CheapestAbove, Model, ModelPool, RouterChain, Threshold, WillingnessToPay
-from llmroute.decision import Estimates
 from llmroute.errors import ConfigurationError
+from llmroute.records import Estimates
 from llmroute.testing import ScriptedProvider
 
 from .conftest import EASY, PRICES, WordScorer

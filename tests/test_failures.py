@@ -12,6 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmroute.backends.provider_errors import (
+    redact,
+    secrets_in,
+    status_of,
+    translate,
+    without_secrets,
+)
 from llmroute.errors import (
     AuthenticationFailed,
     ConfigurationError,
@@ -27,7 +34,6 @@ from llmroute.errors import (
     RateLimited,
     StreamInterrupted,
 )
-from llmroute.failures import redact, secrets_in, status_of, translate, without_secrets
 
 REQUEST = httpx.Request("POST", "http://127.0.0.1/v1")
 

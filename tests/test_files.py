@@ -38,12 +38,12 @@ from llmroute import (
     WillingnessToPay,
     init_router,
 )
-from llmroute.configuration import read_router, router_schema
-from llmroute.configuration.forms import POLICIES, RULES
+from llmroute.config import read_router, router_schema
+from llmroute.config.schema import POLICIES, RULES
 from llmroute.errors import ConfigurationError, MissingExtra
 from llmroute.escalation.rules import Rule
 from llmroute.policies import Pinned
-from llmroute.routing import Router
+from llmroute.routing.router import Router
 from llmroute.testing import ScriptedProvider
 from tests.conftest import KEY, PRICES, WordScorer
 
@@ -636,7 +636,7 @@ class TestSchema:
     def test_the_shipped_copy_is_current(self) -> None:
         shipped = json.loads((ROOT / "docs" / "router.schema.json").read_text(encoding="utf-8"))
         assert shipped == router_schema(), (
-            "make it anew: python -m llmroute.configuration > docs/router.schema.json"
+            "make it anew: python -m llmroute.config > docs/router.schema.json"
         )
 
     def test_it_is_a_schema_whose_settings_are_explained(self) -> None:

@@ -9,18 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmroute import Decision, Model, ModelPool
-from llmroute.decision import CallRecord, ModelEstimate
-from llmroute.errors import (
-    AllModelsFailed,
-    AuthenticationFailed,
-    ContextWindowExceeded,
-    EmptyAnswer,
-    ProviderError,
-    ProviderTimeout,
-    ProviderUnavailable,
-    RateLimited,
-)
-from llmroute.flow import (
+from llmroute.engine.flow import (
     Answered,
     Ask,
     Reply,
@@ -31,6 +20,17 @@ from llmroute.flow import (
     call_record,
     complete,
 )
+from llmroute.errors import (
+    AllModelsFailed,
+    AuthenticationFailed,
+    ContextWindowExceeded,
+    EmptyAnswer,
+    ProviderError,
+    ProviderTimeout,
+    ProviderUnavailable,
+    RateLimited,
+)
+from llmroute.records import CallRecord, ModelEstimate
 
 POOL = ModelPool(
     [

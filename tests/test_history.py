@@ -19,10 +19,10 @@ from langchain_core.messages import (
 from langchain_core.tools import tool
 
 from llmroute import Model
-from llmroute.history.markers import unmarked_arguments, unmarked_tools
-from llmroute.history.reader import Reader
-from llmroute.history.retelling import made_safe
-from llmroute.history.thinking import goes_on_without_thought
+from llmroute.request.history.cache_control import unmarked_arguments, unmarked_tools
+from llmroute.request.history.sanitize import made_safe
+from llmroute.request.history.target import Reader
+from llmroute.request.history.thinking import goes_on_without_thought
 
 OPUS = Reader.of(Model("opus", model="anthropic/claude-opus-4-5"))
 SONNET = Reader.of(Model("sonnet", model="anthropic/claude-sonnet-4-5"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
+
+import pytest
 
 HEAVY = ("litellm", "onnxruntime", "tokenizers", "torch", "pandas", "langchain_core", "numpy")
 
@@ -33,10 +36,38 @@ def test_every_public_name_is_there() -> None:
     for name in llmroute.__all__:
         assert getattr(llmroute, name) is not None
     assert set(llmroute.__all__) <= set(dir(llmroute))
-    assert set(llmroute.__all__) == set(llmroute._HOME)
+    assert set(llmroute.__all__) == set(llmroute._HOMES)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     import llmroute
 
     assert not hasattr(llmroute, "nothing_like_this")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [
+        ("decision", "records", "Decision"),
+        ("terms", "request.overrides", "Terms"),
+        ("observing", "state.observers", "Observer"),
+        ("conversation", "request.conversation", "Conversation"),
+        ("configuration", "config", "router_schema"),
+        ("evaluation.readers.download", "outcomes.readers.download", "download"),
+        ("evaluation.metrics", "metrics", "aiq"),
+    ],
+)
+def test_a_module_that_has_moved_is_found_by_its_old_name(old: str, new: str, name: str) -> None:
+    with pytest.warns(DeprecationWarning, match=f"llmroute.{old} is now llmroute.{new}"):
+        found = importlib.import_module(f"llmroute.{old}")
+    moved = importlib.import_module(f"llmroute.{new}")
+    assert found is moved
+    assert getattr(found, name) is not None
+    assert moved.__spec__ is not None
+    assert moved.__spec__.name == f"llmroute.{new}"
+    del sys.modules[f"llmroute.{old}"]
+
+
+def test_a_module_that_never_was_is_not_found() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"llmroute\.nothing_like_this"):
+        importlib.import_module("llmroute.nothing_like_this")

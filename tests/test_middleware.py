@@ -41,14 +41,7 @@ from pydantic import BaseModel
 from llmroute import Capabilities, CheapestAbove, Model, ModelPool, RouterChain
 from llmroute.errors import AllModelsFailed, ConfigurationError, ProviderUnavailable
 from llmroute.middleware import RouterMiddleware
-from llmroute.testing import (
-    ChatRequest,
-    Fault,
-    Reply,
-    ScriptedModel,
-    ScriptedProvider,
-    ToolCall,
-)
+from llmroute.testing import ChatRequest, Fault, Reply, ScriptedModel, ScriptedProvider, ToolCall
 
 from .conftest import KEY, PRICES, WordScorer
 from .escalation.conftest import pool_of

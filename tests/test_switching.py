@@ -26,9 +26,9 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 
 from llmroute import Model, ModelPool, RouterChain
-from llmroute.conversation import Conversation
-from llmroute.decision import Estimates
 from llmroute.errors import InvalidRequest
+from llmroute.records import Estimates
+from llmroute.request.conversation import Conversation
 from llmroute.testing import Fault, Reply, ScriptedModel, ScriptedProvider, ToolCall
 from tests.conftest import KEY
 

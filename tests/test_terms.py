@@ -13,7 +13,7 @@ from langchain_core.runnables import ConfigurableField
 from llmroute import CheapestAbove, ModelPool, RouterChain, WillingnessToPay
 from llmroute.errors import ConfigurationError, NoEligibleModel
 from llmroute.policies import BUILT_IN, BestWithin, StrongCalls, Threshold, of_record
-from llmroute.terms import Terms
+from llmroute.request.overrides import Terms
 from llmroute.testing import ScriptedProvider
 from tests.conftest import WordScorer
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from llmroute import Decision, ModelPool, RouterChain
 from llmroute.errors import AllModelsFailed, NoEligibleModel, StreamInterrupted
-from llmroute.observing import Observer
+from llmroute.state.observers import Observer
 from llmroute.testing import Fault, ScriptedProvider
 from tests.conftest import WordScorer
 

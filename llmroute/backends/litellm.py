@@ -32,7 +32,10 @@ from langchain_core.utils.function_calling import convert_to_openai_function, co
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import ConfigDict, Field, SecretStr
 
-from llmroute.backends.answers import (
+from llmroute.backends.prices import lookup
+from llmroute.backends.provider_errors import secrets_in, translate, without_secrets
+from llmroute.backends.requests import write_messages
+from llmroute.backends.responses import (
     ended_thoughts,
     read_delta,
     read_message,
@@ -40,10 +43,7 @@ from llmroute.backends.answers import (
     read_plain,
     read_usage,
 )
-from llmroute.backends.messages import write_messages
 from llmroute.errors import MalformedAnswer, StreamInterrupted
-from llmroute.failures import secrets_in, translate, without_secrets
-from llmroute.prices import lookup
 
 Schema = dict[str, Any] | type
 _import_lock = Lock()

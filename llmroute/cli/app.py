@@ -8,20 +8,20 @@ from typing import Any, TextIO
 
 import click
 
-from llmroute import __version__
+from llmroute._version import __version__
 from llmroute.errors import AuthenticationFailed, LLMRouteError
 
 #: Command → the module that holds it under the same name. Imported when needed, so that
 #: `llmroute --version` waits for nothing.
 _COMMANDS = {
-    "decide": "llmroute.cli.decide",
-    "ask": "llmroute.cli.ask",
-    "demo": "llmroute.cli.demo.command",
-    "train": "llmroute.cli.train",
-    "profile": "llmroute.cli.profile",
-    "calibrate": "llmroute.cli.calibrate",
-    "eval": "llmroute.cli.eval",
-    "download": "llmroute.cli.download",
+    "decide": "llmroute.cli.decide_command",
+    "ask": "llmroute.cli.ask_command",
+    "demo": "llmroute.cli.demo.demo_command",
+    "train": "llmroute.cli.train_command",
+    "profile": "llmroute.cli.profile_command",
+    "calibrate": "llmroute.cli.calibrate_command",
+    "eval": "llmroute.cli.eval_command",
+    "download": "llmroute.cli.download_command",
 }
 
 

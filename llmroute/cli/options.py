@@ -214,8 +214,8 @@ def router_from(
         )
     policy = policy_from(quality, threshold, willingness, max_cost, max_latency)
     from llmroute.chain import RouterChain
-    from llmroute.escalation.tiers import Escalation
-    from llmroute.scoring import load_scorer
+    from llmroute.escalation.escalation import Escalation
+    from llmroute.scoring.registry import load_scorer
 
     return RouterChain(
         pool=pool_of(members, api_base),

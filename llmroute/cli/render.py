@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from llmroute.scoring.artifact import Metric
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _DIGITS = 2
@@ -127,3 +132,24 @@ def progress(*, shown: bool = True) -> Iterator[Progress]:
     )
     with display:
         yield display
+
+
+def figures(metrics: Mapping[str, Metric], title: str) -> RenderableType:
+    """A card's figures, one a row.
+
+    Args:
+        metrics: Figures by name.
+        title: Stands above them.
+    """
+    listing = table(title=title)
+    for heading in ("measured", "value", "95 % interval", "prompts"):
+        listing.add_column(heading, justify="left" if heading == "measured" else "right")
+    for name, metric in metrics.items():
+        known = metric.low is not None and metric.high is not None
+        listing.add_row(
+            name,
+            f"{metric.value:.4g}",
+            f"{metric.low:.4g} to {metric.high:.4g}" if known else "",
+            f"{metric.prompts:,}",
+        )
+    return listing

@@ -12,17 +12,17 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from llmroute.answers import logprobs
+from llmroute.answers.votes import NO_ANSWER, Vote
+from llmroute.engine.flow import Answered, Ask, Flow, Talk
+from llmroute.engine.flow import Step as Call
 from llmroute.errors import AllModelsFailed, ProviderError
-from llmroute.escalation import logprobs
-from llmroute.escalation.case import Case, Finding, Generation
-from llmroute.escalation.judge import Belief
-from llmroute.escalation.outlook import SAMPLES, Outlook
-from llmroute.escalation.planning import Plan, Step
-from llmroute.escalation.tiers import no_time
-from llmroute.escalation.votes import NO_ANSWER, Vote
-from llmroute.flow import Answered, Ask, Flow, Talk
-from llmroute.flow import Step as Call
-from llmroute.request import Request
+from llmroute.escalation.belief import Belief
+from llmroute.escalation.context import Case, Finding, Generation
+from llmroute.escalation.next_call import Plan, Step
+from llmroute.escalation.request_plan import SAMPLES, Outlook
+from llmroute.escalation.stronger import no_time
+from llmroute.request.request import Request
 
 #: Temperature of further samples.
 _TEMPERATURE = 0.7

@@ -16,12 +16,14 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 from typing_extensions import Self
 
+from llmroute.answers import logprobs
+from llmroute.answers.votes import NO_ANSWER
+from llmroute.engine.flow import Step
 from llmroute.errors import ConfigurationError
-from llmroute.escalation import logprobs, wordings
-from llmroute.escalation.budget import RunningQuantile
-from llmroute.escalation.case import Case, Finding, Generation
-from llmroute.escalation.votes import NO_ANSWER
-from llmroute.flow import Step, Variation
+from llmroute.escalation import prompts
+from llmroute.escalation.context import Case, Finding, Generation
+from llmroute.request.request import Variation
+from llmroute.state.running_quantile import RunningQuantile
 from llmroute.validation import Frozen, readable_errors
 
 Examination = Generator[Step, Any, Finding]
@@ -202,10 +204,10 @@ class Disagreement(Rule):
     @field_validator("styles")
     @classmethod
     def _known_styles(cls, styles: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [style for style in styles if style not in wordings.STYLES]
+        unknown = [style for style in styles if style not in prompts.STYLES]
         if unknown or not styles:
             raise ConfigurationError(
-                f"styles are some of {', '.join(map(repr, wordings.STYLES))}; "
+                f"styles are some of {', '.join(map(repr, prompts.STYLES))}; "
                 f"{', '.join(map(repr, unknown)) or 'none'} was given."
             )
         return styles
@@ -352,7 +354,7 @@ class Refine(Rule):
         finding: Finding = yield from self.check_with.examine(draft, case)
         if finding.good or case.is_late_for(draft.model):
             return finding
-        messages = wordings.refining(case.request.messages, draft.message)
+        messages = prompts.refining(case.request.messages, draft.message)
         arguments = case.arguments if case.can(draft.model, "logprobs") else {}
         rewritten = yield from case.hear(
             draft.model, "refine", Variation(arguments, messages=messages)

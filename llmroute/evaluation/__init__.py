@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from llmroute._imports import lazy_face
 
 if TYPE_CHECKING:
-    from llmroute.evaluation.evaluating import evaluate as evaluate
-    from llmroute.evaluation.metrics import Interval as Interval
-    from llmroute.evaluation.outcomes import Outcomes as Outcomes
-    from llmroute.evaluation.outcomes import Samples as Samples
-    from llmroute.evaluation.outcomes import default_data as default_data
-    from llmroute.evaluation.pools import pool_from_outcomes as pool_from_outcomes
-    from llmroute.evaluation.replaying import replay as replay
-    from llmroute.evaluation.report import Evaluated as Evaluated
+    from llmroute.evaluation.evaluator import evaluate as evaluate
+    from llmroute.evaluation.replayer import replay as replay
     from llmroute.evaluation.report import Report as Report
+    from llmroute.evaluation.results import Evaluated as Evaluated
     from llmroute.evaluation.run import Run as Run
+    from llmroute.metrics import Interval as Interval
+    from llmroute.outcomes.outcomes import Outcomes as Outcomes
+    from llmroute.outcomes.outcomes import default_data as default_data
+    from llmroute.outcomes.table import Samples as Samples
+    from llmroute.scoring.pool_fit import pool_from_outcomes as pool_from_outcomes
 
 _HOMES = {
-    "Evaluated": "report",
-    "Interval": "metrics",
-    "Outcomes": "outcomes",
-    "Report": "report",
-    "Run": "run",
-    "Samples": "outcomes",
-    "default_data": "outcomes",
-    "evaluate": "evaluating",
-    "pool_from_outcomes": "pools",
-    "replay": "replaying",
+    "Evaluated": "llmroute.evaluation.results",
+    "Interval": "llmroute.metrics",
+    "Outcomes": "llmroute.outcomes.outcomes",
+    "Report": "llmroute.evaluation.report",
+    "Run": "llmroute.evaluation.run",
+    "Samples": "llmroute.outcomes.table",
+    "default_data": "llmroute.outcomes.outcomes",
+    "evaluate": "llmroute.evaluation.evaluator",
+    "pool_from_outcomes": "llmroute.scoring.pool_fit",
+    "replay": "llmroute.evaluation.replayer",
 }
 
 __all__ = [
@@ -44,7 +45,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_face(__name__, _HOMES)

@@ -7,23 +7,23 @@ the fifth, so that a prompt's own answers never take part in its estimate.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError
-from llmroute.evaluation.metrics import oracle_choice
-from llmroute.evaluation.outcomes import Outcomes
-from llmroute.evaluation.run import Run, names_to_indices, run_of_choices, spend_of, strongest
+from llmroute.evaluation.run import Run, run_of_choices, spend_of, strongest
+from llmroute.metrics import oracle_choice
+from llmroute.numerics import Floats, Ints
+from llmroute.outcomes.outcomes import Outcomes
+from llmroute.outcomes.splits import (
+    check_every_model_answered,
+    mean_of_known,
+    names_to_indices,
+    splits,
+)
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-
-#: Folds of a cross-fitted baseline.
-FOLDS = 5
 #: Settings of a sweep of the willingness to pay, and thresholds of a sweep between two models.
 SETTINGS, THRESHOLDS = 65, 101
 
@@ -233,49 +233,6 @@ def willingness_to_pay(quality: Floats, cost: Floats) -> Floats:
     return np.concatenate([[0.0], inner])
 
 
-def splits(outcomes: Outcomes, train: Outcomes | None) -> Iterator[tuple[Ints, Ints]]:
-    """Which prompts to learn from for which prompts.
-
-    Args:
-        outcomes: The prompts to estimate.
-        train: The prompts to learn from; None for the folds of `outcomes`.
-
-    Yields:
-        Indices into `train` (or `outcomes`) and indices into `outcomes`.
-
-    Raises:
-        ConfigurationError: No two different prompts to deal to folds.
-    """
-    if train is not None:
-        yield np.arange(len(train)), np.arange(len(outcomes))
-        return
-    fold = folds(outcomes.prompts)
-    if len(outcomes) and fold.max() == 0:
-        raise ConfigurationError(
-            f"{outcomes.source} has no two different prompts, so none can be estimated from the "
-            "others; give a train table."
-        )
-    for number in np.unique(fold):
-        yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-
-
-def folds(prompts: tuple[str, ...], count: int = FOLDS) -> Ints:
-    """Folds for cross-fitting: texts in the order of their hashes, dealt in turn.
-
-    Equal texts get the same fold, and the order of the prompts does not matter.
-
-    Args:
-        prompts: P texts.
-        count: Folds.
-
-    Returns:
-        (P,) numbers from 0.
-    """
-    keys = [hashlib.blake2b(p.encode("utf-8", "surrogatepass")).digest() for p in prompts]
-    rank = {key: place for place, key in enumerate(sorted(set(keys)))}
-    return np.array([rank[key] % count for key in keys], dtype=np.int64)
-
-
 def rising_spend(outcomes: Outcomes) -> Ints:
     """The M models from the cheapest to the dearest by mean spend; of equals, the weaker first.
 
@@ -284,35 +241,6 @@ def rising_spend(outcomes: Outcomes) -> Ints:
     """
     order: Ints = np.lexsort((outcomes.score.mean(axis=0), spend_of(outcomes).mean(axis=0)))
     return order
-
-
-def mean_of_known(values: Floats) -> Floats:
-    """Mean of each column over the cells that are known; NaN where none is.
-
-    Args:
-        values: (P, M), NaN where unknown.
-    """
-    known = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        means: Floats = np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0)
-    return means
-
-
-def check_every_model_answered(outcomes: Outcomes, columns: Ints | None = None) -> None:
-    """Raise ConfigurationError unless each model has an answer to learn from.
-
-    Args:
-        outcomes: The table to learn from.
-        columns: The models it is about; None for all.
-    """
-    chosen = np.arange(len(outcomes.models)) if columns is None else columns
-    silent = np.isnan(outcomes.score[:, chosen]).all(axis=0)
-    missing = [outcomes.models[m] for m in chosen[silent]]
-    if missing:
-        raise ConfigurationError(
-            f"{outcomes.source} has no answer of {', '.join(map(repr, missing))} to learn from; "
-            "add outcomes of it, or drop it."
-        )
 
 
 def _constant(name: str, outcomes: Outcomes, models: list[int]) -> Run:

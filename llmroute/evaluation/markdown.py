@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from llmroute.evaluation.metrics import Interval
-from llmroute.evaluation.report import Evaluated, Report
+from llmroute.evaluation.report import Report
+from llmroute.evaluation.results import Evaluated
 from llmroute.evaluation.run import Unit
-from llmroute.writing import write_whole
+from llmroute.files import write_whole
+from llmroute.metrics import Interval
 
 #: Figure of a report, its heading, and how it is written.
 _Column = tuple[str, str, Callable[[Interval], str]]

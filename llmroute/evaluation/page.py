@@ -10,7 +10,6 @@ from html import escape
 from importlib.resources import files
 
 from llmroute.evaluation.glossary import GLOSSARY, LABELS, kind_of
-from llmroute.evaluation.metrics import Interval
 from llmroute.evaluation.plots import (
     as_svg,
     category_heatmap,
@@ -21,7 +20,8 @@ from llmroute.evaluation.plots import (
     reliability,
     strongest_models,
 )
-from llmroute.evaluation.report import Evaluated, Report
+from llmroute.evaluation.results import Evaluated, Results
+from llmroute.metrics import Interval
 
 #: Spends are told for so many prompts: that of one is too small to read.
 _PROMPTS = 1000
@@ -32,7 +32,7 @@ _LEAST = 0.8
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def page(report: Report) -> str:
+def page(report: Results) -> str:
     """The report as an HTML page that needs no other file.
 
     Args:
@@ -64,7 +64,7 @@ def page(report: Report) -> str:
     )
 
 
-def verdict(report: Report) -> str:
+def verdict(report: Results) -> str:
     """What was found, in a sentence, and whether mixing at random would have done as well.
 
     Args:
@@ -93,7 +93,7 @@ def verdict(report: Report) -> str:
     return found
 
 
-def against_chance(report: Report) -> str:
+def against_chance(report: Results) -> str:
     """How the router as configured stands to models mixed at random, or nothing.
 
     Args:
@@ -116,12 +116,12 @@ def against_chance(report: Report) -> str:
     )
 
 
-def best_single(report: Report) -> str:
+def best_single(report: Results) -> str:
     """The single model with the best mean score."""
     return report.strongest
 
 
-def _opening(report: Report, title: str) -> str:
+def _opening(report: Results, title: str) -> str:
     made = report.provenance.made[:10]
     about = (
         f"{report.prompts:,} prompts, {len(report.models)} models, "
@@ -135,7 +135,7 @@ def _opening(report: Report, title: str) -> str:
     )
 
 
-def _tiles(report: Report) -> str:
+def _tiles(report: Results) -> str:
     """The figures that are asked for first."""
     shown = [
         name
@@ -152,11 +152,11 @@ def _tiles(report: Report) -> str:
     return f'<dl class="tiles">{"".join(tiles)}</dl>'
 
 
-def _pictures(report: Report) -> str:
+def _pictures(report: Results) -> str:
     return _section("Pictures", "\n".join(_figure(report, name) for name in pictures(report)))
 
 
-def _figure(report: Report, name: str) -> str:
+def _figure(report: Results, name: str) -> str:
     """A picture in light and in dark: the reader's system says which is shown."""
     draw = pictures(report)[name]
     light, dark = (draw(report, each) for each in (False, True))
@@ -176,7 +176,7 @@ def _data(svg: bytes) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
 
 
-def _curve_caption(report: Report) -> tuple[str, str]:
+def _curve_caption(report: Results) -> tuple[str, str]:
     """What the picture shows, for those who do not see it, and how to read it."""
     (low, worst), (high, best) = report.curve[[0, -1]][report.curve[[0, -1], 0].argsort()]
     oracle = report.baselines.get("oracle")
@@ -194,7 +194,7 @@ def _curve_caption(report: Report) -> tuple[str, str]:
     )
 
 
-def _heat_caption(report: Report) -> tuple[str, str]:
+def _heat_caption(report: Results) -> tuple[str, str]:
     shown = largest_categories(report)
     caption = (
         "Mean score, %, in each category, with its prompts in brackets. In bold the best single "
@@ -207,7 +207,7 @@ def _heat_caption(report: Report) -> tuple[str, str]:
     return "Mean score by category and model; the router's are in the table below.", caption
 
 
-def _bins_caption(report: Report) -> tuple[str, str]:
+def _bins_caption(report: Results) -> tuple[str, str]:
     shown = strongest_models(report)
     caption = (
         "Estimated against observed quality in ten bins of equal width. On the dashed line "
@@ -226,7 +226,7 @@ _CAPTIONS = {
 }
 
 
-def _all_figures(report: Report) -> str:
+def _all_figures(report: Results) -> str:
     everyone = _in_order(report)
     present = {name for one in everyone for name in one.metrics}
     names = [name for name in GLOSSARY if name in present]
@@ -238,7 +238,7 @@ def _all_figures(report: Report) -> str:
     return _table("Every way to choose and its figures", "Router", header, rows, report)
 
 
-def _in_order(report: Report) -> list[Evaluated]:
+def _in_order(report: Results) -> list[Evaluated]:
     """The router, then other routers, then single models, the strongest first."""
     falling = sorted(report.singles, key=lambda name: -report.singles[name][1])
     others = [one for name, one in report.baselines.items() if name not in report.singles]
@@ -246,7 +246,7 @@ def _in_order(report: Report) -> list[Evaluated]:
     return [report.router, *others, *singles]
 
 
-def _categories(report: Report) -> str:
+def _categories(report: Results) -> str:
     """Text beside the heat map: all categories, in few columns."""
     best = best_single(report)
     columns = heat_columns(report)
@@ -268,7 +268,7 @@ def _categories(report: Report) -> str:
     )
 
 
-def _calibration(report: Report) -> str:
+def _calibration(report: Results) -> str:
     summary = "; ".join(
         f"{LABELS[name]} {_told(name, report.metrics[name])}"
         for name in ("ece", "brier")
@@ -294,12 +294,12 @@ def _calibration(report: Report) -> str:
     )
 
 
-def _limits(report: Report) -> str:
+def _limits(report: Results) -> str:
     said = report.limits or "Nothing is noted. The figures hold for prompts like these."
     return f"<p>{escape(said)}</p>"
 
 
-def _origin(report: Report) -> str:
+def _origin(report: Results) -> str:
     origin = report.provenance
     command = (
         f'<pre tabindex="0"><code>{escape(origin.command)}</code></pre>' if origin.command else ""
@@ -318,7 +318,7 @@ def _origin(report: Report) -> str:
     return f'{command}<dl class="facts">{listed}</dl>'
 
 
-def _glossary(report: Report) -> str:
+def _glossary(report: Results) -> str:
     everyone = (report.router, *report.baselines.values())
     present = {name.partition(":")[0] for one in everyone for name in one.metrics}
     listed = "".join(
@@ -339,7 +339,7 @@ def _table(
     corner: str,
     header: Iterable[str],
     rows: Iterable[tuple[str, Iterable[str]]],
-    report: Report | None = None,
+    report: Results | None = None,
 ) -> str:
     """A table that scrolls in its own box. Headers and cells are HTML, names of rows are text."""
     head = "".join(f'<th scope="col">{each}</th>' for each in (corner, *header))
@@ -351,7 +351,7 @@ def _table(
     )
 
 
-def _rows(rows: Iterable[tuple[str, Iterable[str]]], report: Report | None) -> Iterator[str]:
+def _rows(rows: Iterable[tuple[str, Iterable[str]]], report: Results | None) -> Iterator[str]:
     for place, (name, cells) in enumerate(rows):
         ours = ' class="ours"' if report is not None and place == 0 else ""
         content = "".join(f"<td>{cell}</td>" for cell in cells)
@@ -362,7 +362,7 @@ def _link(name: str, heading: str) -> str:
     return f'<a href="#{name}-is">{escape(heading)}</a>'
 
 
-def _heading(name: str, report: Report) -> str:
+def _heading(name: str, report: Results) -> str:
     if name == "cost":
         return {
             "USD": f"USD for {_PROMPTS:,} prompts",
@@ -373,7 +373,7 @@ def _heading(name: str, report: Report) -> str:
     return LABELS[name] + ("" if "%" in LABELS[name] else points)
 
 
-def _cell(name: str, figure: Interval | None, report: Report) -> str:
+def _cell(name: str, figure: Interval | None, report: Results) -> str:
     """A figure and, smaller, its interval; the unit stands in the header."""
     if figure is None or math.isnan(figure.value):
         return _NOTHING
@@ -396,7 +396,7 @@ def _told(name: str, figure: Interval) -> str:
     return f"{value}{unit}" + (f" [{ends[0]},\u00a0{ends[1]}]" if ends else "")
 
 
-def _numbers(name: str, figure: Interval, report: Report | None) -> list[str]:
+def _numbers(name: str, figure: Interval, report: Results | None) -> list[str]:
     """The figure and, where it is known and not a point, the ends of its interval."""
     ends = [figure.low, figure.high]
     value, *told = [_number(name, each, report) for each in (figure.value, *ends)]
@@ -404,7 +404,7 @@ def _numbers(name: str, figure: Interval, report: Report | None) -> list[str]:
     return [value, *told] if known else [value]
 
 
-def _number(name: str, value: float, report: Report | None) -> str:
+def _number(name: str, value: float, report: Results | None) -> str:
     kind = kind_of(name)
     if kind == "spend" and report is not None:
         if report.unit == "USD":
@@ -429,7 +429,7 @@ def _dollars(value: float) -> str:
     return f"{value:.3f}" if value >= 0.01 else f"{value:.2g}"
 
 
-def _spend(value: float, report: Report) -> str:
+def _spend(value: float, report: Results) -> str:
     if report.unit == "USD":
         return f"{_dollars(_PROMPTS * value)} USD for {_PROMPTS:,} prompts"
     return f"{value:.1%} strong calls" if report.unit == "strong calls" else f"{value:.2f} calls"

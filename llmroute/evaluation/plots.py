@@ -14,19 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from llmroute.errors import MissingExtra
-from llmroute.evaluation.labelling import label_points
-from llmroute.evaluation.report import Evaluated, Report
+from llmroute.evaluation.label_placement import label_points
+from llmroute.evaluation.results import Evaluated, Results
 from llmroute.evaluation.run import Unit
-from llmroute.writing import write_whole
+from llmroute.files import write_whole
+from llmroute.numerics import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Floats = npt.NDArray[np.float64]
 
 #: Categories in the heat map, and models in the reliability diagram, at most.
 CATEGORIES, MODELS = 30, 12
@@ -77,7 +76,7 @@ DARK = Ink(
 )
 
 
-def cost_quality(report: Report, dark: bool = False) -> Figure:
+def cost_quality(report: Results, dark: bool = False) -> Figure:
     """What each way to choose costs and how well it answers (RouterBench, arXiv 2403.12031).
 
     Args:
@@ -156,7 +155,7 @@ def _draw_router(axes: Axes, router: Evaluated, ink: Ink, factor: float) -> None
         )
 
 
-def _draw_bounds(axes: Axes, report: Report, ink: Ink, factor: float) -> None:
+def _draw_bounds(axes: Axes, report: Results, ink: Ink, factor: float) -> None:
     """What no router is needed for, and what none can beat."""
     axes.plot(
         *_along(report.hull, factor),
@@ -186,7 +185,7 @@ def _draw_bounds(axes: Axes, report: Report, ink: Ink, factor: float) -> None:
         )
 
 
-def _draw_points(axes: Axes, report: Report, ink: Ink, factor: float) -> None:
+def _draw_points(axes: Axes, report: Results, ink: Ink, factor: float) -> None:
     points = np.array(list(report.singles.values())) * (factor, 100)
     axes.plot(
         *points.T,
@@ -213,7 +212,7 @@ def _draw_points(axes: Axes, report: Report, ink: Ink, factor: float) -> None:
         )
 
 
-def _label_models(axes: Axes, report: Report, ink: Ink, factor: float) -> None:
+def _label_models(axes: Axes, report: Results, ink: Ink, factor: float) -> None:
     labelled = {name.rsplit("/", 1)[-1]: point for name, point in report.singles.items()}
     labelled |= {name: tuple(one.curve[0]) for name, one in _lone(report).items()}
     points = [(factor * cost, 100 * quality) for cost, quality in labelled.values()]
@@ -232,7 +231,7 @@ def _label_models(axes: Axes, report: Report, ink: Ink, factor: float) -> None:
     )
 
 
-def _lone(report: Report) -> dict[str, Evaluated]:
+def _lone(report: Results) -> dict[str, Evaluated]:
     """Routers of a single setting that are no model of the pool."""
     return {
         name: one
@@ -241,7 +240,7 @@ def _lone(report: Report) -> dict[str, Evaluated]:
     }
 
 
-def category_heatmap(report: Report, dark: bool = False) -> Figure:
+def category_heatmap(report: Results, dark: bool = False) -> Figure:
     """Mean score in each category: the router, every single model, the oracle.
 
     Args:
@@ -308,19 +307,19 @@ def _annotate(axes: Axes, table: Floats) -> None:
             )
 
 
-def largest_categories(report: Report) -> list[str]:
+def largest_categories(report: Results) -> list[str]:
     """The categories of the heat map, the largest first."""
     return sorted(report.categories, key=lambda c: (-report.categories[c], c))[:CATEGORIES]
 
 
-def heat_columns(report: Report) -> Mapping[str, Evaluated]:
+def heat_columns(report: Results) -> Mapping[str, Evaluated]:
     """The columns of the heat map: the router, single models from the weakest on, the oracle."""
     rising = sorted(report.singles, key=lambda name: report.singles[name][1])
     chosen = [name for name in (*rising, "oracle") if name in report.baselines]
     return {report.router.name: report.router} | {n: report.baselines[n] for n in chosen}
 
 
-def reliability(report: Report, dark: bool = False) -> Figure:
+def reliability(report: Results, dark: bool = False) -> Figure:
     """Estimated against observed quality of each model (arXiv 1706.04599).
 
     Args:
@@ -372,12 +371,12 @@ def reliability(report: Report, dark: bool = False) -> Figure:
     return figure
 
 
-def strongest_models(report: Report) -> list[str]:
+def strongest_models(report: Results) -> list[str]:
     """The models of the reliability diagram, the strongest first."""
     return sorted(report.reliability, key=lambda name: -report.singles[name][1])[:MODELS]
 
 
-def _draw_bins(axes: Axes, report: Report, name: str, ink: Ink) -> None:
+def _draw_bins(axes: Axes, report: Results, name: str, ink: Ink) -> None:
     bins = report.reliability[name]
     axes.plot([0, 100], [0, 100], color=ink.faint, lw=0.9, ls=(0, (3, 3)))
     axes.plot(100 * bins.expected, 100 * bins.observed, color=ink.router, lw=1.3, zorder=3)
@@ -397,7 +396,7 @@ def _draw_bins(axes: Axes, report: Report, name: str, ink: Ink) -> None:
     axes.set_title(_short(name.rsplit("/", 1)[-1], 24), fontsize=8, color=ink.text, pad=4)
 
 
-def write_pictures(report: Report, folder: str | Path) -> list[Path]:
+def write_pictures(report: Results, folder: str | Path) -> list[Path]:
     """Write each picture as NAME.png and NAME-dark.png, each whole or not at all.
 
     Args:
@@ -419,9 +418,9 @@ def write_pictures(report: Report, folder: str | Path) -> list[Path]:
     return written
 
 
-def pictures(report: Report) -> dict[str, Callable[[Report, bool], Figure]]:
+def pictures(report: Results) -> dict[str, Callable[[Results, bool], Figure]]:
     """The pictures that a report has something to show on, by name."""
-    found: dict[str, Callable[[Report, bool], Figure]] = {"cost_quality": cost_quality}
+    found: dict[str, Callable[[Results, bool], Figure]] = {"cost_quality": cost_quality}
     if len(report.categories) > 1:
         found["category_heatmap"] = category_heatmap
     if report.reliability:
@@ -492,7 +491,7 @@ def _panel(figure: Figure, ink: Ink, rect: tuple[float, float, float, float]) ->
     return axes
 
 
-def _spend_axis(axes: Axes, report: Report, ink: Ink) -> float:
+def _spend_axis(axes: Axes, report: Results, ink: Ink) -> float:
     """Set up the axis of spend; what spends are to be multiplied by for it."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 

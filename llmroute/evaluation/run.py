@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError
-from llmroute.evaluation.outcomes import Outcomes
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from llmroute.numerics import Floats, Ints
+from llmroute.outcomes.outcomes import Outcomes
 
 #: Qualities nearer than this are equal.
 _EQUAL = 1e-9
@@ -156,24 +152,3 @@ def run_of_choices(
         preference=preference,
         home=home,
     )
-
-
-def names_to_indices(outcomes: Outcomes, names: Iterable[str]) -> Ints:
-    """Columns of the outcomes' models.
-
-    Args:
-        outcomes: The recorded outcomes.
-        names: Model names.
-
-    Raises:
-        ConfigurationError: A name that the outcomes lack.
-    """
-    column = {name: m for m, name in enumerate(outcomes.models)}
-    found = list(names)
-    missing = sorted(set(found) - set(column))
-    if missing:
-        raise ConfigurationError(
-            f"{outcomes.source} has no outcomes of {', '.join(map(repr, missing))}; it has "
-            f"{', '.join(map(repr, outcomes.models))}."
-        )
-    return np.array([column[name] for name in found], dtype=np.int64)

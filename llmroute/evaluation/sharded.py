@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from llmroute.decision import Estimates
 from llmroute.errors import ConfigurationError, LLMRouteError, MissingExtra
-from llmroute.evaluation.evaluating import evaluate
-from llmroute.evaluation.outcomes import Outcomes, Split
-from llmroute.evaluation.replaying import Progress, Replayed, joined, replayed, router_run
+from llmroute.evaluation.evaluator import evaluate
+from llmroute.evaluation.replayer import Progress, Replayed, joined, replayed, router_run
 from llmroute.evaluation.report import Report
 from llmroute.evaluation.run import strongest
-from llmroute.routing import Router
+from llmroute.outcomes.outcomes import Outcomes
+from llmroute.outcomes.table import Split
+from llmroute.records import Estimates
+from llmroute.routing.router import Router
 
 _TABLES = ("score", "cost")
 _ESTIMATES = ("quality", "cost", "tokens", "latency", "prompt_tokens", "unfamiliar", "prior")

@@ -7,11 +7,11 @@ import math
 import re
 import unicodedata
 
-from llmroute.escalation.choices import choice
-from llmroute.escalation.code import blocks
-from llmroute.escalation.numbers import numbers
-from llmroute.escalation.values import same_value
-from llmroute.escalation.words import tail
+from llmroute.answers.code import blocks
+from llmroute.answers.multiple_choice import choice
+from llmroute.answers.normalize import tail
+from llmroute.answers.numbers import numbers
+from llmroute.answers.structured import same_value
 from llmroute.profiling.anchors import Kind
 
 #: Numbers this near are equal: answers are asked for with at most four decimals.

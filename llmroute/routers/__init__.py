@@ -12,39 +12,26 @@ and when to choose it.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from llmroute._imports import lazy_face
+from llmroute.routers.names import NAMES, VECTOR_ROUTERS
 
 if TYPE_CHECKING:
+    from llmroute.routers.folder_loader import load as load
     from llmroute.routers.labels import labelled as labelled
-    from llmroute.routers.loading import load as load
     from llmroute.routers.preferences import Preferences as Preferences
     from llmroute.routers.preferences import read_preferences as read_preferences
-    from llmroute.routers.scorer import RouterScorer as RouterScorer
-    from llmroute.routers.training import train as train
-
-#: Routers that learn on the vectors of prompts, in the order of the docs.
-VECTOR_ROUTERS = (
-    "knn",
-    "linear",
-    "mlp",
-    "svm",
-    "mf",
-    "sw",
-    "clusters",
-    "categories",
-    "ensemble",
-)
-#: All that `train` knows. The bundled kind, `latent`, is trained by `llmroute.training`.
-NAMES = (*VECTOR_ROUTERS, "bert", "causal")
+    from llmroute.routers.trained_scorer import RouterScorer as RouterScorer
+    from llmroute.routers.trainer import train as train
 
 _HOMES = {
-    "Preferences": "preferences",
-    "RouterScorer": "scorer",
-    "labelled": "labels",
-    "load": "loading",
-    "read_preferences": "preferences",
-    "train": "training",
+    "Preferences": "llmroute.routers.preferences",
+    "RouterScorer": "llmroute.routers.trained_scorer",
+    "labelled": "llmroute.routers.labels",
+    "load": "llmroute.routers.folder_loader",
+    "read_preferences": "llmroute.routers.preferences",
+    "train": "llmroute.routers.trainer",
 }
 
 __all__ = [
@@ -59,7 +46,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_face(__name__, _HOMES)

@@ -15,14 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ArtifactError
-from llmroute.routers.encoding import Encoder
-from llmroute.routers.files import MODEL, TOKENIZER, Folder, RouterCard, read, save
-from llmroute.routers.heads import CHOOSING, Floats, NoCost, Progress, log_loss, quiet, sigmoid
-from llmroute.routers.lessons import Lessons
-from llmroute.routers.scorer import RouterScorer
+from llmroute.numerics import Floats, Floats32, sigmoid
+from llmroute.routers.base import CHOOSING, NoCost, Progress, log_loss, quiet
+from llmroute.routers.dataset import Lessons
+from llmroute.routers.trained_scorer import RouterScorer
 from llmroute.scoring.artifact import Metric
-
-Floats32 = npt.NDArray[np.float32]
+from llmroute.scoring.encoder import Encoder
+from llmroute.scoring.router_folder import MODEL, TOKENIZER, Folder, RouterCard, read, save
 
 #: Layers of MiniLM, and passes over the prompts at most.
 LAYERS, EPOCHS = 3, 3
@@ -59,7 +58,7 @@ def train(
         ArtifactError: The folder cannot be written.
     """
     import llmroute.training  # noqa: F401  # says which package is missing, if one is
-    from llmroute.routers.finetuning import fine_tune
+    from llmroute.routers.finetune import fine_tune
 
     tuned = fine_tune(lessons, Path(out), layers, epochs, seed, progress)
     files = {MODEL: tuned.graph, TOKENIZER: tuned.tokenizer}

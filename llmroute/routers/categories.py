@@ -15,17 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError, MissingExtra
-from llmroute.routers.heads import (
-    Arrays,
-    Floats,
-    Floats32,
-    NoCost,
-    Progress,
-    group_means,
-    log_loss,
-    stored,
-)
-from llmroute.routers.lessons import Lessons
+from llmroute.numerics import Floats, Floats32
+from llmroute.routers.base import Arrays, NoCost, Progress, group_means, log_loss, stored
+from llmroute.routers.dataset import Lessons
 
 #: Weights of a model's overall mean in a category's, in prompts, that are tried on the validation
 #: part.

@@ -23,27 +23,17 @@ import numpy.typing as npt
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
-from llmroute.decision import Estimates
 from llmroute.errors import ArtifactError, ConfigurationError
+from llmroute.numerics import Floats, logit, sigmoid
 from llmroute.pool import Model, ModelPool
-from llmroute.routers.files import Folder, RouterCard, read, save
-from llmroute.routers.heads import (
-    CHOOSING,
-    NoCost,
-    Progress,
-    log_loss,
-    logit,
-    quiet,
-    sigmoid,
-    stored,
-)
-from llmroute.routers.lessons import Lessons
+from llmroute.records import Estimates
+from llmroute.routers.base import CHOOSING, LEAST_SHARE, NoCost, Progress, log_loss, quiet, stored
+from llmroute.routers.dataset import Lessons
 from llmroute.routers.linear import Basis, logistic
-from llmroute.routers.scorer import RouterScorer, content_version
+from llmroute.routers.trained_scorer import RouterScorer, content_version
 from llmroute.scoring.artifact import Metric
+from llmroute.scoring.router_folder import Folder, RouterCard, read, save
 from llmroute.scoring.text import RoutingText
-
-Floats = npt.NDArray[np.float64]
 
 #: Training prompts the judge is asked about, and requests under way at a time.
 PROMPTS, CONCURRENCY = 500, 8
@@ -161,7 +151,8 @@ def restore(folder: Folder, judge: BaseChatModel | None = None) -> CausalScorer:
     if judge is None and not name:
         raise ArtifactError(
             f"the router at {folder.path} was trained with a chat model of your own. Give it again:"
-            " llmroute.routers.causal.restore(llmroute.routers.files.read(folder), chat_model)."
+            " llmroute.routers.causal.restore(llmroute.scoring.router_folder.read(folder), "
+            "chat_model)."
         )
     curves = stored(folder.arrays, "curves").astype(np.float64)
     if curves.shape != (2, len(folder.card.models)):
@@ -305,7 +296,7 @@ def _ask(chat: BaseChatModel, texts: Sequence[str]) -> tuple[Floats, list[str]]:
 
 def _curves(easy: Floats, target: Floats, prior: Floats) -> Floats:
     """(2, M) slope and offset of each model; its prior alone where nothing is known of it here."""
-    result = np.stack([np.zeros(len(prior)), logit(prior)])
+    result = np.stack([np.zeros(len(prior)), logit(prior, LEAST_SHARE)])
     known = ~np.isnan(target).all(axis=0)
     if known.any():
         slopes, offsets = logistic(Basis.of(easy[:, None]), target[:, known], _PENALTY)

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llmroute.routers.heads import Arrays, Floats, Floats32, Progress, group_means, log_loss, stored
-from llmroute.routers.lessons import Lessons
+from llmroute.numerics import Floats, Floats32
+from llmroute.routers.base import Arrays, Progress, group_means, log_loss, stored
+from llmroute.routers.dataset import Lessons
 
 #: Groups, and groups that are looked at, that are tried on the validation part.
 GROUPS, LOOKED_AT = (8, 16, 32, 64), (1, 3)

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llmroute.routers.heads import Arrays, Floats, Floats32, Head, NoCost, Progress
-from llmroute.routers.lessons import Lessons
+from llmroute.numerics import Floats, Floats32
+from llmroute.routers.base import Arrays, Head, NoCost, Progress
+from llmroute.routers.dataset import Lessons
 
 #: The parts, by name; the last needs categories.
 PARTS = ("linear", "knn", "categories")
@@ -39,7 +40,7 @@ class Ensemble(NoCost):
     @classmethod
     def fit(cls, vectors: Floats32, lessons: Lessons, seed: int, progress: Progress) -> Ensemble:
         """Weigh parts that have not seen the validation part, then fit the parts on all prompts."""
-        from llmroute.routers.loading import head_class
+        from llmroute.routers.folder_loader import head_class
 
         kinds = {name: head_class(name) for name in PARTS}
         if len(set(lessons.categories)) < 2:
@@ -56,7 +57,7 @@ class Ensemble(NoCost):
     @classmethod
     def restore(cls, settings: dict[str, Any], arrays: Arrays) -> Ensemble:
         """As it was saved."""
-        from llmroute.routers.loading import head_class
+        from llmroute.routers.folder_loader import head_class
 
         own = {
             name: {

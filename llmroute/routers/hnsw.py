@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ArtifactError, MissingExtra
-from llmroute.evaluation.baselines import mean_of_known
-from llmroute.routers.heads import Arrays, Floats, Floats32, NoCost, Progress, log_loss, stored
-from llmroute.routers.lessons import Lessons
+from llmroute.numerics import Floats, Floats32
+from llmroute.outcomes.splits import mean_of_known
+from llmroute.routers.base import Arrays, NoCost, Progress, log_loss, stored
+from llmroute.routers.dataset import Lessons
 
 #: Neighbours that are tried on the validation part. Few neighbours are worse than none.
 NEIGHBOURS = (40, 80, 160, 320)

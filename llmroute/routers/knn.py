@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llmroute.evaluation.predictors import NearestAnswers
-from llmroute.routers.heads import Arrays, Floats, Floats32, NoCost, Progress, log_loss, stored
+from llmroute.numerics import Floats, Floats32
+from llmroute.routers.base import Arrays, NoCost, Progress, log_loss, stored
+from llmroute.routers.dataset import Lessons
 from llmroute.routers.hnsw import NEIGHBOURS, ApproximateNearest
-from llmroute.routers.lessons import Lessons
+from llmroute.routers.predictors import NearestAnswers
 
 #: Training prompts up to which every one of them is looked at.
 EXACT_UP_TO = 100_000

@@ -20,12 +20,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError
-from llmroute.evaluation.outcomes import Outcomes
+from llmroute.numerics import Floats
+from llmroute.outcomes.outcomes import Outcomes
 
-Floats = npt.NDArray[np.float64]
 Mode = Literal["score", "hard", "soft", "shifted"]
 
 MODES: tuple[Mode, ...] = get_args(Mode)

@@ -14,19 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llmroute.evaluation.baselines import mean_of_known
-from llmroute.routers.heads import (
-    Arrays,
-    Floats,
-    Floats32,
-    NoCost,
-    Progress,
-    log_loss,
-    logit,
-    sigmoid,
-    stored,
-)
-from llmroute.routers.lessons import Lessons
+from llmroute.numerics import Floats, Floats32, logit, sigmoid
+from llmroute.outcomes.splits import mean_of_known
+from llmroute.routers.base import LEAST_SHARE, Arrays, NoCost, Progress, log_loss, stored
+from llmroute.routers.dataset import Lessons
 
 #: Weights of the squared slopes that are tried on the validation part: shared, and a model's own.
 SHARED, OWN = (0.3, 1.0, 3.0, 10.0, 30.0), (1.0, 3.0, 10.0, 30.0, 100.0, 1000.0)
@@ -151,7 +142,7 @@ def logistic(
     weight[-1] = _FREE
     squares = np.append(basis.squares, len(target))[:, None]
     found = np.zeros((design.shape[1], target.shape[1]))
-    found[-1] = logit(mean_of_known(target))
+    found[-1] = logit(mean_of_known(target), LEAST_SHARE)
     for _ in range(_ROUNDS):
         p = sigmoid(given + design @ found)
         slope = design.T @ np.where(known, wanted - p, 0.0) - weight * found

@@ -13,18 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llmroute.routers.heads import (
-    Arrays,
-    Floats,
-    Floats32,
-    NoCost,
-    Progress,
-    log_loss,
-    logit,
-    sigmoid,
-    stored,
-)
-from llmroute.routers.lessons import Lessons
+from llmroute.numerics import Floats, Floats32, logit, sigmoid
+from llmroute.routers.base import LEAST_SHARE, Arrays, NoCost, Progress, log_loss, stored
+from llmroute.routers.dataset import Lessons
 from llmroute.routers.preferences import Preferences
 
 #: Dimensions in which models and prompts meet; passes; prompts in a step; passes without a better
@@ -125,7 +116,7 @@ def _train(
     """The best pass, and its loss on the validation part."""
     random = np.random.default_rng(seed)
     pairs = lessons.given
-    parameters = _start(vectors.shape[1], logit(lessons.prior), random)
+    parameters = _start(vectors.shape[1], logit(lessons.prior, LEAST_SHARE), random)
     adam = _Adam(parameters)
     rows = np.flatnonzero(lessons.training)
     by_prompt = None if pairs is None else _by_prompt(pairs, len(lessons))

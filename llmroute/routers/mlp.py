@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llmroute.evaluation.predictors import Network
-from llmroute.routers.heads import Arrays, Floats, Floats32, NoCost, Progress, log_loss, stored
-from llmroute.routers.lessons import Lessons
+from llmroute.numerics import Floats, Floats32
+from llmroute.routers.base import Arrays, NoCost, Progress, log_loss, stored
+from llmroute.routers.dataset import Lessons
+from llmroute.routers.predictors import Network
 
 #: Weights of the squared weights that are tried on the validation part.
 PENALTIES = (0.3, 1.0, 3.0)

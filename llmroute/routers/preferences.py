@@ -18,12 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError, MissingExtra
-from llmroute.evaluation.assemble import side_of
-from llmroute.evaluation.columns import Faults, Rows
-from llmroute.evaluation.outcomes import Outcomes, Split
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from llmroute.numerics import Floats, Ints
+from llmroute.outcomes.assemble import side_of
+from llmroute.outcomes.columns import Faults, Rows
+from llmroute.outcomes.outcomes import Outcomes
+from llmroute.outcomes.table import Split
 
 #: Column → the other names it may go by, in any case.
 ALIASES: dict[str, tuple[str, ...]] = {

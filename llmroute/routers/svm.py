@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llmroute.evaluation.predictors import SupportVectors
-from llmroute.routers.heads import Arrays, Floats, Floats32, NoCost, Progress, stored
-from llmroute.routers.lessons import Lessons
+from llmroute.numerics import Floats, Floats32
+from llmroute.routers.base import Arrays, NoCost, Progress, stored
+from llmroute.routers.dataset import Lessons
+from llmroute.routers.predictors import SupportVectors
 
 
 class Support(NoCost):

@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError
-from llmroute.routers.heads import Arrays, Floats, Floats32, NoCost, Progress, sigmoid, stored
-from llmroute.routers.lessons import Lessons
+from llmroute.numerics import Floats, Floats32, sigmoid
+from llmroute.routers.base import Arrays, NoCost, Progress, stored
+from llmroute.routers.dataset import Lessons
 from llmroute.routers.mf import pair_loss, win_rates
 from llmroute.routers.preferences import Preferences
 

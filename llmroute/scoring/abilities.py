@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError
+from llmroute.numerics import Floats
 from llmroute.pool import Model
 from llmroute.scoring.artifact import Card
-
-Floats = npt.NDArray[np.float64]
 
 #: Where an ability came from.
 AbilitySource = Literal["stated", "fitted", "tier", "price", "neutral"]

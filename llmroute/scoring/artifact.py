@@ -18,9 +18,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from llmroute.errors import ArtifactError
+from llmroute.files import write_folder
 from llmroute.scoring.surface import FEATURES
 from llmroute.validation import read_json
-from llmroute.writing import write_folder
 
 #: Raised when a folder written by one version can no longer be read by another.
 FORMAT = 1

@@ -15,15 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from llmroute.decision import Bools, Estimates
+from llmroute.numerics import Bools, Floats
 from llmroute.pool import ModelPool
+from llmroute.records import Estimates
 from llmroute.scoring.abilities import Ability, AbilityBook, AbilitySource
 from llmroute.scoring.artifact import Artifact
 from llmroute.scoring.session import GraphOutput, shared_session
 from llmroute.scoring.surface import FEATURES, surface_row
 from llmroute.scoring.text import RoutingText
-
-Floats = npt.NDArray[np.float64]
 
 #: Input tokens that are billed for what is not text, where the provider does not say: an image of
 #: 1024×1024 at OpenAI's high detail; a minute of audio at 10 tokens a second; a three-page file.

@@ -5,7 +5,7 @@ local.json    the base router and its hashes, the models, what it was fitted on,
 weights.npz   the corrections' weights, and the scales of the features
 
 With no answers it is the base router, to the bit. With more, it departs from it as far as the
-answers speak for that; see `llmroute.scoring.corrections`.
+answers speak for that; see `llmroute.scoring.hierarchical_fit`.
 """
 
 from __future__ import annotations
@@ -19,27 +19,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from llmroute.decision import Estimates
 from llmroute.errors import ArtifactError
+from llmroute.files import write_whole
+from llmroute.numerics import Floats, logit, sigmoid
 from llmroute.pool import ModelPool
-from llmroute.scoring import load_latent
-from llmroute.scoring.corrections import Block, Weights, fit_weights, logit, sigmoid
+from llmroute.records import Estimates
+from llmroute.scoring.hierarchical_fit import Block, Weights, fit_weights
 from llmroute.scoring.latent import Latent, LatentAbilityScorer
+from llmroute.scoring.registry import LOCAL_CARD, load_latent
 from llmroute.scoring.surface import surface_features
 from llmroute.scoring.text import RoutingText
 from llmroute.validation import read_json
-from llmroute.writing import write_whole
 
 if TYPE_CHECKING:
-    from llmroute.evaluation.outcomes import Outcomes
+    from llmroute.outcomes.outcomes import Outcomes
 
-Floats = npt.NDArray[np.float64]
 
 FORMAT = 1
-FACTS, WEIGHTS = "local.json", "weights.npz"
+FACTS, WEIGHTS = LOCAL_CARD, "weights.npz"
 _ARRAYS = ("shared", "own", "mean", "scale", "standing")
 
 #: Standardised features are cut here, so that a prompt unlike all others moves no logit far.

@@ -12,18 +12,14 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from llmroute.errors import ArtifactError
+from llmroute.numerics import Floats32, Ints
 from llmroute.scoring.artifact import Artifact
 from llmroute.scoring.surface import FEATURES
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-Ints = npt.NDArray[np.int64]
-Floats32 = npt.NDArray[np.float32]
 
 _INPUTS = {"token_ids": "tensor(int64)", "surface": "tensor(float)"}
 #: Text on which BERT's tokeniser does no more than split and look up: printable ASCII without the

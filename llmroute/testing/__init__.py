@@ -28,13 +28,13 @@ Clients of Anthropic's protocol take ``base_url=provider.anthropic_url``.
 It needs the standard library only, and imports nothing else of llmroute.
 """
 
+from llmroute.testing.client_request import ChatRequest
 from llmroute.testing.faults import Fault
 from llmroute.testing.journal import RequestLog
 from llmroute.testing.models import ScriptedModel
 from llmroute.testing.provider import ScriptedProvider
 from llmroute.testing.questions import Question
 from llmroute.testing.reply import Reply, ToolCall
-from llmroute.testing.request import ChatRequest
 
 __all__ = [
     "ChatRequest",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from llmroute.testing.request import RequestError
+from llmroute.testing.client_request import RequestError
 from llmroute.testing.signatures import is_sealed_by, sign
 
 _TOP = frozenset(

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from llmroute.testing.client_request import ChatRequest
 from llmroute.testing.exchange import Exchange
-from llmroute.testing.request import ChatRequest
 from llmroute.testing.wire import Answer, Event, Part, Wire, dump
 
 

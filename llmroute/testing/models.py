@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from llmroute.testing.chance import draw, pick
+from llmroute.testing.client_request import ChatRequest
 from llmroute.testing.questions import QuestionBook
 from llmroute.testing.reply import Reply, ToolCall, cut_at_length, cut_at_stop
-from llmroute.testing.request import ChatRequest
-from llmroute.testing.schema import fill
+from llmroute.testing.schema_values import fill
 from llmroute.testing.tokens import count_tokens
 
 Script: TypeAlias = "str | Callable[[ChatRequest], str | Reply | None]"

@@ -13,6 +13,7 @@ from threading import Lock
 from types import MappingProxyType, TracebackType
 from typing import Any
 
+from llmroute.testing.client_request import ChatRequest, RequestError
 from llmroute.testing.delivery import Call, deliver
 from llmroute.testing.exchange import Exchange
 from llmroute.testing.faultqueue import FaultQueue
@@ -20,7 +21,6 @@ from llmroute.testing.faults import Fault
 from llmroute.testing.journal import Journal, RequestLog
 from llmroute.testing.models import ScriptedModel
 from llmroute.testing.questions import Question, QuestionBook
-from llmroute.testing.request import ChatRequest, RequestError
 from llmroute.testing.server import LoopbackServer
 from llmroute.testing.wire import Answer, Wire
 from llmroute.testing.wire_anthropic import AnthropicWire

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llmroute.testing.checks_anthropic import blocks_of, check_request
-from llmroute.testing.request import ChatRequest
+from llmroute.testing.client_request import ChatRequest
 
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from llmroute.testing.request import ChatRequest, RequestError
+from llmroute.testing.client_request import ChatRequest, RequestError
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 

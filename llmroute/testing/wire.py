@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
+from llmroute.testing.client_request import ChatRequest, RequestError
 from llmroute.testing.models import ScriptedModel
 from llmroute.testing.reply import Reply
-from llmroute.testing.request import ChatRequest, RequestError
 
 
 class Part(Enum):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from llmroute.testing.chance import token_id
+from llmroute.testing.client_request import ChatRequest, RequestError
 from llmroute.testing.models import ScriptedModel
 from llmroute.testing.reply import Reply, ToolCall
-from llmroute.testing.request import ChatRequest, RequestError
 from llmroute.testing.request_anthropic import parse_request
 from llmroute.testing.signatures import seal, sign
 from llmroute.testing.tokens import count_tokens, split_tokens

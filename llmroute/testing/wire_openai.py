@@ -8,11 +8,11 @@ from itertools import chain, zip_longest
 from typing import Any, ClassVar
 
 from llmroute.testing.chance import token_id
-from llmroute.testing.logprobs import token_logprobs
+from llmroute.testing.client_request import ChatRequest, RequestError
 from llmroute.testing.models import ScriptedModel
 from llmroute.testing.reply import Reply
-from llmroute.testing.request import ChatRequest, RequestError
 from llmroute.testing.request_openai import parse_request
+from llmroute.testing.scripted_logprobs import token_logprobs
 from llmroute.testing.tokens import split_tokens
 from llmroute.testing.wire import Answer, Event, Part, Wire, Words, dump
 

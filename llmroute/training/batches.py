@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from llmroute.training.minilm import CLS, SEP
+from llmroute.numerics import Ints
+from llmroute.training.minilm_torch import CLS, SEP
 from llmroute.training.transformer import HEAD_TOKENS, TAIL_TOKENS
-
-Ints = npt.NDArray[np.int64]
 
 
 def as_read(ids: Ints) -> Ints:

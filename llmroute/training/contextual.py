@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from llmroute.numerics import Floats32
 from llmroute.training.checkpoints import Checkpoints
 from llmroute.training.data import TrainingSet
 from llmroute.training.encoders import Pooled
@@ -25,15 +26,13 @@ from llmroute.training.familiarity import (
     token_columns,
 )
 from llmroute.training.fit import Fitted, train_member
-from llmroute.training.graph import Graph
+from llmroute.training.int8_tables import quantise
 from llmroute.training.means import mean_nodes
-from llmroute.training.minilm import MiniLM
+from llmroute.training.minilm_torch import MiniLM
+from llmroute.training.onnx_graph import Graph
 from llmroute.training.settings import Progress, Settings
-from llmroute.training.tables import quantise
 from llmroute.training.transformer import encoder_graph, encoder_nodes
 from llmroute.training.tuning import LiveEncoder, tune
-
-Floats32 = npt.NDArray[np.float32]
 
 _TOLD_EVERY = 500
 

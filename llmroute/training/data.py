@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from llmroute.errors import ConfigurationError
-from llmroute.evaluation.outcomes import Outcomes
+from llmroute.outcomes.outcomes import Outcomes
 from llmroute.scoring.abilities import merged_names
 from llmroute.scoring.surface import surface_features
 from llmroute.scoring.text import RoutingText

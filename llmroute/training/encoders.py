@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as fn
 
-Floats32 = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
+from llmroute.numerics import Floats32, Ints
 
 
 class Encoder(Protocol):

@@ -15,16 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
+from llmroute.numerics import Floats, Floats32
 from llmroute.scoring.surface import FEATURES
 from llmroute.training.familiarity import CHARACTERS_PER_TOKEN, Familiarity, surface_limits
 from llmroute.training.fit import Fitted
-from llmroute.training.graph import FLOAT, INT64, Graph
 from llmroute.training.network import SURFACE_LIMIT, LatentNetwork
-
-Floats32 = npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
+from llmroute.training.onnx_graph import FLOAT, INT64, Graph
 
 #: Adds an encoder's nodes to a graph with the input `token_ids`. They make `counted`, as
 #: `mean_nodes` does. Returns the name of `text` (B, H + A + 1): the text's part of the hidden

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from llmroute.numerics import Floats32
 from llmroute.scoring.surface import FEATURES
 from llmroute.training.network import SURFACE_LIMIT, LatentNetwork
-
-Floats32 = npt.NDArray[np.float32]
 
 #: Surface features that say what kind of characters a text is made of, whatever its length.
 _COMPOSITION = (

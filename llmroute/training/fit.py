@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from llmroute.training.abilities import refit, starting_general
+from llmroute.training.ability_start import refit, starting_general
 from llmroute.training.checkpoints import Checkpoint, Checkpoints
 from llmroute.training.data import TrainingSet
 from llmroute.training.encoders import Encoder

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from llmroute.training.familiarity import CHARACTERS_PER_TOKEN
-from llmroute.training.graph import FLOAT, Graph
-from llmroute.training.tables import QuantisedTable
+from llmroute.training.int8_tables import QuantisedTable
+from llmroute.training.onnx_graph import FLOAT, Graph
 
 
 def mean_nodes(graph: Graph, table: QuantisedTable) -> str:

@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError
-from llmroute.evaluation.metrics import Interval, Resamples, apgr_interval, interval
-from llmroute.evaluation.outcomes import Outcomes
+from llmroute.metrics import Interval, Resamples, apgr_interval, interval
+from llmroute.numerics import Floats
+from llmroute.outcomes.outcomes import Outcomes
 from llmroute.pool import ModelPool
 from llmroute.scoring.artifact import Artifact, Metric
 from llmroute.scoring.latent import LatentAbilityScorer
-
-Floats = npt.NDArray[np.float64]
 
 _REPLICATES = 500
 _LEAST = 1e-6

@@ -20,10 +20,10 @@ from llmroute.training.familiarity import (
     token_columns,
 )
 from llmroute.training.fit import Fitted
+from llmroute.training.int8_tables import quantise
 from llmroute.training.means import mean_nodes
-from llmroute.training.minilm import MiniLM, token_vectors
+from llmroute.training.minilm_torch import MiniLM, token_vectors
 from llmroute.training.settings import Progress, Settings
-from llmroute.training.tables import quantise
 
 
 class StaticRecipe:

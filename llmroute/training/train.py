@@ -15,22 +15,23 @@ import numpy.typing as npt
 import torch
 from tokenizers import Tokenizer
 
-from llmroute import __version__
+from llmroute._version import __version__
 from llmroute.errors import ArtifactError, ConfigurationError
-from llmroute.evaluation.outcomes import OUTCOMES, PROMPTS, Outcomes
+from llmroute.outcomes.outcomes import Outcomes
+from llmroute.outcomes.table import OUTCOMES, PROMPTS
 from llmroute.scoring import artifact as artefacts
 from llmroute.scoring.artifact import Artifact, Card, DataSource
 from llmroute.scoring.session import GraphOutput
 from llmroute.scoring.surface import FEATURES
 from llmroute.scoring.text import BUDGET, HEAD_SHARE
-from llmroute.training import calibrate
+from llmroute.training import card_numbers
 from llmroute.training.checkpoints import Checkpoints
 from llmroute.training.contextual import MiniLMRecipe
 from llmroute.training.data import LEFT_OUT, VALIDATION_SHARE, TrainingSet, gather, without
 from llmroute.training.encoders import Encoder
 from llmroute.training.fit import Fitted, fit
 from llmroute.training.measure import test_metrics, validation_metrics
-from llmroute.training.minilm import MiniLM, load_minilm
+from llmroute.training.minilm_torch import MiniLM, load_minilm
 from llmroute.training.settings import Progress, Settings
 from llmroute.training.static import StaticRecipe
 
@@ -248,11 +249,11 @@ def _calibration(
     return {
         "abilities": abilities,
         "measured": _measured(data, [source.source for source in sources]),
-        "tiers": calibrate.tier_priors(vectors[:, 0]),
-        "price": calibrate.price_curve(sources, abilities),
+        "tiers": card_numbers.tier_priors(vectors[:, 0]),
+        "price": card_numbers.price_curve(sources, abilities),
         "neutral": 0.0,
-        "typical": calibrate.typical_rows(output),
-        "tokens": calibrate.token_calibration(data, held, output.log_tokens),
+        "typical": card_numbers.typical_rows(output),
+        "tokens": card_numbers.token_calibration(data, held, output.log_tokens),
         "unfamiliar_above": float(np.quantile(output.distance, UNFAMILIAR_QUANTILE)),
         "unfamiliar_quantile": UNFAMILIAR_QUANTILE,
     }

@@ -15,13 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
-from llmroute.training.graph import FLOAT, INT64, Graph
-from llmroute.training.minilm import CLS, EPSILON, HEADS, SEP
-
-Floats32 = npt.NDArray[np.float32]
+from llmroute.numerics import Floats32
+from llmroute.training.minilm_torch import CLS, EPSILON, HEADS, SEP
+from llmroute.training.onnx_graph import FLOAT, INT64, Graph
 
 #: Tokens of a text that the encoder reads: the first and the last, as many characters of a long
 #: text are kept of its beginning and its end.

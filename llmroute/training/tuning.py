@@ -10,22 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as fn
 
+from llmroute.numerics import Floats32, Ints
 from llmroute.training.batches import as_read, groups_by_length, stacked
 from llmroute.training.checkpoints import Checkpoint
 from llmroute.training.data import TrainingSet
+from llmroute.training.epochs import Group, Passes
 from llmroute.training.loss import LatentLoss
-from llmroute.training.minilm import encode
+from llmroute.training.minilm_torch import encode
 from llmroute.training.network import LatentNetwork
-from llmroute.training.passes import Group, Passes
 from llmroute.training.settings import Progress, Settings
-
-Ints = npt.NDArray[np.int64]
-Floats32 = npt.NDArray[np.float32]
 
 #: Weight decay of the layers that are tuned.
 _DECAY = 0.01

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from llmroute.decision import Decision
+from llmroute.records import Decision
 from llmroute.testing import Fault, ScriptedProvider
 from tests.cli.conftest import Run
 from tests.conftest import KEY

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llmroute import CheapestAbove, Model, ModelPool, RouterChain
-from llmroute.decision import Decision
+from llmroute.records import Decision
 from llmroute.scoring import load_scorer
 from tests.cli.conftest import Run
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from llmroute.backends.prices import lookup
 from llmroute.cli.demo.live import LABEL, models_for
-from llmroute.prices import lookup
 from llmroute.testing import Fault, ScriptedModel, ScriptedProvider
 from tests.cli.conftest import Run
 from tests.conftest import KEY

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from llmroute.cli.download import _FILES
-from llmroute.evaluation.readers.download import DOWNLOADS
+from llmroute.cli.download_command import _FILES
+from llmroute.outcomes.readers.download import DOWNLOADS
 from tests.cli.conftest import Run
 
 

@@ -217,7 +217,7 @@ def linear(folders: tuple[str, str], out: Path) -> Result:
 def test_another_router_lies_in_its_folder(out: Path) -> None:
     from llmroute.pool import ModelPool
     from llmroute.routers import load
-    from llmroute.routers.files import read
+    from llmroute.scoring.router_folder import read
 
     card = read(out / "linear").card
     assert (card.router, card.name, card.learned_from) == ("linear", "linear", "outcomes")

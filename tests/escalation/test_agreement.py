@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage
 from pydantic import BaseModel, Field
 
-from llmroute.escalation.agreement import fields, groups, majority, semantic_entropy
-from llmroute.escalation.expecting import Expected, expected
-from llmroute.escalation.meaning import alike, overlap
-from llmroute.escalation.votes import NO_ANSWER
-from llmroute.request import BoundSchema, read_request
+from llmroute.answers.answer_type import Expected, expected
+from llmroute.answers.equivalence import fields, groups, majority, semantic_entropy
+from llmroute.answers.similarity import alike, overlap
+from llmroute.answers.votes import NO_ANSWER
+from llmroute.request.request import BoundSchema, read_request
 
 HOW_MANY = expected("How many apples are left?")
 CODE = Expected("code")
@@ -266,7 +266,7 @@ def test_the_bundled_encoder_tells_paraphrases_that_share_few_words(
 ) -> None:
     """Where this fails with a new bundled encoder, the threshold in `meaning` is to be chosen anew.
 
-    `python -m llmroute.escalation.measuring` prints what it is chosen by.
+    `python -m examples.reproduce.agreement_figures` prints what it is chosen by.
     """
     assert overlap(one, other) < 0.3
     assert alike(one, other) == same

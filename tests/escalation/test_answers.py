@@ -12,11 +12,20 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel
 
-from llmroute.escalation import answers, choices, code, dates, expecting, meaning, numbers, words
-from llmroute.escalation.answers import answer_of
-from llmroute.escalation.expecting import Expected, expected
-from llmroute.escalation.numbers import Number
-from llmroute.request import BoundSchema, BoundTools, read_request
+from llmroute.answers import (
+    answer_type,
+    code,
+    dates,
+    extract,
+    multiple_choice,
+    normalize,
+    numbers,
+    similarity,
+)
+from llmroute.answers.answer_type import Expected, expected
+from llmroute.answers.extract import answer_of
+from llmroute.answers.numbers import Number
+from llmroute.request.request import BoundSchema, BoundTools, read_request
 
 RED = expected("Which one is red?\nA: blood\nB: grass\nC: sky\nD: 40,000")
 HOW_MANY = expected("How many apples are left?")
@@ -358,21 +367,21 @@ def test_the_work_on_a_long_text_is_that_on_its_end(unit: str) -> None:
     """Of 100,000 characters no more than the ends are searched: the rest changes no answer."""
     long = (unit * (100_000 // len(unit))).strip()
     for asked in (RED, HOW_MANY, WHEN):
-        answer, of_end = answer_of(long, asked), answer_of(long[-words.READ :], asked)
+        answer, of_end = answer_of(long, asked), answer_of(long[-normalize.READ :], asked)
         if asked is RED or (answer and answer.kind in ("number", "date")):
             assert read(long, asked) == (of_end and of_end.value)
     for kind in ("json", "code", "yesno", None):
         answer_of(long, Expected(kind))
     expected(long)
-    meaning.alike(long, long + "x")
+    similarity.alike(long, long + "x")
 
 
-SIGNS = [sign for sign in vars(expecting).values() if isinstance(sign, expecting._Sign)]
+SIGNS = [sign for sign in vars(answer_type).values() if isinstance(sign, answer_type._Sign)]
 
 
 @given(data=st.data())
 @pytest.mark.parametrize("sign", SIGNS, ids=lambda sign: sign.parts[0])
-def test_what_has_a_sign_has_one_of_its_parts(sign: expecting._Sign, data: st.DataObject) -> None:
+def test_what_has_a_sign_has_one_of_its_parts(sign: answer_type._Sign, data: st.DataObject) -> None:
     """So looking for the parts first, which is faster, misses nothing, in whatever letters."""
     text = data.draw(st.from_regex(sign.pattern))
     assert sign.is_in(text, text.casefold())
@@ -385,10 +394,10 @@ def test_what_shows_how_a_date_is_written_may_show_it(prompt: str) -> None:
 
 @given(st.from_regex(r"(?:^|\n)[Aa][).:] \w.*\n[Bb][).:] \w"))
 def test_options_are_found_whatever_stands_around_them(prompt: str) -> None:
-    assert set(choices.options(prompt)) >= {"A", "B"}
+    assert set(multiple_choice.options(prompt)) >= {"A", "B"}
 
 
-MODULES = [answers, choices, code, dates, expecting, meaning, numbers, words]
+MODULES = [extract, multiple_choice, code, dates, answer_type, similarity, numbers, normalize]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)

@@ -18,9 +18,10 @@ from llmroute import (
     Threshold,
     WillingnessToPay,
 )
-from llmroute.decision import Bools, Estimates
 from llmroute.errors import AllModelsFailed
+from llmroute.numerics import Bools
 from llmroute.policies import Choice, Policy
+from llmroute.records import Estimates
 from llmroute.scoring.text import RoutingText
 from llmroute.testing import Fault, Reply, ScriptedProvider
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmroute.errors import ConfigurationError
-from llmroute.escalation.budget import RunningQuantile
+from llmroute.state.running_quantile import RunningQuantile
 
 
 @given(st.floats(0, 1), st.integers(0, 100), st.booleans())

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from llmroute.answers.votes import Vote
 from llmroute.errors import ArtifactError, ConfigurationError
-from llmroute.escalation.calibration import Calibration
-from llmroute.escalation.traits import Member
-from llmroute.escalation.votes import Vote
+from llmroute.escalation.calibration_file import Calibration
+from llmroute.escalation.priors import Member
 from tests.escalation.test_judge import planted
 
 NAMES = ("small", "middle", "large")

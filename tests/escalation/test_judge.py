@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmroute.answers.votes import NO_ANSWER, Vote
 from llmroute.errors import ConfigurationError
-from llmroute.escalation.curves import Curve, standard_score
-from llmroute.escalation.fitting import Recorded, fit_judge
-from llmroute.escalation.judge import Judge
-from llmroute.escalation.traits import FORMS, Member
-from llmroute.escalation.votes import NO_ANSWER, Vote
+from llmroute.escalation.belief import Judge
+from llmroute.escalation.calibration_fit import Recorded, fit_judge
+from llmroute.escalation.confidence_model import Curve, standard_score
+from llmroute.escalation.priors import FORMS, Member
 
 MODELS = 4
 priors = st.lists(st.floats(0.0, 1.0), min_size=MODELS, max_size=MODELS).map(np.array)

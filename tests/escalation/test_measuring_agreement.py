@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llmroute.escalation.measuring import agreement_table, main, measured
-from llmroute.escalation.paraphrases import paraphrase_table, wordings
-from llmroute.evaluation.outcomes import Outcomes, default_data
+from examples.reproduce.agreement_figures import agreement_table, main, measured
+from examples.reproduce.paraphrase_figures import paraphrase_table, wordings
+from llmroute.outcomes.outcomes import Outcomes, default_data
 
 PAIR = ("a", "b")
 MADE = Outcomes(

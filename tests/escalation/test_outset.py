@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmroute.escalation.judge import Judge
-from llmroute.escalation.outset import Openings, Table, worth_of_share
-from llmroute.escalation.planning import Prices
-from llmroute.escalation.traits import FORMS
+from llmroute.escalation.belief import Judge
+from llmroute.escalation.first_call import Openings, Table, worth_of_share
+from llmroute.escalation.next_call import Prices
+from llmroute.escalation.priors import FORMS
 
 SHARES = st.floats(0.05, 0.95)
 

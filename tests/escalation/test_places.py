@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmroute.escalation.judge import Judge
-from llmroute.escalation.places import Places
-from llmroute.escalation.votes import Vote
-from llmroute.escalation.window import SortedWindow
+from llmroute.answers.votes import Vote
+from llmroute.escalation.belief import Judge
+from llmroute.state.confidence_ranks import Places
+from llmroute.state.sorted_window import SortedWindow
 
 KEY = ("token", 0, "choice")
 CONFIDENCES = st.lists(st.floats(0, 1), min_size=10, max_size=60)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmroute.answers.votes import Vote
 from llmroute.errors import ConfigurationError
-from llmroute.escalation.judge import Judge
-from llmroute.escalation.planning import Plan, Prices, next_step
-from llmroute.escalation.votes import Vote
+from llmroute.escalation.belief import Judge
+from llmroute.escalation.next_call import Plan, Prices, next_step
 
 MODELS = 4
 JUDGE = Judge.unfitted(MODELS)

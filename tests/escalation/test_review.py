@@ -18,15 +18,16 @@ from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 
 from llmroute import Disagreement, Model, ModelPool, RouterChain
-from llmroute.decision import Purpose
-from llmroute.drivers import adrive, drive
+from llmroute.engine.drivers import adrive, drive
+from llmroute.engine.flow import Answered, Ask, Flow, Reply, Together
+from llmroute.engine.results import failed, succeeded
 from llmroute.errors import StreamInterrupted
-from llmroute.escalation.wordings import STYLES
-from llmroute.evaluation.outcomes import Outcomes, Samples
-from llmroute.evaluation.records import Records
-from llmroute.flow import Answered, Ask, Flow, Reply, Together, Variation
-from llmroute.replies import failed, succeeded
-from llmroute.request import read_request
+from llmroute.escalation.prompts import STYLES
+from llmroute.evaluation.recorded_provider import Records
+from llmroute.outcomes.outcomes import Outcomes
+from llmroute.outcomes.table import Samples
+from llmroute.records import Purpose
+from llmroute.request.request import Variation, read_request
 from llmroute.testing import Fault, ScriptedProvider, ToolCall
 from llmroute.testing import Reply as Said
 

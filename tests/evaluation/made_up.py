@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from llmroute import Model, ModelPool
-from llmroute.decision import Estimates
 from llmroute.evaluation import Outcomes
-from llmroute.evaluation.outcomes import Floats
+from llmroute.numerics import Floats
+from llmroute.records import Estimates
 from llmroute.scoring import RoutingText
 
 

@@ -6,8 +6,9 @@ from hypothesis.extra import numpy as hnp
 
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation import baselines
-from llmroute.evaluation.metrics import apgr
-from llmroute.evaluation.outcomes import Outcomes
+from llmroute.metrics import apgr
+from llmroute.outcomes.outcomes import Outcomes
+from llmroute.outcomes.splits import folds
 
 QUARTERS = st.integers(0, 4).map(lambda i: i / 4)
 CENTS = st.integers(1, 60).map(lambda i: i / 100)
@@ -142,16 +143,16 @@ def test_cross_fitted_no_prompt_sees_its_own_answers(
 
 @given(st.lists(st.text(max_size=3), min_size=1, max_size=40), st.randoms(use_true_random=False))
 def test_folds_know_texts_and_not_their_order(prompts: list[str], random: object) -> None:
-    fold = dict(zip(prompts, baselines.folds(tuple(prompts)), strict=True))
+    fold = dict(zip(prompts, folds(tuple(prompts)), strict=True))
     shuffled = list(prompts)
     random.shuffle(shuffled)
-    assert list(baselines.folds(tuple(shuffled))) == [fold[prompt] for prompt in shuffled]
+    assert list(folds(tuple(shuffled))) == [fold[prompt] for prompt in shuffled]
     sizes = np.bincount(list(fold.values()), minlength=5)
     assert sizes.max() - sizes.min() <= 1
 
 
 def test_a_lone_surrogate_is_a_text_too() -> None:
-    assert baselines.folds(("\ud800", "a")).max() == 1
+    assert folds(("\ud800", "a")).max() == 1
 
 
 @given(tables(), st.data())

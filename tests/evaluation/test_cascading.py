@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from llmroute.errors import ConfigurationError
-from llmroute.evaluation.cascading import ERROR_RATES, cascade, cascades
-from llmroute.evaluation.outcomes import Outcomes
+from llmroute.evaluation.simulated_cascade import ERROR_RATES, cascade, cascades
+from llmroute.outcomes.outcomes import Outcomes
 
 
 def table(score: np.ndarray, cost: np.ndarray | None) -> Outcomes:

@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmroute.errors import ConfigurationError, MissingExtra
-from llmroute.evaluation import baselines, predictors
-from llmroute.evaluation.classic import KNNScorer, MLPScorer, SVMScorer, classic_runs
-from llmroute.evaluation.metrics import aiq
-from llmroute.evaluation.outcomes import Outcomes
-from llmroute.evaluation.predictors import NearestAnswers
-from llmroute.evaluation.vectors import WordFeatures, features_named
+from llmroute.evaluation import baselines
+from llmroute.evaluation.predictive_baselines import KNNScorer, MLPScorer, SVMScorer, classic_runs
+from llmroute.metrics import aiq
+from llmroute.outcomes.outcomes import Outcomes
 from llmroute.pool import Model, ModelPool
-from llmroute.scoring.base import Scorer
+from llmroute.routers import predictors
+from llmroute.routers.predictors import NearestAnswers
+from llmroute.routers.text_features import WordFeatures, features_named
+from llmroute.scoring.scorer import Scorer
 from llmroute.scoring.text import RoutingText
 
 SCORERS = (KNNScorer, MLPScorer, SVMScorer)
@@ -240,8 +241,8 @@ def test_what_is_not_installed_is_named(package: str, call: str, extra: str) -> 
         f"import sys; sys.modules[{package!r}] = None\n"
         "import numpy as np\n"
         "from llmroute.errors import MissingExtra\n"
-        "from llmroute.evaluation.predictors import Network, SupportVectors\n"
-        "from llmroute.evaluation.vectors import MiniLMFeatures, WordFeatures\n"
+        "from llmroute.routers.predictors import Network, SupportVectors\n"
+        "from llmroute.routers.text_features import MiniLMFeatures, WordFeatures\n"
         f"try: {call}\n"
         "except MissingExtra as fault: print(fault.extra)"
     )
@@ -252,7 +253,8 @@ def test_what_is_not_installed_is_named(package: str, call: str, extra: str) -> 
 
 def test_importing_it_is_cheap() -> None:
     code = (
-        "import sys, llmroute.evaluation.classic, llmroute.evaluation.cascading; heavy = "
+        "import sys, llmroute.evaluation.predictive_baselines; "
+        "import llmroute.evaluation.simulated_cascade; heavy = "
         "{'sklearn', 'scipy', 'torch', 'sentence_transformers'} & set(sys.modules); "
         "sys.exit(str(heavy) if heavy else 0)"
     )

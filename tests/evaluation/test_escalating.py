@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from made_up import made_up
 
-from llmroute.escalation.curves import Curve
-from llmroute.escalation.judge import Judge
-from llmroute.escalation.traits import Member
+from examples.reproduce import escalation_votes as votes
+from examples.reproduce.escalation_figures import figures, plain_cascade
+from examples.reproduce.escalation_picture import picture
+from examples.reproduce.escalation_replay import Case, replay
+from llmroute.escalation.belief import Judge
+from llmroute.escalation.confidence_model import Curve
+from llmroute.escalation.priors import Member
 from llmroute.evaluation import Outcomes
-from llmroute.evaluation import escalating_votes as votes
 from llmroute.evaluation.baselines import single
-from llmroute.evaluation.escalating_figures import figures, plain_cascade
-from llmroute.evaluation.escalating_picture import picture
-from llmroute.evaluation.escalating_replay import Case, replay
-from llmroute.evaluation.metrics.bootstrap import Resamples
+from llmroute.metrics.bootstrap import Resamples
 
 MODELS, PROMPTS = 3, 120
 

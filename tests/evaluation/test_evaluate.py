@@ -10,7 +10,7 @@ import pytest
 from llmroute import CheapestAbove, ModelPool, RouterChain, Threshold, WillingnessToPay
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation import Outcomes, Report, evaluate, pool_from_outcomes
-from llmroute.evaluation.metrics import aiq
+from llmroute.metrics import aiq
 from tests.evaluation.made_up import Told, made_up, pool_of
 
 OUTCOMES = made_up()

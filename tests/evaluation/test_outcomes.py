@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation import Outcomes, default_data
-from llmroute.evaluation.outcomes import Samples
+from llmroute.outcomes.table import Samples
 
 pa = pytest.importorskip("pyarrow")
 import pyarrow.parquet as pq  # noqa: E402

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from llmroute import RouterChain, Threshold, WillingnessToPay
 from llmroute.evaluation import Outcomes, Report, evaluate
-from llmroute.evaluation.labelling import label_points
+from llmroute.evaluation.label_placement import label_points
 from llmroute.evaluation.plots import (
     as_png,
     as_svg,

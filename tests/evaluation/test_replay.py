@@ -5,20 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from llmroute import (
-    BestWithin,
-    CheapestAbove,
-    ModelPool,
-    RouterChain,
-    Threshold,
-    WillingnessToPay,
-)
-from llmroute.decision import Bools, Estimates
+from llmroute import BestWithin, CheapestAbove, ModelPool, RouterChain, Threshold, WillingnessToPay
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation import replay
-from llmroute.evaluation.replaying import router_run
+from llmroute.evaluation.replayer import router_run
 from llmroute.evaluation.run import spend_of
+from llmroute.numerics import Bools
 from llmroute.policies import Choice, Policy
+from llmroute.records import Estimates
 from tests.evaluation.made_up import Told, made_up, pool_of
 
 OUTCOMES = made_up(prompts=60)

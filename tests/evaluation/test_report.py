@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from llmroute import RouterChain, WillingnessToPay
 from llmroute.evaluation import Outcomes, Report, evaluate
 from llmroute.evaluation.glossary import GLOSSARY, LABELS, kind_of
-from llmroute.evaluation.metrics import Interval
 from llmroute.evaluation.page import against_chance, page, verdict
-from llmroute.writing import plain, write_whole
+from llmroute.files import plain, write_whole
+from llmroute.metrics import Interval
 from tests.evaluation.made_up import Told, made_up, pool_of
 
 FEW = {"replicates": 30, "classic": False}

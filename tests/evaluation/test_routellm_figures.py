@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from llmroute.evaluation import Outcomes, Report, evaluate
-from llmroute.evaluation.metrics import apgr
+from llmroute.metrics import apgr
 
 STRONG, WEAK = "gpt-4-1106-preview", "mistralai/Mixtral-8x7B-Instruct-v0.1"
 

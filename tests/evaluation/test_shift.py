@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from llmroute import RouterChain
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation import Outcomes, evaluate, pool_from_outcomes
-from llmroute.evaluation.shift import category_splits, unseen_categories
+from llmroute.evaluation.shift import unseen_categories
+from llmroute.outcomes.splits import category_splits
 from tests.evaluation.made_up import made_up
 
 

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmroute.evaluation import Outcomes
-from llmroute.profiling import measuring
-from llmroute.profiling.measuring import (
+from examples.reproduce import profile_figures
+from examples.reproduce.profile_data import AIQ, GAIN, WIN, Field, pooled
+from examples.reproduce.profile_figures import (
     BEGIN,
     END,
     anchor_difficulties,
@@ -22,14 +22,14 @@ from llmroute.profiling.measuring import (
     main,
     stranger_row,
 )
-from llmroute.profiling.measuring_data import AIQ, GAIN, WIN, Field, pooled
-from llmroute.profiling.measuring_local import (
+from examples.reproduce.profile_local_scorer import (
     LOCAL_HEADS,
     UNSEEN_HEADS,
     WAYS,
     local_rows,
     unseen_rows,
 )
+from llmroute.evaluation import Outcomes
 from tests.routers.material import outcomes
 
 NUMBER = re.compile(r"[-+]?\d+\.\d+")
@@ -175,7 +175,7 @@ def test_an_able_and_a_weak_model_are_told_less_of_by_the_anchors() -> None:
 
 
 def test_the_command_writes_every_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "_STRANGER_DRAWS", 1)
+    monkeypatch.setattr(profile_figures, "_STRANGER_DRAWS", 1)
     log, page = write(tmp_path / "log.csv", kinds(400)), tmp_path / "page.md"
     names = ("anchors", "unseen model", "few answers", "unseen categories")
     marks = [f"{BEGIN.format(name)}\n{END.format(name)}" for name in names]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from llmroute.errors import ConfigurationError, LLMRouteError
-from llmroute.evaluation.outcomes import Outcomes
+from llmroute.outcomes.outcomes import Outcomes
 from llmroute.pool import Model, ModelPool
 from llmroute.profiling import (
     Anchor,
@@ -25,9 +25,10 @@ from llmroute.profiling import (
     with_profiles,
     write_profiles,
 )
-from llmroute.profiling.files import Graded
-from llmroute.scoring import LatentAbilityScorer, load_scorer
-from llmroute.scoring.fitting import fisher_information
+from llmroute.profiling.profile_file import Graded
+from llmroute.scoring import load_scorer
+from llmroute.scoring.ability_fit import fisher_information
+from llmroute.scoring.latent import LatentAbilityScorer
 from llmroute.testing import Fault, Question, ScriptedModel, ScriptedProvider
 from tests.conftest import KEY
 

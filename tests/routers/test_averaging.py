@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from llmroute.errors import ConfigurationError
 from llmroute.pool import ModelPool
 from llmroute.routers import load, train
+from llmroute.routers.base import log_loss
 from llmroute.routers.ensemble import best_weights
-from llmroute.routers.files import read
-from llmroute.routers.heads import log_loss
+from llmroute.scoring.router_folder import read
 from tests.routers.material import comparisons, outcomes, prompts
 
 pytest.importorskip("sklearn")

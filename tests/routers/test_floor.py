@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from examples.reproduce import router_floor
+from examples.reproduce.router_floor import ATTEMPTS, BEGIN, END, Known, main, table, unseen
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation import Outcomes
-from llmroute.routers import floor
-from llmroute.routers.floor import ATTEMPTS, BEGIN, END, Known, main, table, unseen
 from tests.routers.material import outcomes
 
 pytest.importorskip("sklearn")
@@ -36,7 +36,7 @@ def test_nothing_of_a_category_is_learned_where_it_is_measured(
         asked = {kinds[prompt] for prompt in known.prompts}
         assert not asked & set(known.lessons.categories)
         seen.append(asked)
-        return floor.means(known)
+        return router_floor.means(known)
 
     monkeypatch.setitem(ATTEMPTS, "spy", spy)
     unseen(test, train, ["spy"], "words")

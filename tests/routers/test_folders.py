@@ -11,9 +11,9 @@ import pytest
 from llmroute.errors import ArtifactError, ConfigurationError
 from llmroute.pool import Model, ModelPool
 from llmroute.routers import VECTOR_ROUTERS, load, train
-from llmroute.routers.files import read
-from llmroute.routers.lessons import lessons_of
-from llmroute.scoring.base import Scorer
+from llmroute.routers.dataset import lessons_of
+from llmroute.scoring.router_folder import read
+from llmroute.scoring.scorer import Scorer
 from tests.routers.material import comparisons, outcomes, prompts
 
 pytest.importorskip("sklearn")

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmroute.errors import ConfigurationError
+from llmroute.numerics import sigmoid
+from llmroute.routers.base import quiet
 from llmroute.routers.clusters import Clusters, k_means
-from llmroute.routers.heads import quiet, sigmoid
-from llmroute.routers.lessons import Lessons, lessons_of
+from llmroute.routers.dataset import Lessons, lessons_of
 from llmroute.routers.linear import Basis, Linear, logistic
 from llmroute.routers.mf import Factorised, pair_loss, win_rates
 from llmroute.routers.preferences import Preferences, preferences_of

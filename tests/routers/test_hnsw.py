@@ -11,10 +11,10 @@ import pytest
 from llmroute.errors import ArtifactError, MissingExtra
 from llmroute.pool import ModelPool
 from llmroute.routers import knn, load, train
-from llmroute.routers.files import read, save
-from llmroute.routers.heads import quiet
+from llmroute.routers.base import quiet
+from llmroute.routers.dataset import Lessons
 from llmroute.routers.hnsw import ApproximateNearest
-from llmroute.routers.lessons import Lessons
+from llmroute.scoring.router_folder import read, save
 from tests.routers.material import outcomes, prompts
 
 pytest.importorskip("sklearn")

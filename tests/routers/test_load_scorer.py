@@ -8,7 +8,8 @@ import pytest
 from llmroute import RouterChain
 from llmroute.errors import ArtifactError
 from llmroute.routers import train
-from llmroute.scoring import LatentAbilityScorer, load_latent, load_scorer
+from llmroute.scoring import load_latent, load_scorer
+from llmroute.scoring.latent import LatentAbilityScorer
 from tests.evaluation.made_up import made_up, pool_of
 
 pytest.importorskip("sklearn")

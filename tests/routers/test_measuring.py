@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from examples.reproduce.router_comparison import BEGIN, END, Remembered, main, table, write_page
 from llmroute.errors import ConfigurationError
-from llmroute.routers import train
-from llmroute.routers.comparison import BEGIN, END, Remembered, main, table, write_page
-from llmroute.routers.files import read, with_metrics
-from llmroute.routers.measuring import (
+from llmroute.evaluation.card_metrics import (
     card_figures,
     comparison_figures,
     microseconds,
     report_on,
 )
+from llmroute.routers import train
 from llmroute.routers.preferences import Preferences
+from llmroute.scoring.router_folder import read, with_metrics
 from tests.routers.material import comparisons, outcomes
 
 pytest.importorskip("sklearn")

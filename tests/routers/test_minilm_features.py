@@ -13,9 +13,9 @@ import pytest
 from llmroute.errors import ArtifactError
 from llmroute.pool import ModelPool
 from llmroute.routers import load, train
-from llmroute.routers.encoding import Encoder
-from llmroute.routers.files import MODEL, TOKENIZER, read, save
-from llmroute.scoring import bundled_artifact
+from llmroute.scoring.encoder import Encoder
+from llmroute.scoring.registry import bundled_artifact
+from llmroute.scoring.router_folder import MODEL, TOKENIZER, read, save
 from llmroute.scoring.surface import FEATURES, surface_features
 from tests.routers.material import outcomes, prompts
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from llmroute.pool import Model, ModelPool
-from llmroute.scoring import LatentAbilityScorer, load_scorer
+from llmroute.scoring import load_scorer
+from llmroute.scoring.latent import LatentAbilityScorer
 
 BUNDLED = Path(__file__).parents[2] / "llmroute" / "scoring" / "bundled" / "static"
 

@@ -5,8 +5,8 @@ import pytest
 
 from llmroute.errors import ConfigurationError
 from llmroute.pool import Model, ModelPool
-from llmroute.scoring import LatentAbilityScorer
 from llmroute.scoring.abilities import AbilityTable, exact_key
+from llmroute.scoring.latent import LatentAbilityScorer
 
 TABLE = AbilityTable(
     [

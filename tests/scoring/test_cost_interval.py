@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llmroute.decision import Estimates, model_estimates
 from llmroute.pool import Model, ModelPool
-from llmroute.scoring import LatentAbilityScorer
+from llmroute.records import Estimates, model_estimates
 from llmroute.scoring.artifact import TokenCalibration
+from llmroute.scoring.latent import LatentAbilityScorer
 
 PROMPTS = ["What is the capital of France?", "Prove that the square root of 2 is irrational."]
 

@@ -9,7 +9,8 @@ from llmroute import RouterChain
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation import Outcomes
 from llmroute.pool import Model, ModelPool
-from llmroute.scoring import EnsembleScorer, LatentAbilityScorer, Scorer, load_scorer
+from llmroute.scoring import EnsembleScorer, Scorer, load_scorer
+from llmroute.scoring.latent import LatentAbilityScorer
 
 PROMPTS = [
     "hi",

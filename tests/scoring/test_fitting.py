@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmroute.errors import ConfigurationError
-from llmroute.scoring.fitting import fisher_information, fit_ability, fit_posterior
+from llmroute.scoring.ability_fit import fisher_information, fit_ability, fit_posterior
 
 
 def test_an_ability_is_recovered_from_answers() -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmroute.pool import Model, ModelPool
-from llmroute.scoring import LatentAbilityScorer, RoutingText, Scorer, load_scorer
-from llmroute.scoring.latent import AUDIO_TOKENS, FILE_TOKENS, IMAGE_TOKENS
+from llmroute.scoring import RoutingText, Scorer, load_scorer
+from llmroute.scoring.latent import AUDIO_TOKENS, FILE_TOKENS, IMAGE_TOKENS, LatentAbilityScorer
 
 PROMPTS = [
     "hi",

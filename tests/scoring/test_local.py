@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from llmroute.errors import ArtifactError
-from llmroute.evaluation.outcomes import Outcomes
+from llmroute.numerics import logit, sigmoid
+from llmroute.outcomes.outcomes import Outcomes
 from llmroute.pool import Model, ModelPool
-from llmroute.scoring import LatentAbilityScorer
-from llmroute.scoring.corrections import Block, fit_weights, logit, sigmoid
+from llmroute.scoring.hierarchical_fit import Block, fit_weights
+from llmroute.scoring.latent import LatentAbilityScorer
 from llmroute.scoring.local import LocalScorer, mixed
 
 BLOCKS = (

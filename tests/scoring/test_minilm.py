@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from llmroute.pool import Model, ModelPool
-from llmroute.scoring import LatentAbilityScorer, Scorer, load_scorer
+from llmroute.scoring import Scorer, load_scorer
+from llmroute.scoring.latent import LatentAbilityScorer
 
 FOLDER = Path(__file__).parents[2] / "llmroute" / "scoring" / "bundled" / "minilm"
 MEGABYTE = 1_000_000

@@ -11,7 +11,8 @@ import pytest
 from pydantic import PrivateAttr
 
 from llmroute import ModelPool, Policy
-from llmroute.decision import Bools, Estimates
+from llmroute.numerics import Bools
+from llmroute.records import Estimates
 from tests.standard.suite import MakePool, RouterIntegration, RouterUnit
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmroute.testing.schema import fill
+from llmroute.testing.schema_values import fill
 from llmroute.testing.tokens import count_tokens, split_tokens
 
 

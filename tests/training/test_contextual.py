@@ -17,7 +17,7 @@ from llmroute.pool import ModelPool
 from llmroute.scoring import load_scorer
 from llmroute.training import Settings, train
 from llmroute.training.contextual import read_through
-from llmroute.training.minilm import CLS, SEP, MiniLM, encode, load_minilm
+from llmroute.training.minilm_torch import CLS, SEP, MiniLM, encode, load_minilm
 from llmroute.training.transformer import HEAD_TOKENS, TAIL_TOKENS, encoder_graph
 
 MODELS = ("tiny", "medium", "huge")

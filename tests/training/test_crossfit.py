@@ -16,12 +16,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
+from examples.reproduce import crossfit
+from examples.reproduce.crossfit import BEGIN, END, main, measure, measured_rows
+from examples.reproduce.held_out import GROUPS, Ground, Reader, cross_fitted, reader
 from llmroute.errors import ConfigurationError
-from llmroute.training import Settings, crossfit
-from llmroute.training.crossfit import BEGIN, END, main, measure, measured_rows
+from llmroute.numerics import Ints
+from llmroute.training import Settings
 from llmroute.training.encoders import Encoder
-from llmroute.training.held_out import GROUPS, Ground, Ints, Reader, cross_fitted, reader
-from llmroute.training.minilm import MiniLM, load_minilm
+from llmroute.training.minilm_torch import MiniLM, load_minilm
 from llmroute.training.train import quiet
 
 QUICK = Settings(

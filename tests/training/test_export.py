@@ -22,9 +22,9 @@ from llmroute.training.familiarity import (
     standardised_surface,
 )
 from llmroute.training.fit import Fitted
+from llmroute.training.int8_tables import QuantisedTable, quantise
 from llmroute.training.means import mean_nodes
 from llmroute.training.network import LatentNetwork
-from llmroute.training.tables import QuantisedTable, quantise
 
 BUNDLED = Path(llmroute.scoring.__file__).parent / "bundled"
 HIDDEN, COLUMNS, VOCABULARY = 8, 2, 40

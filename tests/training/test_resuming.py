@@ -17,7 +17,7 @@ import torch
 from llmroute.scoring.artifact import MODEL
 from llmroute.training import Settings, train
 from llmroute.training.checkpoints import Checkpoint, Checkpoints
-from llmroute.training.passes import Group, Passes
+from llmroute.training.epochs import Group, Passes
 from tests.training.test_train import write
 
 QUICK = Settings(

@@ -16,10 +16,10 @@ from llmroute.evaluation import Outcomes
 from llmroute.pool import Model, ModelPool
 from llmroute.scoring import load_scorer
 from llmroute.training import Settings, train
-from llmroute.training.abilities import starting_general
+from llmroute.training.ability_start import starting_general
 from llmroute.training.data import TrainingSet, is_validation, without
+from llmroute.training.int8_tables import quantise
 from llmroute.training.measure import validation_metrics
-from llmroute.training.tables import quantise
 
 QUICK = Settings(
     layers=0, vector_size=16, hidden=16, dimensions=2, epochs=6, batch=64, rate=1e-2, patience=6

@@ -12,14 +12,14 @@ if importlib.util.find_spec("torch") is None:
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from examples.reproduce.cost_interval import coverage
+from examples.reproduce.leave_out import LeftOut, pairs, routers_without, strangers, transfer
+from examples.reproduce.ood_detection import fallback, told_apart
+from examples.reproduce.ood_texts import strange_texts
+from examples.reproduce.transfer import BEGIN, END, main, put_between_marks
 from llmroute.evaluation import Outcomes
-from llmroute.scoring import LatentAbilityScorer
+from llmroute.scoring.latent import LatentAbilityScorer
 from llmroute.training import Settings
-from llmroute.training.cost_interval import coverage
-from llmroute.training.flag import fallback, told_apart
-from llmroute.training.leave_out import LeftOut, pairs, routers_without, strangers, transfer
-from llmroute.training.strange import strange_texts
-from llmroute.training.transfer import BEGIN, END, main, put_between_marks
 
 QUICK = Settings(
     layers=0, vector_size=16, hidden=16, dimensions=2, epochs=6, batch=64, rate=1e-2, patience=6

@@ -17,7 +17,7 @@ import torch
 from llmroute.scoring.artifact import MODEL
 from llmroute.training import Settings, train
 from llmroute.training.batches import as_read, groups_by_length, stacked
-from llmroute.training.minilm import CLS, SEP, encode, load_minilm
+from llmroute.training.minilm_torch import CLS, SEP, encode, load_minilm
 from llmroute.training.transformer import HEAD_TOKENS, MOST_TOKENS
 from llmroute.training.tuning import LiveEncoder
 from tests.training.test_train import write

@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from llmroute.backends.prices import lookup
 from llmroute.chain import RouterChain
 from llmroute.cli.demo.prompts import DemoPrompt
 from llmroute.errors import ConfigurationError
 from llmroute.pool import Model, ModelPool
-from llmroute.prices import lookup
 
 LABEL = (
     "These answers came from real providers, at the prices of LiteLLM's packaged table; "

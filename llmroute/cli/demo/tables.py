@@ -9,10 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from llmroute.cli.demo.run import Row, Totals
+from llmroute.cli.demo.demo_run import Row, Totals
 from llmroute.cli.render import bar, clip, money, percent, table
-from llmroute.decision import CallRecord, Decision
 from llmroute.pool import ModelPool
+from llmroute.records import CallRecord, Decision
 
 #: From the cheapest model to the dearest.
 _COLOURS = ("green", "cyan", "magenta", "blue", "yellow", "red")

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmroute.errors import ConfigurationError
-from llmroute.evaluation.metrics import Resamples, interval
+from llmroute.metrics import Resamples, interval
 
 IDS = st.lists(st.text(max_size=5), min_size=2, max_size=20, unique=True)
 

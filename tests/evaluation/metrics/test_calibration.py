@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from llmroute.errors import ConfigurationError
-from llmroute.evaluation.metrics import (
+from llmroute.metrics import (
     Resamples,
     auroc,
     auroc_replicates,

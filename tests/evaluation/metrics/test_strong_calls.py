@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from llmroute.errors import ConfigurationError
-from llmroute.evaluation.metrics import (
+from llmroute.metrics import (
     Resamples,
     apgr,
     apgr_interval,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from llmroute.errors import ConfigurationError
-from llmroute.evaluation.readers.download import DOWNLOADS, Download, download, fetch
+from llmroute.outcomes.readers.download import DOWNLOADS, Download, download, fetch
 
 CONTENT = bytes(range(256)) * 10_000  # more than two of the pieces it comes in
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmroute.backends.prices import lookup
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation import Outcomes
-from llmroute.evaluation.assemble import assemble, id_of, side_of
-from llmroute.prices import lookup
+from llmroute.outcomes.assemble import assemble, id_of, side_of
 
 HEAD = "prompt,model,score\n"
 SECRET = "my own private question"

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation import Outcomes
-from llmroute.evaluation.readers import pickles
-from llmroute.evaluation.readers.frames import Frame
+from llmroute.outcomes.readers import pickles
+from llmroute.outcomes.readers.frames import Frame
 from tests.evaluation.readers.published import WIDE
 
 pd = pytest.importorskip("pandas")

@@ -15,7 +15,7 @@ from langsmith.schemas import Run
 
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation import Outcomes
-from llmroute.evaluation.readers.traces import find_traces, read_traces
+from llmroute.outcomes.readers.traces import find_traces, read_traces
 
 START = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 SPACE = UUID(int=7)

@@ -1,0 +1,77 @@
+"""What escalation is worth on recorded answers: the page docs/escalation-benchmarks.md.
+
+    python -m examples.reproduce.escalation_benchmarks DATA --write docs/escalation-benchmarks.md
+
+All that is learned or chosen is so on the train splits; figures are of the test splits. Every call
+counts with its recorded cost, verification calls too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from examples.reproduce.escalation_sections import (
+    all_models,
+    all_pairs,
+    as_configured,
+    one_pair,
+    sampling,
+)
+from examples.reproduce.escalation_study import Study
+from llmroute.files import write_whole
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command; see the module.
+
+    Args:
+        arguments: Of the command line; None for the process's own.
+    """
+    parser = argparse.ArgumentParser(prog="python -m examples.reproduce.escalation_benchmarks")
+    parser.add_argument("data", type=Path, help="the folder of recorded outcomes")
+    parser.add_argument("--write", type=Path, help="the Markdown page to write")
+    parser.add_argument("--only", choices=("models", "default", "pair", "pairs", "votes"))
+    chosen = parser.parse_args(arguments)
+    parts: list[Iterator[str]] = []
+    if chosen.only != "votes":
+        study = Study.of(chosen.data / "cascades")
+        folder = None if chosen.write is None else chosen.write.parent / "images"
+        sections = {
+            "models": all_models(study, folder),
+            "default": as_configured(study),
+            "pair": one_pair(study),
+            "pairs": all_pairs(study),
+        }
+        parts += [part for name, part in sections.items() if chosen.only in (None, name)]
+    if chosen.only in (None, "votes"):
+        parts.append(sampling(chosen.data / "agreement"))
+    lines = []
+    for line in _page(parts):
+        lines.append(line)
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    if chosen.write is not None:
+        write_whole(chosen.write, "\n".join(lines) + "\n")
+
+
+def _page(parts: Sequence[Iterator[str]]) -> Iterator[str]:
+    yield "# Escalation: benchmarks"
+    yield ""
+    yield (
+        "Made by a command; do not edit. Figures are of test splits of recorded answers; all that "
+        "is fitted or chosen was so on the train splits. In brackets: 95 % intervals, bootstrap "
+        "over prompts. Costs are recorded costs of all calls, verification calls too."
+    )
+    yield ""
+    module, page = "examples.reproduce.escalation_benchmarks", "docs/escalation-benchmarks.md"
+    yield f"    python -m {module} DATA --write {page}"
+    for part in parts:
+        yield ""
+        yield from part
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,262 @@
+"""The sections of the page on escalation, as lines of Markdown."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from examples.reproduce import escalation_votes as votes
+from examples.reproduce.escalation_default import figures as figures_as_configured
+from examples.reproduce.escalation_figures import NEVER, area, figures, plain_cascade
+from examples.reproduce.escalation_picture import picture
+from examples.reproduce.escalation_replay import Case, replay
+from examples.reproduce.escalation_study import Study
+from llmroute.escalation.belief import Judge
+from llmroute.evaluation.baselines import estimates_run, oracle_sweep, random_choice, zero_router
+from llmroute.evaluation.run import Run, strongest
+from llmroute.files import write_whole
+from llmroute.metrics.bootstrap import Interval, Resamples
+from llmroute.numerics import Floats
+from llmroute.outcomes.outcomes import Outcomes
+
+#: Worths of a good answer of a sweep over all models, USD; and steps of a sweep of a pair's.
+WORTHS: Floats = np.geomspace(3e-4, 0.3, 33)
+_PAIR_STEPS = 32
+#: File name of the picture.
+PICTURE = "escalation.png"
+#: The plain cascade's chain, cheapest first.
+PLAIN_CHAIN = ("gpt-4o-mini", "llama3.1-70b", "llama3.1-405b")
+PAIR = ("gpt-4o-mini", "gpt-4o")
+#: Styles of the weak model's samples, in the order of their turns: the better ones on train first.
+MIXED = ("pot2", "cot2", "pot1", "cot1")
+POLLS = (
+    ("date", "gpt-3.5-turbo"),
+    ("date", "llama-2-13b"),
+    ("gsm", "llama-2-13b"),
+    ("crepe", "llama-2-13b"),
+)
+
+
+def all_models(study: Study, pictures: Path | None = None) -> Iterator[str]:
+    """The section on all nine models.
+
+    Args:
+        study: The data, and what was fitted.
+        pictures: The folder for a picture; None for none.
+    """
+    case, outcomes = study.test, study.test.outcomes
+    resamples = Resamples(outcomes.prompt_ids)
+    best = outcomes.models.index("llama3.1-405b")
+    count = len(outcomes.models)
+    ours = replay("**judge and planner**", study.calibration.judge(outcomes.models), case, WORTHS)
+    rows = [
+        ours,
+        replay("the same, judge not fitted", Judge.unfitted(count), case, WORTHS),
+        estimates_run("prompt only (the same router)", outcomes, case.quality, case.ask),
+        plain_cascade(outcomes, PLAIN_CHAIN),
+        zero_router(outcomes),
+        random_choice(outcomes),
+        oracle_sweep(outcomes),
+    ]
+    assert outcomes.cost is not None
+    yield "## All nine models of `cascades`"
+    yield ""
+    yield (
+        f"{len(outcomes):,} test prompts. The best single model is {outcomes.models[best]}: "
+        f"accuracy {outcomes.score[:, best].mean():.4f} at {outcomes.cost[:, best].mean():.3g} "
+        "USD a prompt."
+    )
+    yield ""
+    yield from _table(
+        ("way", "cost at its accuracy", "cost at 98 % of it", "accuracy within 85 % of its cost"),
+        (
+            (f.name, _percent(f.same), _percent(f.nearly), _number(f.within))
+            for f in (figures(run, outcomes, resamples, best, 0.98) for run in rows)
+        ),
+    )
+    if pictures is not None:
+        write_whole(pictures / PICTURE, picture(rows[:5], outcomes))
+        yield ""
+        yield f"![accuracy against cost]({pictures.name}/{PICTURE})"
+    yield ""
+    yield from _chosen(study, ours, best)
+
+
+def _chosen(study: Study, run: Run, best: int) -> Iterator[str]:
+    """The settings that train chooses, as they do on test."""
+    trained = study.cross_fitted(study.train.outcomes.models, WORTHS)
+    before, outcomes = study.train.outcomes, study.test.outcomes
+    assert before.cost is not None
+    assert outcomes.cost is not None
+    yield (
+        "The figures above are of the whole sweep. With the worth of a good answer chosen on train "
+        "(the least that reaches the goal there, cross-fitted), one setting each:"
+    )
+    yield ""
+    rows = []
+    for goal in (1.0, 0.98):
+        enough = np.flatnonzero(trained.score.mean(axis=1) >= goal * before.score[:, best].mean())
+        number = int(enough[0]) if len(enough) else len(WORTHS) - 1
+        rows.append(
+            (
+                f"{goal:.0%} of the best single model",
+                f"{WORTHS[number]:.2g}",
+                f"{run.score[number].mean() / outcomes.score[:, best].mean():.1%}",
+                f"{run.cost[number].mean() / outcomes.cost[:, best].mean():.1%}",
+            )
+        )
+    yield from _table(("goal on train", "worth, USD", "accuracy on test", "cost on test"), rows)
+
+
+def one_pair(study: Study) -> Iterator[str]:
+    """The section on GPT-4o-mini and GPT-4o."""
+    case = study.test.only([study.test.outcomes.models.index(name) for name in PAIR])
+    outcomes = case.outcomes
+    resamples, best = Resamples(outcomes.prompt_ids), strongest(outcomes)
+    rows = _pair_runs(study, case)
+    yield f"## {PAIR[0]} and {PAIR[1]}"
+    yield ""
+    yield from _table(
+        ("way", f"cost at {PAIR[1]}'s accuracy", "cost at 99 % of it"),
+        (
+            (f.name, _percent(f.same), _percent(f.nearly))
+            for f in (figures(run, outcomes, resamples, best, 0.99) for run in rows)
+        ),
+    )
+
+
+def _pair_runs(study: Study, case: Case) -> list[Run]:
+    """Ours, prompt only, plain confidence and random, on a pair of which the first is the weak."""
+    outcomes = case.outcomes
+    assert outcomes.cost is not None
+    spend = outcomes.cost.mean(axis=0)
+    low, high = float(spend.min()), float(spend.max())
+    worths = np.append(low * 1e-3, np.geomspace(low * 0.3, high * 60, _PAIR_STEPS))
+    plain = plain_cascade(outcomes, outcomes.models)
+    return [
+        replay("**judge and planner**", study.calibration.judge(outcomes.models), case, worths),
+        estimates_run("prompt only (the same router)", outcomes, case.quality, case.ask),
+        plain,
+        zero_router(outcomes),
+    ]
+
+
+def all_pairs(study: Study) -> Iterator[str]:
+    """The section on every pair of a weaker and a stronger model."""
+    order = np.argsort(study.train.outcomes.score.mean(axis=0), kind="stable").tolist()
+    rows, won = [], 0
+    for weak, strong in itertools.combinations(order, 2):
+        case = study.test.only([weak, strong])
+        areas = [area(run, case.outcomes) for run in _pair_runs(study, case)]
+        won += areas[0] > max(areas[1:])
+        names = case.outcomes.models
+        mark = "yes" if areas[0] > max(areas[1:]) else "no"
+        rows.append((f"{names[0]} → {names[1]}", *(f"{one:.4f}" for one in areas), mark))
+    yield "## Every pair of a weaker and a stronger model"
+    yield ""
+    yield (
+        "Area under the cost–quality curve (AIQ, from the cheaper to the dearer model's cost). "
+        "Weaker and stronger as on train; every way may also always ask either model. "
+        f"The best of the four in {won} of {len(rows)} pairs."
+    )
+    yield ""
+    yield from _table(
+        ("pair", "judge and planner", "prompt only", "plain confidence", "random", "best"), rows
+    )
+
+
+def as_configured(study: Study) -> Iterator[str]:
+    """The section on the router as users have it."""
+    yield "## The router as it is configured"
+    yield ""
+    yield (
+        "`RouterChain(pool=pool, policy=CheapestAbove(quality=…))`, replayed through its own code: "
+        "scorer `static`, abilities fitted on train. Quality and cost as shares of the best single "
+        "model's."
+    )
+    yield ""
+    rows = []
+    for label, models in (
+        ("all nine", study.test.outcomes.models),
+        (" and ".join(PAIR), PAIR),
+    ):
+        for name, share, quality, cost, calls in figures_as_configured(
+            study.train.outcomes, study.test.outcomes, models
+        ):
+            rows.append(
+                (label, name, f"{share:.0%}", _percent(quality), _percent(cost), f"{calls:.2f}")
+            )
+    yield from _table(("pool", "escalation", "promised", "quality", "cost", "calls"), rows)
+
+
+def sampling(data: Path) -> Iterator[str]:
+    """The section on votes of a weak model's samples."""
+    before = Outcomes.read(data, "train", samples=True)
+    outcomes = Outcomes.read(data, "test", samples=True)
+    yield "## Votes of a weak model, GPT-4 where they are divided"
+    yield ""
+    yield (
+        f"Up to {votes.MOST} samples, until the vote is decided (Beta rule, {votes.SURE:.0%}). "
+        "Styles: cot is chain of thought, pot program of thought, two wordings each; mixed takes "
+        "them by turns, and a vote counts the more, the better its style is on train. Means over "
+        "20 orders of the recorded samples. The area is mean accuracy over all shares of GPT-4 "
+        "calls."
+    )
+    yield ""
+    rows = []
+    for category, weak in POLLS:
+        recorded = votes.polls(outcomes, category, weak)
+        weights = votes.style_weights(votes.polls(before, category, weak))
+        mixed = tuple(style for style in MIXED if style in recorded.styles)
+        for styles in (mixed, *((style,) for style in mixed)):
+            cast = votes.vote(recorded, styles, weights)
+            run = votes.escalated("votes", recorded, cast)
+            found = votes.vote_figures(run, recorded, cast)
+            rows.append(
+                (
+                    f"{category}, {weak}",
+                    "**mixed**" if len(styles) > 1 else styles[0],
+                    _number(found.weak),
+                    _number(found.strong),
+                    _percent(found.share),
+                    _number(found.quarter),
+                    _number(found.area),
+                    f"{found.samples:.1f}",
+                )
+            )
+    yield from _table(
+        (
+            "data",
+            "styles",
+            "vote alone",
+            "GPT-4 alone",
+            "GPT-4 calls at its accuracy",
+            "accuracy at 25 % GPT-4 calls",
+            "area",
+            "samples",
+        ),
+        rows,
+    )
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(headings)} |"
+    yield f"| {' | '.join(['---'] * len(headings))} |"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _percent(figure: Interval) -> str:
+    if figure.value > NEVER / 2:
+        return "not reached"
+    high = "not reached" if figure.high > NEVER / 2 else f"{figure.high:.1%}"
+    return f"{figure.value:.1%} [{figure.low:.1%}, {high}]"
+
+
+def _number(figure: Interval) -> str:
+    if np.isnan(figure.value):
+        return "–"
+    return f"{figure.value:.4f} [{figure.low:.4f}, {figure.high:.4f}]"

@@ -1,0 +1,1 @@
+"""What an answer says, and whether two answers say the same."""

@@ -1,0 +1,52 @@
+"""How alike two free texts are, by the vectors of the encoder inside a bundled router."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from llmroute.numerics import Floats32
+from llmroute.scoring.encoder import Encoder
+from llmroute.scoring.registry import bundled_artifact
+from llmroute.scoring.router_folder import MODEL, TOKENIZER
+from llmroute.scoring.surface import FEATURES
+from llmroute.scoring.text import BUDGET, head_and_tail
+
+#: Bundled router → the value of its graph whose first columns are the mean of a text's token
+#: vectors, and how many of them are.
+_MEAN = {"minilm": ("pooled", 384), "static": ("means", 128)}
+#: The graph also takes how the text looks, which this value does not depend on.
+_SURFACE = np.zeros((1, len(FEATURES)), dtype=np.float32)
+
+
+def similarity(one: str, other: str, router: str = "minilm") -> float:
+    """The cosine of two texts' vectors, -1..1.
+
+    A text that was not met before takes about 1.3 milliseconds with `minilm`, 0.15 with `static`.
+
+    Args:
+        one: A text; of a long one beginning and end are read.
+        other: Another.
+        router: The bundled router whose encoder it is.
+
+    Raises:
+        ArtifactError: The bundled router's files cannot be read.
+    """
+    a, b = (_vector(head_and_tail(text, BUDGET), router) for text in (one, other))
+    return float(a @ b)
+
+
+@lru_cache(maxsize=1024)
+def _vector(text: str, router: str) -> Floats32:
+    """(D,) of length 1."""
+    vector = _encoder(router).rows([text], _SURFACE)[0, : _MEAN[router][1]]
+    scaled: Floats32 = vector / max(float(np.linalg.norm(vector)), 1e-9)
+    return scaled
+
+
+@lru_cache
+def _encoder(router: str) -> Encoder:
+    artifact = bundled_artifact(router)
+    files = {MODEL: artifact.model.read_bytes(), TOKENIZER: artifact.tokenizer.read_bytes()}
+    return Encoder(files, _MEAN[router][0])

@@ -1,0 +1,98 @@
+"""`llmroute decide`: which model would be asked, and why. No model is called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from llmroute.cli.config_option import config_option, router_in
+from llmroute.cli.options import (
+    escalation_options,
+    json_option,
+    read_prompt,
+    router_from,
+    routing_options,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import RenderableType
+
+    from llmroute.records import Decision
+
+
+@click.command(short_help="Show which model would be asked, and why.")
+@click.argument("prompt")
+@config_option
+@routing_options
+@escalation_options
+@json_option
+def decide(prompt: str, as_json: bool, config: Path | None, **routing: Any) -> None:
+    """Show which model would be asked for PROMPT (- reads stdin), and why. None is called."""
+    text = read_prompt(prompt)
+    router = router_in(config, asks=False) if config is not None else router_from(**routing)
+    decision = router.decide(text)
+    from llmroute.cli.render import print_json, terminal
+
+    if as_json:
+        print_json(decision.to_json())
+        return
+    console = terminal()
+    console.print(_estimates(decision))
+    console.print(decision.reason, markup=False)
+    unpriced = [name for name, known in decision.estimates.items() if known.cost is None]
+    if unpriced:
+        how = f"--model {unpriced[0]}=INPUT/OUTPUT"
+        if config is not None:
+            how = "its input_price and output_price"
+        console.print(
+            f"No price is known for {', '.join(unpriced)}. State it, USD per million tokens: {how}",
+            style="yellow",
+            markup=False,
+        )
+    console.print(_footer(decision), style="dim", markup=False)
+
+
+def _estimates(decision: Decision) -> RenderableType:
+    from rich.text import Text
+
+    from llmroute.cli.render import bar, clip, money, table
+
+    prior = " (prior)" if decision.unfamiliar else ""
+    listing = table()
+    listing.add_column("model", overflow="fold")
+    listing.add_column(f"expected quality{prior}", no_wrap=True)
+    listing.add_column("cost", justify="right", no_wrap=True)
+    listing.add_column("tokens", justify="right", no_wrap=True)
+    listing.add_column("", max_width=44)
+    for name, known in decision.estimates.items():
+        chosen = name == decision.chosen
+        why = Text(clip(decision.excluded.get(name, ""), 120), style="yellow")
+        listing.add_row(
+            name,
+            f"{bar(known.quality)} {known.quality:.3f}",
+            money(known.cost),
+            "unknown" if known.tokens is None else f"{known.tokens:,.0f}",
+            Text("✓ chosen", style="green") if chosen else why,
+            style="bold" if chosen else "",
+        )
+    return listing
+
+
+def _footer(decision: Decision) -> str:
+    numbers = {name: value for name, value in decision.policy.items() if name != "name"}
+    stated = ", ".join(
+        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in numbers.items()
+    )
+    parts = [
+        f"policy {decision.policy['name']}({stated})",
+        f"scorer {decision.router}",
+        f"about {decision.prompt_tokens:,} prompt tokens",
+        f"decided in {decision.decision_us:,.0f} µs",
+    ]
+    if decision.unfamiliar:
+        parts.insert(0, "unfamiliar prompt")
+    return " · ".join(parts)

@@ -1,0 +1,168 @@
+"""`llmroute demo`: prompts through the router, and recorded outcomes replayed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from llmroute.cli.options import json_option
+
+if TYPE_CHECKING:
+    from llmroute.cli.demo.demo_run import Row, Totals
+    from llmroute.cli.demo.live import Estimate
+    from llmroute.pool import ModelPool
+
+
+@click.command(short_help="See the router at work; no key needed.")
+@click.option(
+    "--part",
+    type=click.Choice(["answers", "replay"]),
+    help="Only one of the two parts: prompts through scripted models, or recorded outcomes.",
+)
+@click.option(
+    "--quality",
+    type=click.FloatRange(0, 1),
+    default=0.9,
+    show_default=True,
+    help="The share of the best expected quality that is good enough.",
+)
+@click.option("--scorer", default="static", show_default=True, metavar="NAME|FOLDER")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder of recorded outcomes.  [default: LLMROUTE_DATA]",
+)
+@click.option("--live", is_flag=True, help="Ask real providers, with the environment's keys.")
+@click.option("--api-base", metavar="URL", help="With --live: where all the models are served.")
+@click.option("--yes", is_flag=True, help="With --live: do not ask before spending.")
+@json_option
+def demo(
+    part: str | None,
+    quality: float,
+    scorer: str,
+    data: Path | None,
+    live: bool,
+    api_base: str | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """See the router at work: 40 requests over real HTTP to scripted models, then replays.
+
+    The first part needs no key and no network; its answers are stand-ins. The second replays real
+    models' recorded answers, where they are at hand, and measures quality.
+    """
+    document: dict[str, Any] = {}
+    if part != "replay":
+        if live:
+            document["answers"] = _live(quality, scorer, api_base, yes, as_json)
+        else:
+            document["answers"] = _scripted(quality, scorer, as_json)
+    # --live is about spending on real calls: the replay comes with it only when asked for.
+    if part == "replay" or (part is None and not live):
+        from llmroute.cli.demo.recorded_part import replay_part
+
+        document["replay"] = replay_part(data, scorer, as_json)
+    if as_json:
+        from llmroute.cli.render import print_json
+
+        print_json(document)
+
+
+def _scripted(quality: float, scorer: str, as_json: bool) -> dict[str, Any]:
+    from llmroute.chain import RouterChain
+    from llmroute.cli.demo.prompts import PROMPTS
+    from llmroute.cli.demo.standins import LABEL, make_trouble, scripted_provider, stand_in_pool
+    from llmroute.policies import CheapestAbove
+    from llmroute.scoring.registry import load_scorer
+
+    with scripted_provider(PROMPTS) as provider:
+        router = RouterChain(
+            pool=stand_in_pool(provider.base_url),
+            policy=CheapestAbove(quality=quality),
+            scorer=load_scorer(scorer),
+            # The stand-ins' answers are made up: there is nothing to be learned by looking at them.
+            escalation=None,
+        )
+        rows, totals = _run(router, as_json, lambda p: make_trouble(provider, router, p))
+        requests = len(provider.requests)
+    title = (
+        f"{len(rows)} requests over HTTP to {', '.join(router.pool.names)}: "
+        f"the cheapest with {quality:.0%} of the best expected quality (the library's default is "
+        f"{CheapestAbove().quality:.0%}, which saves less)"
+    )
+    return _shown(rows, totals, router.pool, title, LABEL, as_json) | {"http_requests": requests}
+
+
+def _live(
+    quality: float, scorer: str, api_base: str | None, yes: bool, as_json: bool
+) -> dict[str, Any]:
+    from llmroute.chain import RouterChain
+    from llmroute.cli.demo.live import LABEL, MAX_TOKENS, estimate, live_pool
+    from llmroute.cli.demo.prompts import PROMPTS
+    from llmroute.policies import CheapestAbove
+    from llmroute.scoring.registry import load_scorer
+
+    router = RouterChain(
+        pool=live_pool(api_base=api_base),
+        policy=CheapestAbove(quality=quality),
+        scorer=load_scorer(scorer),
+        max_tokens=MAX_TOKENS,
+        escalation=None,  # one call a prompt, so that the bill is the one that was agreed to
+    )
+    if not yes:
+        _confirm(estimate(router, PROMPTS), len(PROMPTS), router.pool)
+    rows, totals = _run(router, as_json, lambda prompt: None)
+    title = f"{len(rows)} requests to {', '.join(router.pool.names)}"
+    return _shown(rows, totals, router.pool, title, LABEL, as_json)
+
+
+def _confirm(cost: Estimate, prompts: int, pool: ModelPool) -> None:
+    from llmroute.cli.render import money
+
+    click.confirm(
+        f"Send {prompts} prompts to {', '.join(pool.names)}, for about {money(cost.expected)} "
+        f"and at most {money(cost.at_most)}?",
+        abort=True,
+        err=True,
+    )
+
+
+def _run(router: Any, as_json: bool, before: Any) -> tuple[list[Row], Totals]:
+    from llmroute.cli.demo.demo_run import Stopwatch, add_up, ask_all
+    from llmroute.cli.demo.prompts import PROMPTS
+    from llmroute.cli.render import progress
+    from llmroute.engine.prepare import warm_up
+
+    with progress(shown=not as_json) as display:
+        task = display.add_task("loading LiteLLM", total=len(PROMPTS), note="a few seconds, once")
+        for member in router.pool:  # so that the run's time is the calls', not the import's
+            warm_up(member)
+        display.update(task, description="asking", note="")
+        watch, rows = Stopwatch(), []
+        for row in ask_all(PROMPTS, router, before):
+            rows.append(row)
+            display.update(task, advance=1, note=row.prompt.category)
+        return rows, add_up(rows, router.pool, watch.seconds)
+
+
+def _shown(
+    rows: list[Row], totals: Totals, pool: ModelPool, title: str, label: str, as_json: bool
+) -> dict[str, Any]:
+    if not as_json:
+        from llmroute.cli.demo.tables import prompt_table, totals_table
+        from llmroute.cli.render import terminal
+
+        console = terminal()
+        console.print(prompt_table(rows, pool, title, console.width))
+        console.print(totals_table(totals, pool, label))
+    return {
+        "label": label,
+        "pool": [
+            {"name": m.name, "input_price": m.input_price, "output_price": m.output_price}
+            for m in pool
+        ],
+        "prompts": [row.to_json() for row in rows],
+        "totals": totals.to_json(),
+    }

@@ -1,0 +1,344 @@
+"""One request whose answer is looked at: what was said so far, and how to hear more."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import AIMessage
+
+from llmroute.answers import logprobs
+from llmroute.engine.flow import Answered, Ask, Step, Talk
+from llmroute.errors import InvalidRequest, UnsupportedParameter
+from llmroute.escalation import prompts
+from llmroute.escalation.prompts import STYLES
+from llmroute.records import CheckRecord, Decision, Purpose
+from llmroute.request.request import Request, Variation
+
+if TYPE_CHECKING:
+    from llmroute.answers.answer_type import Expected
+    from llmroute.answers.equivalence import Agreement
+    from llmroute.answers.extract import Answer
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One answer that was heard and not shown.
+
+    Attributes:
+        message: The message.
+        model: Who said it.
+        call: The call it came from.
+        value: What the call gave: the message; for structured output raw and parsed.
+        style: In what way it was asked; see `wordings.STYLES`.
+    """
+
+    message: AIMessage
+    model: str
+    call: Answered
+    value: Any
+    style: str = ""
+
+    @property
+    def parsed(self) -> Any:
+        """What was parsed from it, for structured output; None otherwise."""
+        return self.value["parsed"] if isinstance(self.value, dict) else None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule found out about a draft.
+
+    Attributes:
+        good: Whether it is good enough.
+        reason: Why, in one sentence, without any of the answer's words.
+        score: What was compared with the limit, 0..1; None where unknown.
+        answer: A better answer than the draft that came up on the way, such as the majority's.
+    """
+
+    good: bool
+    reason: str
+    score: float | None = None
+    answer: Generation | None = None
+
+
+#: Kinds of answer in which no single token decides.
+_LONG = frozenset({"prose", "code", "fields", "json", "tools"})
+_STYLE_OF = {words: name for name, words in STYLES.items()}
+
+
+@dataclass
+class Case:
+    """One request whose answer is looked at.
+
+    Attributes:
+        request: The request.
+        talk: Its calls and their record.
+        agreement: The user's own measure of whether two answers agree, or None.
+        arguments: What every answer of this request is asked with beside the request's own.
+        latency: Seconds the whole request may take, or None.
+        only_known: Evidence is asked of those models only of which it is known that they give it.
+    """
+
+    request: Request
+    talk: Talk
+    agreement: Agreement | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    latency: float | None = None
+    only_known: bool = False
+
+    def is_late_for(self, model: str) -> bool:
+        """Whether one more call of a model leaves too little time for the strongest's answer.
+
+        Models of unknown speed never make it late.
+
+        Args:
+            model: The pool member that would be asked.
+        """
+        if self.latency is None:
+            return False
+        ahead = seconds(self.talk.decision, model) + seconds(
+            self.talk.decision, self.talk.decision.strongest
+        )
+        return self.talk.elapsed_s + ahead > self.latency
+
+    def hear(
+        self,
+        model: str,
+        purpose: Purpose,
+        variation: Variation | None = None,
+    ) -> Generator[Step, Any, Generation | Answered]:
+        """One answer of a model, hidden; or, where it cannot be had, how the last try ended.
+
+        Args:
+            model: The pool member.
+            purpose: Why it is asked.
+            variation: How the call differs from the request.
+        """
+        ask = Ask(model, purpose, hidden=True, variation=variation or self._plain(model))
+        answered = yield from self.talk.ask(ask, lenient=True)
+        refused = isinstance(answered.reply.error, (UnsupportedParameter, InvalidRequest))
+        if refused and variation is None and ask.variation.arguments:
+            # It was not known that this model gives no log-probabilities.
+            ask = replace(ask, attempt=1, variation=Variation())
+            answered = yield from self.talk.ask(ask, lenient=True)
+        return answered if answered.reply.error is not None else _generations(answered)[0]
+
+    def sample(
+        self, model: str, styles: Sequence[str], temperature: float | None
+    ) -> Generator[Step, Any, list[Generation]]:
+        """Several further answers of a model at once; those that failed are missing.
+
+        Where the provider gives several answers in one call, those of one style share the call,
+        so that their prompt is billed once.
+
+        Args:
+            model: The pool member.
+            styles: The style of each.
+            temperature: Their sampling temperature; None for the model's own.
+        """
+        together = self.talk.pool[model].capabilities.several and self.request.schema is None
+        asks = []
+        for style, count in Counter(styles).items():
+            shares = [count] if together else [1] * count
+            asks += [
+                Ask(
+                    model,
+                    "sample",
+                    hidden=True,
+                    variation=self._sample(model, style, n, temperature),
+                )
+                for n in shares
+            ]
+        if len(asks) == 1:
+            alone = yield from self.talk.ask(asks[0], lenient=True)
+            answered = [alone] if alone.reply.error is None else []
+        else:
+            answered = yield from self.talk.together(asks)
+        return [g for one in answered for g in _generations(one)]
+
+    def check(self, rule: str, model: str, finding: Finding) -> None:
+        """Put what a rule found into the record.
+
+        Args:
+            rule: Its name.
+            model: Whose answer it was.
+            finding: What it found.
+        """
+        self.talk.checks.append(
+            CheckRecord(
+                rule=rule,
+                model=model,
+                passed=finding.good,
+                score=None if finding.score is None else round(finding.score, 6),
+                reason=finding.reason,
+            )
+        )
+
+    @cached_property
+    def asked(self) -> Expected:
+        """What kind of answer the request asks for."""
+        # What reads answers is imported when the first one is read: a decision needs none of it.
+        from llmroute.answers.answer_type import expected
+
+        return expected(self.request)
+
+    def groups(self, generations: Sequence[Generation]) -> tuple[int, ...]:
+        """Numbers of the groups of generations that agree; see `agreement.groups`.
+
+        Args:
+            generations: Answers to this request.
+        """
+        from llmroute.answers.equivalence import groups
+
+        answers = [g.message if g.parsed is None else g.parsed for g in generations]
+        return groups(answers, self.asked, agreement=self.agreement)
+
+    def final_words(self, generation: Generation) -> str | None:
+        """The words of a generation that are its final answer; None where none can be read off.
+
+        Args:
+            generation: An answer to this request.
+        """
+        answer = self._answer(generation)
+        return None if answer is None else answer.said
+
+    def _answer(self, generation: Generation) -> Answer | None:
+        from llmroute.answers.extract import answer_of
+
+        given = generation.message if generation.parsed is None else generation.value
+        return answer_of(given, self.asked)
+
+    def kind(self, generation: Generation) -> str | None:
+        """What kind of answer a generation gives; None where none can be read off.
+
+        Args:
+            generation: An answer to this request.
+        """
+        answer = self._answer(generation)
+        return None if answer is None else answer.kind
+
+    def is_long(self, generation: Generation) -> bool:
+        """Whether an answer has so many parts that no single token decides.
+
+        Args:
+            generation: An answer to this request.
+        """
+        return self.kind(generation) in _LONG
+
+    def verification(self, draft: Generation) -> Variation:
+        """The call in which a model says whether its answer is right.
+
+        Args:
+            draft: The answer.
+        """
+        arguments: dict[str, Any] = {}
+        if not self.talk.pool[draft.model].capabilities.reasoning:
+            # A reasoning model would spend the five on its thoughts, and takes no temperature.
+            arguments = {"max_tokens": 5, "temperature": 0}
+        known = self.talk.pool[draft.model].capabilities.logprobs
+        if known or (known is None and not self.only_known):
+            arguments |= {**logprobs.ARGUMENTS, "top_logprobs": 5}
+        messages = prompts.verifying(self.request.messages, draft.message)
+        return Variation(arguments, messages=messages, bare=True)
+
+    def peer_of(self, model: str) -> str | None:
+        """The cheapest eligible model beside this one and the strongest, or None.
+
+        Args:
+            model: The pool member.
+        """
+        decision = self.talk.decision
+        others = [n for n in decision.ranking if n not in (model, decision.strongest)]
+        return min(others, key=self._cost, default=None)
+
+    def _cost(self, model: str) -> float:
+        estimate = self.talk.decision.estimates.get(model)
+        # Of unknown cost: after those whose cost is known.
+        return math.inf if estimate is None or estimate.cost is None else estimate.cost
+
+    def can(self, model: str, capability: str) -> bool:
+        """Whether a model has a capability, as far as is known.
+
+        Args:
+            model: The pool member.
+            capability: A field of `llmroute.pool.Capabilities`.
+        """
+        return getattr(self.talk.pool[model].capabilities, capability) is not False
+
+    def accept(
+        self, generation: Generation, *, unchecked: bool = False, escalated: bool = False
+    ) -> Answered:
+        """The end of the flow with an answer for the user.
+
+        Args:
+            generation: The answer.
+            unchecked: See `flow.Answered`.
+            escalated: Likewise.
+        """
+        value = generation.value
+        if not self.request.arguments.get("logprobs"):
+            value = _without_logprobs(value)
+        call = generation.call
+        reply = replace(call.reply, value=value)
+        return replace(call, reply=reply, unchecked=unchecked, escalated=escalated)
+
+    def _plain(self, model: str) -> Variation:
+        return Variation(self._evidence(model))
+
+    def _evidence(self, model: str) -> dict[str, Any]:
+        """The arguments for evidence that a model can give, and that the caller did not set."""
+        known = self.talk.pool[model].capabilities.logprobs
+        if known is False or (known is None and self.only_known):
+            return {}
+        own = self.request.arguments
+        return {name: value for name, value in self.arguments.items() if name not in own}
+
+    def _sample(self, model: str, style: str, count: int, temperature: float | None) -> Variation:
+        arguments = self._evidence(model)
+        if count > 1:
+            arguments["n"] = count
+        # Reasoning models take no temperature.
+        if temperature is not None and not self.talk.pool[model].capabilities.reasoning:
+            arguments["temperature"] = temperature
+        # In a tool loop the last words are a tool's.
+        return Variation(arguments, style="" if self.request.in_tool_loop else STYLES[style])
+
+
+def _without_logprobs(value: Any) -> Any:
+    """An answer without log-probabilities, which the user did not ask for."""
+    if isinstance(value, dict):
+        return {**value, "raw": _without_logprobs(value["raw"])}
+    metadata = {k: v for k, v in value.response_metadata.items() if k != "logprobs"}
+    return value.model_copy(update={"response_metadata": metadata})
+
+
+def seconds(decision: Decision, model: str) -> float:
+    """Seconds a model is expected to take for the whole answer; 0 where that is not known.
+
+    Args:
+        decision: Whose estimates are read.
+        model: The pool member.
+    """
+    estimate = decision.estimates.get(model)
+    return (estimate.latency if estimate is not None else None) or 0.0
+
+
+def _generations(answered: Answered) -> list[Generation]:
+    ask, values = answered.ask, answered.reply.value
+    if not isinstance(values, list):
+        values = [values]
+    return [
+        Generation(
+            message=value["raw"] if isinstance(value, dict) else value,
+            model=ask.model,
+            call=answered,
+            value=value,
+            style=_STYLE_OF[ask.variation.style],
+        )
+        for value in values
+    ]

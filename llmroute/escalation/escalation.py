@@ -1,0 +1,228 @@
+"""Two tiers: a draft of the chosen model, a rule that looks at it, and a stronger model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, PrivateAttr, field_validator
+from typing_extensions import Self
+
+from llmroute.answers.answer_type import expected
+from llmroute.engine.flow import Checking, Flow, Talk
+from llmroute.errors import AllModelsFailed, ProviderError
+from llmroute.escalation.context import Case, Generation
+from llmroute.escalation.rules import Rule, rule_of
+from llmroute.escalation.stronger import above, no_time
+from llmroute.numerics import Bools
+from llmroute.policies import Policy
+from llmroute.pool import ModelPool
+from llmroute.records import Decision, Estimates
+from llmroute.request.request import Request
+from llmroute.validation import Frozen, readable_errors
+
+if TYPE_CHECKING:
+    from llmroute.escalation.request_plan import Outlooks
+
+#: The rule that plans every call.
+AUTO = "auto"
+
+
+class Escalation(Frozen):
+    """When and how a model's answer is looked at before the user sees it.
+
+        RouterChain(pool=pool, escalation=Escalation(Margin(below=0.2), keep=False))
+
+    A rule alone in its place is taken with the defaults.
+
+    Args:
+        rule: When an answer is good enough: a rule, or a function from the answer to whether to
+            escalate; or `"auto"`, which plans every call by what it is expected to gain and cost.
+        keep: When no stronger model can be had, return the rejected answer, marked `unchecked` in
+            the record; otherwise raise.
+        agreement: Whether two answers mean the same; takes two messages (or two parsed values).
+            By default final answers are compared, and free text by meaning.
+        latency: Seconds the whole request may take. Where a draft and the strongest model after it
+            are not expected to fit in, the strongest model is asked at once; where further
+            evidence would not fit, it is not gathered and the draft counts as rejected.
+        buys: For `"auto"`: what further evidence it may buy of an answer beside other models'
+            answers: verification calls, further samples, both or neither.
+        calibration: For `"auto"`: a file made by `llmroute calibrate`, with what your own recorded
+            answers say of evidence and success. Without it rounded general numbers serve.
+
+    Raises:
+        ConfigurationError: A rule that is none, or a calibration that cannot be read.
+    """
+
+    rule: Any
+    keep: bool = True
+    buys: tuple[Literal["verify", "sample"], ...] = ("verify", "sample")
+    agreement: Callable[[Any, Any], bool] | None = Field(default=None, repr=False)
+    latency: float | None = Field(default=None, gt=0)
+    calibration: str | None = None
+    _outlooks: Any = PrivateAttr(default=None)
+
+    def __init__(self, rule: Rule | Callable[..., bool] | Literal["auto"], **settings: Any) -> None:
+        with readable_errors("Escalation"):
+            super().__init__(**{"rule": rule, **settings})
+
+    @field_validator("rule", mode="before")
+    @classmethod
+    def _is_a_rule(cls, rule: Any) -> Any:
+        return rule if rule == AUTO else rule_of(rule)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; what was worked out for the original's settings is not its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied._outlooks = None
+        return copied
+
+    @property
+    def outlooks(self) -> Outlooks:
+        """The plans of `"auto"`; a calibration is read when it is first used, or `check`ed."""
+        outlooks: Outlooks | None = self._outlooks
+        if outlooks is None:
+            from llmroute.escalation.request_plan import Outlooks
+
+            outlooks = self._outlooks = Outlooks(self.calibration, self.buys)
+        return outlooks
+
+    @property
+    def is_auto(self) -> bool:
+        """Whether calls are planned, and no rule is followed."""
+        return bool(self.rule == AUTO)
+
+    def check(self, models: tuple[str, ...]) -> None:
+        """Raise ConfigurationError when the rule cannot work with these models."""
+        if self.is_auto:
+            _ = self.outlooks  # reads the calibration
+        else:
+            self.rule.check(models)
+
+    def to_record(self) -> dict[str, Any]:
+        """The rule's name and numbers, as they stand in a Decision."""
+        if self.is_auto:
+            return {"name": AUTO} | ({"calibration": self.calibration} if self.calibration else {})
+        record: dict[str, Any] = self.rule.to_record()
+        return record
+
+    def begin(
+        self,
+        policy: Policy,
+        estimates: Estimates,
+        allowed: Bools,
+        strongest: int,
+        pool: ModelPool,
+        request: Request,
+    ) -> Beginning:
+        """Which model is asked first, and whether its answer is looked at.
+
+        With a rule the policy chooses. `"auto"` chooses by what follows, too, as far as it is known
+        what a good answer is worth under the policy, and what calls cost.
+
+        Args:
+            policy: The policy.
+            estimates: Of one prompt.
+            allowed: (1, M) which models can be asked.
+            strongest: Column of the one of the best standing.
+            pool: The models.
+            request: The request.
+        """
+        plan = None
+        if self.is_auto:
+            # Two models are compared by the form of their answers where a third may follow.
+            form = expected(request).kind if len(pool) > 2 else None
+            plan = self.outlooks.begin(policy, estimates, allowed, pool, form)
+        if plan is None:
+            chosen = int(policy.choose(estimates, allowed)[0])
+            is_due = not self.is_auto and chosen != strongest
+            return Beginning(chosen, policy.why(estimates, 0, allowed, chosen), is_due)
+        chosen, name = plan.first, pool.names[plan.first]
+        is_due = chosen != strongest and plan.checks
+        if not is_due and chosen == int(policy.choose(estimates, allowed)[0]):
+            return Beginning(chosen, policy.why(estimates, 0, allowed, chosen), False)
+        then = "and is looked at" if is_due else "and its answer is taken as it comes"
+        return Beginning(
+            chosen,
+            f"{name} is asked first {then}: that is the best plan, with an expected "
+            f"quality of {plan.quality:.3f} at {plan.cost:.2g} USD.",
+            is_due,
+        )
+
+    def of(self, request: Request, decision: Decision, policy: Policy, pool: ModelPool) -> Checking:
+        """The check of one request's answer.
+
+        Args:
+            request: The request.
+            decision: Which model was chosen.
+            policy: The policy that it was chosen by.
+            pool: The models.
+        """
+        latency = _shorter(self.latency, request.terms.latency)
+        if not self.is_auto:
+            return _TwoTiers(self, request, latency)
+        from llmroute.escalation.auto import Planned
+
+        form = expected(request).kind if len(pool) > 2 else None
+        outlook = self.outlooks.of(policy, decision, pool, form)
+        return Planned(outlook, request, self.keep, self.agreement, latency)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The first call of a request.
+
+    Attributes:
+        chosen: Column of the model.
+        reason: Why, in one sentence.
+        is_due: Whether its answer is looked at before the user sees it.
+    """
+
+    chosen: int
+    reason: str
+    is_due: bool
+
+
+@dataclass(frozen=True)
+class _TwoTiers:
+    escalation: Escalation
+    request: Request
+    latency: float | None
+
+    def run(self, talk: Talk) -> Flow:
+        decision, rule = talk.decision, self.escalation.rule
+        case = Case(self.request, talk, self.escalation.agreement, rule.arguments, self.latency)
+        if case.is_late_for(decision.chosen):
+            return (yield from no_time(case))
+        draft = yield from case.hear(decision.chosen, "draft")
+        if not isinstance(draft, Generation):
+            return (yield from talk.stand_ins(draft))
+        finding = yield from rule.examine(draft, case)
+        best: Generation = finding.answer or draft
+        if finding.good:
+            return case.accept(best)
+        try:
+            answered = yield from talk.until_answered(above(decision))
+        except (ProviderError, AllModelsFailed):
+            if not self.escalation.keep:
+                raise
+            return case.accept(best, unchecked=True)
+        return replace(answered, escalated=True)
+
+
+def _shorter(*limits: float | None) -> float | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def escalation_of(given: Any) -> Escalation:
+    """What a router does with its models' answers, from what its user wrote.
+
+    Args:
+        given: An `Escalation`, `"auto"`, a rule, or a function from the answer to whether to
+            escalate.
+
+    Raises:
+        ConfigurationError: It is none of these.
+    """
+    return given if isinstance(given, Escalation) else Escalation(given)

@@ -1,0 +1,270 @@
+"""From runs to figures: every way to choose, measured on the same prompts and replicates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from llmroute.evaluation.results import Evaluated
+from llmroute.evaluation.run import Run, preference_of, spend_of
+from llmroute.metrics import (
+    Resamples,
+    aiq,
+    aiq_routerbench,
+    apgr_replicates,
+    apgr_routellm,
+    auroc_replicates,
+    brier_replicates,
+    closed_gap,
+    convex_hull,
+    cost_at,
+    cost_save,
+    cpt_replicates,
+    cpt_routellm,
+    ece_replicates,
+    gap_to_oracle,
+    interval,
+    over_zero,
+    pareto_dist,
+    perf_gain,
+    quality_at,
+)
+from llmroute.numerics import Floats
+from llmroute.outcomes.outcomes import Outcomes
+
+#: Parts of the gap that CPT is reported for.
+_PARTS = (0.5, 0.8)
+#: Parts of the best single model's quality that the least spend is reported for.
+_KEPT = (0.95, 1.0)
+_HALF = 0.5
+
+
+class Ground:
+    """What every run is measured against.
+
+    Args:
+        outcomes: P prompts that all M models answered.
+        resamples: Replicates of the P prompts.
+        strong: Index of the strongest single model.
+
+    Attributes:
+        singles: (R+1, M, 2) mean spend and mean quality of each model.
+        best: (R+1, 2) those of the strongest.
+        low: (R+1,) mean spend of the cheapest.
+        high: (R+1,) mean spend of the dearest.
+    """
+
+    def __init__(self, outcomes: Outcomes, resamples: Resamples, strong: int) -> None:
+        self.outcomes, self.resamples, self.strong = outcomes, resamples, strong
+        spend, quality = resamples.means(spend_of(outcomes)), resamples.means(outcomes.score)
+        self.singles: Floats = np.stack([spend, quality], axis=-1)
+        self.best: Floats = self.singles[:, strong]
+        self.low: Floats = spend.min(axis=1)
+        self.high: Floats = spend.max(axis=1)
+
+    def aiq(self, points: Floats) -> Floats:
+        """AIQ of (R+1, N, 2) points; always asking the cheapest model is open to every router."""
+        if not (self.high > self.low).any():
+            return np.full(len(points), np.nan)
+        cheapest = self.singles[:, [int(np.argmin(self.singles[0, :, 0]))]]
+        return aiq(np.concatenate([cheapest, points], axis=1), self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The means of a run, on the sample and on every replicate.
+
+    Attributes:
+        name: The run's name.
+        points: (R+1, N, 2) mean spend and mean quality at each setting.
+        strong: (R+1, N) share of the prompts for which the strongest model was called.
+        knob: (N,) the settings.
+        setting: The one that is the router as configured, or None.
+        home: Name of the run it is compared with, or None.
+        simulated: It is no company to compare with.
+        own: Figures that need more than means.
+        categories: (C, N) mean quality in each category.
+    """
+
+    name: str
+    points: Floats
+    strong: Floats
+    knob: Floats
+    setting: int | None
+    home: str | None
+    simulated: bool
+    own: Mapping[str, Floats]
+    categories: Floats
+
+    @property
+    def whole(self) -> Floats:
+        """(N, 2) the points on the sample itself."""
+        sample: Floats = self.points[0]
+        return sample
+
+
+def measured(ground: Ground, run: Run) -> Measured:
+    """The means of a run, after which its own arrays can be let go.
+
+    Args:
+        ground: What it is measured against.
+        run: A run on the same prompts.
+    """
+    spend, quality, strong = (
+        ground.resamples.means(np.ascontiguousarray(rows.T))
+        for rows in (run.cost, run.score, run.strong)
+    )
+    return Measured(
+        name=run.name,
+        points=np.stack([spend, quality], axis=-1),
+        strong=strong,
+        knob=run.knob,
+        setting=run.setting,
+        home=run.home,
+        simulated=run.simulated,
+        own=dict(_own_figures(ground, run)),
+        categories=_by_category(ground.outcomes.categories, run.score),
+    )
+
+
+def evaluated(
+    ground: Ground, everyone: Mapping[str, Measured], spend: Floats
+) -> dict[str, Evaluated]:
+    """The figures of every way to choose.
+
+    Args:
+        ground: What they are measured against.
+        everyone: All runs by name, `oracle` among them. Figures that hang on the company, such as
+            the distance to the common frontier, are taken among these without the oracle and the
+            cascades with a simulated judge, which are no routers that one could have.
+        spend: (R+1,) mean spend at which runs that are a sweep without a setting of their own are
+            shown: the router's.
+    """
+    company = _Company(ground, everyone, spend)
+    return {name: _evaluated(ground, company, one) for name, one in everyone.items()}
+
+
+class _Company:
+    """What figures that compare need to know of the other runs."""
+
+    def __init__(self, ground: Ground, everyone: Mapping[str, Measured], spend: Floats) -> None:
+        routers = [one.points for one in everyone.values() if not one.simulated]
+        oracle = everyone["oracle"].points
+        self.points: Floats = np.concatenate(routers, axis=1)
+        self.dearest: Floats = np.max([convex_hull(p)[:, -1, 0] for p in routers], axis=0)
+        self.oracle_aiq: Floats = ground.aiq(oracle)
+        self.zero_aiq: Floats = ground.aiq(ground.singles)
+        self.oracle_quality: Floats = oracle[..., 1].max(axis=-1)
+        self.by_name = everyone
+        self.spend = spend
+
+
+def _evaluated(ground: Ground, company: _Company, one: Measured) -> Evaluated:
+    figures = {**dict(_at_setting(ground, company, one)), **dict(_of_sweep(ground, company, one))}
+    figures.update(one.own)
+    home = company.by_name.get(one.home or "")
+    if home is not None:
+        figures.update(_drops(ground, home, one))
+    prompts = len(ground.outcomes)
+    shown = one.setting
+    if shown is None:
+        shown = int(np.argmin(np.abs(one.whole[:, 0] - company.spend[0])))
+    names = sorted(set(ground.outcomes.categories))
+    low, high = np.nanquantile(one.points[..., 1], [0.025, 0.975], axis=0)
+    return Evaluated(
+        name=one.name,
+        metrics={
+            name: interval(values, prompts)
+            for name, values in figures.items()
+            if not np.isnan(values[0])
+        },
+        curve=one.whole,
+        band=np.stack([low, high], axis=1),
+        knob=one.knob,
+        setting=one.setting,
+        categories=dict(zip(names, one.categories[:, shown].tolist(), strict=True)),
+    )
+
+
+def _at_setting(ground: Ground, company: _Company, one: Measured) -> Iterator[tuple[str, Floats]]:
+    """The router as it was configured; a run of one point is that point."""
+    setting = one.setting if one.setting is not None else (0 if len(one.knob) == 1 else None)
+    if setting is None:
+        # Mixing settings at random, as the zero router does, reaches every spend between them.
+        yield "quality_at_cost", quality_at(one.points, company.spend)
+        return
+    point = one.points[:, setting]
+    yield "quality", point[:, 1]
+    yield "cost", point[:, 0]
+    yield "strong_share", one.strong[:, setting]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        yield "saved", 1 - point[:, 0] / ground.best[:, 0]
+        yield "kept", point[:, 1] / ground.best[:, 1]
+    over = over_zero(point[:, None], ground.singles)[:, 0]
+    yield "over_zero", over
+    yield "zero_at_cost", point[:, 1] - over
+    yield "gap_oracle", gap_to_oracle(point[:, 1], company.oracle_quality)
+
+
+def _of_sweep(ground: Ground, company: _Company, one: Measured) -> Iterator[tuple[str, Floats]]:
+    """Figures of the whole curve."""
+    if not (ground.high > ground.low).any():
+        return
+    area = ground.aiq(one.points)
+    yield "aiq", area
+    yield "aiq_over_zero", area - company.zero_aiq
+    yield "aiq_closed", closed_gap(area, company.zero_aiq, company.oracle_aiq)
+    yield "aiq_routerbench", aiq_routerbench(one.points, company.dearest)
+    yield "perf_gain", perf_gain(one.points, ground.singles)
+    yield "cost_save", cost_save(one.points, ground.singles)
+    yield "pareto_dist", pareto_dist(one.points, company.points)
+    yield "quality_at_half", quality_at(one.points, _HALF * ground.best[:, 0])
+    for part in _KEPT:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            least = cost_at(one.points, part * ground.best[:, 1]) / ground.best[:, 0]
+        yield f"cost_at_{part:.0%}".rstrip("%"), least
+
+
+def _drops(ground: Ground, home: Measured, away: Measured) -> Iterator[tuple[str, Floats]]:
+    """What a router loses on ground it does not know, paired."""
+    yield "aiq_drop", ground.aiq(home.points) - ground.aiq(away.points)
+    if "apgr" in home.own and "apgr" in away.own:
+        yield "apgr_drop", home.own["apgr"] - away.own["apgr"]
+
+
+def _own_figures(ground: Ground, run: Run) -> Iterator[tuple[str, Floats]]:
+    """Figures that are taken from estimates, prompt by prompt."""
+    outcomes, resamples = ground.outcomes, ground.resamples
+    preference = preference_of(run, ground.strong)
+    if preference is not None and len(outcomes.models) == 2:
+        weak, strong = outcomes.score[:, 1 - ground.strong], outcomes.score[:, ground.strong]
+        yield "apgr", apgr_replicates(preference, weak, strong, resamples)
+        shares = cpt_replicates(preference, weak, strong, resamples, _PARTS)
+        for part, share in zip(_PARTS, shares.T, strict=True):
+            yield f"cpt{100 * part:.0f}", share
+        # RouteLLM's own, on the sample only: its script has no intervals.
+        yield "apgr_routellm", np.array([apgr_routellm(preference, weak, strong)])
+        for part in _PARTS:
+            value = cpt_routellm(preference, weak, strong, part)
+            yield f"cpt{100 * part:.0f}_routellm", np.array([value])
+    if run.quality is None:
+        return
+    models = range(len(outcomes.models))
+    pairs = [(run.quality[:, m], outcomes.score[:, m]) for m in models]
+    yield "ece", np.mean([ece_replicates(*pair, resamples) for pair in pairs], axis=0)
+    yield "brier", np.mean([brier_replicates(*pair, resamples) for pair in pairs], axis=0)
+    for name, pair in zip(outcomes.models, pairs, strict=True):
+        yield f"auroc:{name}", auroc_replicates(*pair, resamples)
+
+
+def _by_category(categories: tuple[str, ...], score: Floats) -> Floats:
+    """(C, N) mean of (N, P) scores in each category, by name."""
+    names = sorted(set(categories))
+    place = {name: number for number, name in enumerate(names)}
+    which = np.array([place[category] for category in categories])
+    member: Floats = np.zeros((len(which), len(names)))
+    member[np.arange(len(which)), which] = 1.0
+    means: Floats = (score @ (member / member.sum(axis=0))).T
+    return means

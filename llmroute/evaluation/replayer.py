@@ -1,0 +1,301 @@
+"""A router replayed on recorded outcomes: its own code, its calls answered from the records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from langchain_core.messages import HumanMessage
+
+from llmroute.engine import flow
+from llmroute.engine.drivers import drive
+from llmroute.errors import ConfigurationError
+from llmroute.escalation.escalation import Escalation
+from llmroute.evaluation.recorded_provider import Records
+from llmroute.evaluation.run import Run, run_of_choices
+from llmroute.numerics import Bools, Floats, Ints
+from llmroute.outcomes.outcomes import Outcomes
+from llmroute.outcomes.splits import names_to_indices
+from llmroute.policies import Policy, win_probability
+from llmroute.pool import ModelPool
+from llmroute.records import Decision, Estimates
+from llmroute.request.capabilities import Needs, must_count, rule_out
+from llmroute.request.request import Request
+from llmroute.routing.decide import Grounds, decide
+from llmroute.routing.router import Router
+from llmroute.scoring.text import RoutingText
+
+#: Prompts decided together: enough to be quick, few enough that their records stay small.
+_TOGETHER = 1024
+
+Progress = Callable[[str, int, int], None]
+
+
+def replay(
+    router: Router, outcomes: Outcomes, estimates: Estimates | None = None
+) -> Iterator[Decision]:
+    """Each prompt through the router's own code, in order; no model is called.
+
+    What the provider would have answered is read from the records, so the algorithm is the one that
+    runs in production: `decide`, then the flow, then the record with every call.
+
+    Args:
+        router: The router. Its models must be among those of the outcomes.
+        outcomes: P prompts that the router's models answered.
+        estimates: What its scorer says of them, where that is known already.
+
+    Yields:
+        P completed decisions.
+
+    Raises:
+        ConfigurationError: A model of the pool has no outcomes.
+        NoEligibleModel: No model can take one of the prompts.
+    """
+    names_to_indices(outcomes, router.pool.names)
+    for decision, _, _ in _replay(router, outcomes, estimates):
+        yield decision
+
+
+def _replay(
+    router: Router, outcomes: Outcomes, estimates: Estimates | None
+) -> Iterator[tuple[Decision, float, float]]:
+    # What a router remembers of its traffic is a replay's own: counts, how sure models were.
+    fresh = {"policy": router.policy.model_copy(), "escalation": _replayable(router, outcomes)}
+    router = router.model_copy(update=fresh)
+    for start in range(0, len(outcomes), _TOGETHER):
+        requests = [router._request(p, {}, {}) for p in outcomes.prompts[start : start + _TOGETHER]]
+        scorer = router._load() if estimates is None else _Said(estimates, start)
+        grounds = Grounds(router.pool, scorer, router.policy, router.escalation)
+        decisions = decide(requests, grounds)
+        for i, (request, decision) in enumerate(zip(requests, decisions, strict=True)):
+            yield _answered(router, decision, request, outcomes, start + i)
+
+
+def _replayable(router: Router, outcomes: Outcomes) -> Escalation | None:
+    """What looks at answers, as far as answers were recorded."""
+    if router.escalation is None or outcomes.responses is not None or outcomes.samples is not None:
+        escalation: Escalation | None = router.escalation and router.escalation.model_copy()
+        return escalation
+    if router.escalation.is_auto:
+        return None  # nothing can be heard of an answer, so the policy chooses
+    raise ConfigurationError(
+        "to replay an escalation rule the answers are needed: Outcomes.read(…, responses=True)."
+    )
+
+
+class _Said:
+    """A scorer that has spoken already, so that each prompt is read once."""
+
+    def __init__(self, estimates: Estimates, start: int) -> None:
+        self.name, _, self.version = estimates.scorer.partition(" ")
+        self._estimates, self._start = estimates, start
+
+    def estimate(self, prompts: Sequence[str | RoutingText], pool: ModelPool) -> Estimates:
+        """What was said of the prompts from `start` on."""
+        return self._estimates.rows(slice(self._start, self._start + len(prompts)))
+
+
+def _answered(
+    router: Router, decision: Decision, request: Request, outcomes: Outcomes, row: int
+) -> tuple[Decision, float, float]:
+    """One prompt's completed decision, the score of the answer, and the spend of all its calls."""
+    escalation = router.escalation
+    records = Records(outcomes, row, lenient=escalation is not None and escalation.is_auto)
+    # One after the other, so that a replay gives the same record every time; and nobody waits.
+    steps = router._flow(request, decision)
+    answered = drive(steps, records.reply, together=map, wait=lambda seconds: None)
+    last = answered.accepted or flow.call_record(
+        answered.ask, answered.reply, decision, router.pool
+    )
+    completed = flow.complete(decision, answered, router.pool, last)
+    return completed, records.score_of(answered.reply.value), records.cost
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a router made of P prompts, in numbers.
+
+    Attributes:
+        estimates: Its scorer's estimates.
+        allowed: (P, M) which of the pool's models can take each prompt at all.
+        calls: (P, M) how often each of them was called.
+        score: (P,) quality of the answer that was returned, 0..1.
+        cost: (P,) spend of all calls, in the outcomes' unit.
+    """
+
+    estimates: Estimates
+    allowed: Bools
+    calls: Ints
+    score: Floats
+    cost: Floats
+
+
+def replayed(router: Router, outcomes: Outcomes, progress: Progress | None = None) -> Replayed:
+    """Every prompt through the router's own code, and what came of it.
+
+    Args:
+        router: The router. Its M models are among those of the outcomes.
+        outcomes: P prompts that all models answered.
+        progress: Told how many prompts are replayed.
+
+    Raises:
+        ConfigurationError: A model of the pool has no outcomes.
+    """
+    place = {name: m for m, name in enumerate(router.pool.names)}
+    estimates = router._load().estimate(outcomes.prompts, router.pool)
+    calls = np.zeros((len(outcomes), len(place)), dtype=np.int64)
+    score, cost = np.zeros(len(outcomes)), np.zeros(len(outcomes))
+    for row, (decision, given, spent) in enumerate(_replay(router, outcomes, estimates)):
+        for call in decision.calls:
+            calls[row, place[call.model]] += 1
+        score[row], cost[row] = given, spent
+        if progress is not None and (row + 1) % _TOGETHER == 0:
+            progress("replaying", row + 1, len(outcomes))
+    return Replayed(
+        estimates=estimates,
+        allowed=allowed_by(router.pool, outcomes),
+        calls=calls,
+        score=score,
+        cost=cost,
+    )
+
+
+def router_run(
+    router: Router,
+    outcomes: Outcomes,
+    strong: int,
+    *,
+    name: str = "llmroute",
+    found: Replayed | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """The run of a router: as configured, through its own code; at other settings, its policy's.
+
+    Args:
+        router: The router. Its models are those of the outcomes.
+        outcomes: P prompts that all models answered.
+        strong: Index of the strongest single model.
+        name: What it is called in a report.
+        found: What it made of the prompts, where that is known already.
+        progress: Told how many prompts are replayed.
+
+    Raises:
+        ConfigurationError: A model of the pool has no outcomes.
+    """
+    if found is None:
+        found = replayed(router, outcomes, progress)
+    run = swept_run(router, outcomes, found.estimates, found.allowed, strong, name=name)
+    column = names_to_indices(outcomes, router.pool.names)
+    run.score[run.setting] = found.score
+    run.cost[run.setting] = found.cost
+    run.strong[run.setting] = (found.calls[:, column == strong] > 0).any(axis=1)
+    return run
+
+
+def swept_run(
+    router: Router,
+    outcomes: Outcomes,
+    estimates: Estimates,
+    allowed: Bools,
+    strong: int,
+    *,
+    name: str,
+    home: str | None = None,
+) -> Run:
+    """What a router's policy makes of estimates at each setting of its knob.
+
+    Args:
+        router: The router.
+        outcomes: P prompts that all models answered.
+        estimates: Its scorer's estimates of them.
+        allowed: (P, M) which of the pool's models can take each prompt at all.
+        strong: Index of the strongest single model.
+        name: What it is called in a report.
+        home: Name of the run it is compared with; see `Run`.
+
+    Raises:
+        ConfigurationError: A model of the pool has no outcomes, or the policy leaves some prompt
+            without a model.
+    """
+    column = names_to_indices(outcomes, router.pool.names)
+    knob, choices, setting = _sweep(router.policy, estimates, allowed)
+    quality = np.full(outcomes.score.shape, np.nan)
+    quality[:, column] = estimates.quality
+    return run_of_choices(
+        name,
+        outcomes,
+        column[choices],
+        knob,
+        strong=strong,
+        setting=setting,
+        quality=quality,
+        preference=_preference(estimates, column, strong),
+        home=home,
+    )
+
+
+def _sweep(policy: Policy, estimates: Estimates, allowed: Bools) -> tuple[Floats, Ints, int]:
+    """The knob's values, (N, P) the model chosen at each, and which value is the policy's own."""
+    policy = policy.model_copy()  # see `_replay`
+    own = 0.0 if policy.knob is None else getattr(policy, policy.knob)
+    if own is None:  # a limit that is not set
+        own = np.inf
+    knob, choices = [], []
+    for value in np.unique(np.append(policy.settings(estimates), own)):
+        turned = policy if value == own else policy.turned_to(value)
+        may = turned.admits(estimates) & allowed
+        # At a limit that some prompt cannot keep, the router would refuse it: no setting.
+        if may.any(axis=1).all():
+            knob.append(value)
+            choices.append(turned.choose(estimates, may))
+    if own not in knob:
+        raise ConfigurationError(
+            f"{type(policy).__name__} leaves some prompts without any model; widen its limits, or "
+            "take those prompts out."
+        )
+    return np.array(knob), np.stack(choices), knob.index(own)
+
+
+def allowed_by(pool: ModelPool, outcomes: Outcomes) -> Bools:
+    """(P, M) which models can take each prompt at all; context windows may rule one out.
+
+    Args:
+        pool: The M models.
+        outcomes: The P prompts.
+    """
+    allowed = np.ones((len(outcomes), len(pool)), dtype=np.bool_)
+    for row, prompt in enumerate(outcomes.prompts):
+        text = RoutingText("", len(prompt))
+        if must_count(pool, text):
+            for name in rule_out(pool, Needs(), text, [HumanMessage(prompt)]):
+                allowed[row, pool.names.index(name)] = False
+    return allowed
+
+
+def _preference(estimates: Estimates, column: Ints, strong: int) -> Floats | None:
+    if len(column) != 2:
+        return None
+    stronger = int(np.flatnonzero(column == strong)[0])
+    return win_probability(estimates, weak=1 - stronger, strong=stronger)
+
+
+def joined(parts: Sequence[Estimates], order: Ints | None = None) -> Estimates:
+    """Estimates of several groups of prompts as those of all, without the costs' intervals.
+
+    Args:
+        parts: Estimates for the same models.
+        order: (P,) which row of the parts, one after the other, each prompt's is; None for as
+            they are.
+    """
+    rows = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Estimates)
+        if field.name not in ("models", "prior", "scorer", "output_cost", "output_range")
+    }
+    return Estimates(
+        models=parts[0].models,
+        prior=np.mean([part.prior for part in parts], axis=0),
+        scorer=parts[0].scorer,
+        **{name: values if order is None else values[order] for name, values in rows.items()},
+    )

@@ -1,0 +1,150 @@
+"""Which prompts to learn from for which prompts, and what a table to learn from must hold."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from llmroute.errors import ConfigurationError
+from llmroute.numerics import Floats, Ints
+from llmroute.outcomes.outcomes import Outcomes
+
+#: Folds of a cross-fitted baseline.
+FOLDS = 5
+
+
+def splits(outcomes: Outcomes, train: Outcomes | None) -> Iterator[tuple[Ints, Ints]]:
+    """Which prompts to learn from for which prompts.
+
+    Args:
+        outcomes: The prompts to estimate.
+        train: The prompts to learn from; None for the folds of `outcomes`.
+
+    Yields:
+        Indices into `train` (or `outcomes`) and indices into `outcomes`.
+
+    Raises:
+        ConfigurationError: No two different prompts to deal to folds.
+    """
+    if train is not None:
+        yield np.arange(len(train)), np.arange(len(outcomes))
+        return
+    fold = folds(outcomes.prompts)
+    if len(outcomes) and fold.max() == 0:
+        raise ConfigurationError(
+            f"{outcomes.source} has no two different prompts, so none can be estimated from the "
+            "others; give a train table."
+        )
+    for number in np.unique(fold):
+        yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+
+
+def folds(prompts: tuple[str, ...], count: int = FOLDS) -> Ints:
+    """Folds for cross-fitting: texts in the order of their hashes, dealt in turn.
+
+    Equal texts get the same fold, and the order of the prompts does not matter.
+
+    Args:
+        prompts: P texts.
+        count: Folds.
+
+    Returns:
+        (P,) numbers from 0.
+    """
+    keys = [hashlib.blake2b(p.encode("utf-8", "surrogatepass")).digest() for p in prompts]
+    rank = {key: place for place, key in enumerate(sorted(set(keys)))}
+    return np.array([rank[key] % count for key in keys], dtype=np.int64)
+
+
+def mean_of_known(values: Floats) -> Floats:
+    """Mean of each column over the cells that are known; NaN where none is.
+
+    Args:
+        values: (P, M), NaN where unknown.
+    """
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        means: Floats = np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0)
+    return means
+
+
+def check_every_model_answered(outcomes: Outcomes, columns: Ints | None = None) -> None:
+    """Raise ConfigurationError unless each model has an answer to learn from.
+
+    Args:
+        outcomes: The table to learn from.
+        columns: The models it is about; None for all.
+    """
+    chosen = np.arange(len(outcomes.models)) if columns is None else columns
+    silent = np.isnan(outcomes.score[:, chosen]).all(axis=0)
+    missing = [outcomes.models[m] for m in chosen[silent]]
+    if missing:
+        raise ConfigurationError(
+            f"{outcomes.source} has no answer of {', '.join(map(repr, missing))} to learn from; "
+            "add outcomes of it, or drop it."
+        )
+
+
+def names_to_indices(outcomes: Outcomes, names: Iterable[str]) -> Ints:
+    """Columns of the outcomes' models.
+
+    Args:
+        outcomes: The recorded outcomes.
+        names: Model names.
+
+    Raises:
+        ConfigurationError: A name that the outcomes lack.
+    """
+    column = {name: m for m, name in enumerate(outcomes.models)}
+    found = list(names)
+    missing = sorted(set(found) - set(column))
+    if missing:
+        raise ConfigurationError(
+            f"{outcomes.source} has no outcomes of {', '.join(map(repr, missing))}; it has "
+            f"{', '.join(map(repr, outcomes.models))}."
+        )
+    return np.array([column[name] for name in found], dtype=np.int64)
+
+
+#: Groups of categories that are left out together.
+GROUPS = 5
+
+
+def category_splits(
+    outcomes: Outcomes, train: Outcomes | None, groups: int = GROUPS
+) -> Iterator[tuple[Ints, Ints]]:
+    """Which prompts to learn from for which prompts, when categories are left out.
+
+    Categories are dealt to the groups in turn, the largest first. What a group's prompts are
+    estimated with was learned from prompts of the other groups' categories.
+
+    Args:
+        outcomes: The prompts to estimate.
+        train: The prompts to learn from; None for the outcomes themselves.
+        groups: How many groups; fewer where there are fewer categories.
+
+    Yields:
+        Indices into `train` (or `outcomes`) and indices into `outcomes`.
+
+    Raises:
+        ConfigurationError: A single category, or nothing left to learn from.
+    """
+    source = outcomes if train is None else train
+    names, sizes = np.unique(np.array(outcomes.categories), return_counts=True)
+    if len(names) < 2:
+        raise ConfigurationError(
+            f"{outcomes.source} has one category, so none can be left out; give its prompts "
+            "categories, or do without the figures under shift."
+        )
+    dealt = names[np.argsort(-sizes, kind="stable")]
+    for group in range(min(groups, len(names))):
+        left_out = dealt[group::groups]
+        learn = np.flatnonzero(~np.isin(np.array(source.categories), left_out))
+        if not len(learn):
+            raise ConfigurationError(
+                f"{source.source} has no prompt outside {', '.join(left_out.tolist())}; there is "
+                "nothing to learn from."
+            )
+        yield learn, np.flatnonzero(np.isin(np.array(outcomes.categories), left_out))

@@ -1,0 +1,209 @@
+"""What a router sees of a prompt, by name: `words`, `static`, `minilm` or `both`.
+
+- words: weighted words of the training prompts, stored with the router (`WordTable`).
+- static: what the bundled router says of a prompt (demands, difficulty) and its surface features.
+- minilm: the bundled encoder's mean vector, joined with surface features (`MiniLMVectors`).
+- both: words and minilm side by side.
+
+No outside embedding service is asked for any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from llmroute.errors import ArtifactError, ConfigurationError
+from llmroute.numerics import Floats32
+from llmroute.routers.minilm_features import MiniLMVectors, of_length_one
+from llmroute.routers.word_features import WordTable
+
+NAMES = ("words", "static", "minilm", "both")
+#: Standard deviations at which a standardised number is cut.
+_CUT = 4.0
+
+
+class Vectors(Protocol):
+    """Texts to vectors, and what must be stored to do it again."""
+
+    kind: str
+
+    def transform(self, texts: Sequence[str]) -> Floats32:
+        """(P, D) vectors of length 1, or 0 where nothing is known.
+
+        Args:
+            texts: P texts, cut to what a scorer reads.
+        """
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """What is stored on the card; `kind` first."""
+        ...
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What is stored as numbers."""
+        ...
+
+    def files(self) -> dict[str, bytes]:
+        """What is stored as files of its own."""
+        ...
+
+
+class StaticVectors:
+    """The bundled router's opinion of a prompt, standardised.
+
+    Args:
+        centre: (D,) means over the training prompts.
+        scale: (D,) standard deviations.
+        version: Version of the bundled router they were taken with.
+    """
+
+    kind = "static"
+
+    def __init__(self, centre: Floats32, scale: Floats32, version: str) -> None:
+        from llmroute.scoring.registry import load_latent
+
+        self._scorer = load_latent("static")
+        self._centre, self._scale, self._version = centre, scale, version
+        if self._scorer.version != version:
+            raise ArtifactError(
+                f"this router was trained on the bundled router's version {version}; version "
+                f"{self._scorer.version} is installed. Train it again."
+            )
+
+    @classmethod
+    def fit(cls, texts: Sequence[str]) -> StaticVectors:
+        """Learn means and deviations.
+
+        Args:
+            texts: Training texts.
+        """
+        from llmroute.scoring.registry import load_latent
+
+        raw = _raw(load_latent("static"), texts)
+        scale = raw.std(axis=0)
+        version = load_latent("static").version
+        return cls(raw.mean(axis=0), np.where(scale > 0, scale, 1).astype(np.float32), version)
+
+    def transform(self, texts: Sequence[str]) -> Floats32:
+        """(P, D) vectors of length 1.
+
+        Args:
+            texts: P texts, cut to what a scorer reads.
+        """
+        standard = (_raw(self._scorer, texts) - self._centre) / self._scale
+        return of_length_one(np.clip(standard, -_CUT, _CUT))
+
+    def settings(self) -> dict[str, Any]:
+        """What is stored on the card."""
+        return {"kind": self.kind, "version": self._version}
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What is stored as numbers."""
+        return {"static_centre": self._centre, "static_scale": self._scale}
+
+    def files(self) -> dict[str, bytes]:
+        """No files."""
+        return {}
+
+
+class BothVectors:
+    """Words and minilm side by side.
+
+    Args:
+        words: The words' part.
+        minilm: The encoder's part.
+    """
+
+    kind = "both"
+
+    def __init__(self, words: WordTable, minilm: MiniLMVectors) -> None:
+        self._words, self._minilm = words, minilm
+
+    def transform(self, texts: Sequence[str]) -> Floats32:
+        """(P, D) vectors of length 1, to which both parts add alike.
+
+        Args:
+            texts: P texts, cut to what a scorer reads.
+        """
+        parts = self._words.transform(texts), self._minilm.transform(texts)
+        return of_length_one(np.concatenate(parts, axis=1))
+
+    def settings(self) -> dict[str, Any]:
+        """What is stored on the card."""
+        return {**self._minilm.settings(), "kind": self.kind}
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What is stored as numbers."""
+        return {**self._words.arrays(), **self._minilm.arrays()}
+
+    def files(self) -> dict[str, bytes]:
+        """The words and the encoder."""
+        return {**self._words.files(), **self._minilm.files()}
+
+
+def fit_vectors(name: str, texts: Sequence[str], seed: int = 0) -> Vectors:
+    """Vectors by name, fitted on texts.
+
+    Args:
+        name: One of `NAMES`.
+        texts: Training texts, cut to what a scorer reads.
+        seed: Seed, where they have one.
+
+    Raises:
+        ConfigurationError: Another name.
+        MissingExtra: What they need is not installed.
+    """
+    if name == "words":
+        return WordTable.fit(texts, seed=seed)
+    if name == "static":
+        return StaticVectors.fit(texts)
+    if name == "minilm":
+        return MiniLMVectors.fit(texts)
+    if name == "both":
+        return BothVectors(WordTable.fit(texts, seed=seed), MiniLMVectors.fit(texts))
+    raise ConfigurationError(f"features are {', '.join(NAMES)}; {name!r} was given.")
+
+
+def restore_vectors(
+    settings: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], files: Mapping[str, bytes]
+) -> Vectors:
+    """Vectors as they were saved.
+
+    Args:
+        settings: What is on the card.
+        arrays: Stored numbers.
+        files: Stored files.
+
+    Raises:
+        ArtifactError: Something is missing, or they are of a kind this version does not know.
+        MissingExtra: What they need is not installed.
+    """
+    kind = settings.get("kind")
+    if kind == "words":
+        return WordTable.restore(arrays, files)
+    if kind == "static":
+        try:
+            return StaticVectors(
+                arrays["static_centre"], arrays["static_scale"], str(settings["version"])
+            )
+        except KeyError as fault:
+            raise ArtifactError(f"the router's features lack {fault}. Train again.") from None
+    if kind == "minilm":
+        return MiniLMVectors.restore(settings, arrays, files)
+    if kind == "both":
+        words = WordTable.restore(arrays, files)
+        return BothVectors(words, MiniLMVectors.restore(settings, arrays, files))
+    raise ArtifactError(f"features {kind!r} are unknown to this version; it has {NAMES}.")
+
+
+def _raw(scorer: Any, texts: Sequence[str]) -> Floats32:
+    from llmroute.scoring.surface import surface_features
+
+    latent = scorer.latent(list(texts))
+    columns = [latent.demand, latent.difficulty[:, None], np.log(latent.tokens)[:, None]]
+    parts: Floats32 = np.concatenate([*columns, surface_features(list(texts))], axis=1)
+    return parts.astype(np.float32)

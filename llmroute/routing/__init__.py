@@ -1,0 +1,1 @@
+"""From estimates to a decision, and the base of every router."""
