@@ -25,7 +25,7 @@ from llmroute.validation import readable_errors
 Choice = npt.NDArray[np.intp]
 
 _A_HAIR_LESS = 1 - 1e-6
-#: The steps in which a knob is swept.
+#: The steps in which a parameter is swept.
 _HUNDREDTHS = np.linspace(0.0, 1.0, 101)
 #: How far a willingness to pay is swept to either side of the one at which the greatest difference
 #: in quality is worth the greatest difference in cost, and the least such differences.
@@ -45,7 +45,7 @@ def comparable_cost(estimates: Estimates) -> Floats:
     Returns:
         (P, M), USD where known.
     """
-    cost, prior = estimates.cost, estimates.prior
+    cost, prior = estimates.cost, estimates.prior_quality
     unknown = np.isnan(cost)
     if not unknown.any():
         return cost
@@ -85,11 +85,11 @@ class Policy(BaseModel, ABC):
     """How a model is chosen from estimates. Subclass it for a rule of your own.
 
     Attributes:
-        knob: The setting that trades cost for quality, which an evaluation sweeps; None where there
+        parameter: The setting that trades cost for quality, which an evaluation sweeps; None where there
             is none.
     """
 
-    knob: ClassVar[str | None] = None
+    parameter: ClassVar[str | None] = None
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -124,29 +124,29 @@ class Policy(BaseModel, ABC):
     def check(self, models: tuple[str, ...]) -> None:
         """Raise ConfigurationError when the policy cannot work with these models."""
 
-    def settings(self, estimates: Estimates) -> Floats:
-        """Values of the knob from one end of what it can do to the other, rising.
+    def sweep_values(self, estimates: Estimates) -> Floats:
+        """Values of the parameter from one end of what it can do to the other, rising.
 
         Args:
             estimates: Prompts that are like those to come.
 
         Returns:
-            (N,) values; none without a knob.
+            (N,) values; none without a parameter.
         """
         return np.zeros(0)
 
-    def turned_to(self, value: float) -> Self:
-        """This policy with its knob at another value.
+    def with_parameter(self, value: float) -> Self:
+        """This policy with its parameter at another value.
 
         Args:
-            value: One of `settings`, or between them.
+            value: One of `sweep_values`, or between them.
 
         Raises:
-            ConfigurationError: It has no knob.
+            ConfigurationError: It has no parameter.
         """
-        if self.knob is None:
-            raise ConfigurationError(f"{type(self).__name__} has no knob to turn.")
-        return self.model_copy(update={self.knob: float(value)})
+        if self.parameter is None:
+            raise ConfigurationError(f"{type(self).__name__} has no parameter to sweep.")
+        return self.model_copy(update={self.parameter: float(value)})
 
     def to_record(self) -> dict[str, Any]:
         """The policy's name and numbers, as they stand in a Decision."""
@@ -163,7 +163,7 @@ class Threshold(Policy):
         weak: The weak model's name; by default the other one of a pool of two.
     """
 
-    knob: ClassVar[str | None] = "threshold"
+    parameter: ClassVar[str | None] = "threshold"
 
     threshold: float = Field(ge=0, le=1)
     strong: str | None = None
@@ -207,7 +207,7 @@ class Threshold(Policy):
         """The model is not of the pair."""
         return "neither the strong nor the weak model of the threshold"
 
-    def settings(self, estimates: Estimates) -> Floats:
+    def sweep_values(self, estimates: Estimates) -> Floats:
         """Thresholds that send more and more prompts to the weak model, in steps of 1 %."""
         scores = win_probability(estimates, *self._pair(estimates))
         return np.unique(np.concatenate([[0.0], np.quantile(scores, _HUNDREDTHS), [1.0]]))
@@ -240,11 +240,11 @@ class WillingnessToPay(Policy):
         usd: What one good answer is worth, USD. RouterBench's λ.
     """
 
-    knob: ClassVar[str | None] = "usd"
+    parameter: ClassVar[str | None] = "usd"
 
     usd: float = Field(gt=0)
 
-    def settings(self, estimates: Estimates) -> Floats:
+    def sweep_values(self, estimates: Estimates) -> Floats:
         """Values from "only cost counts" to "only quality counts", evenly on a log scale."""
         cost, quality = comparable_cost(estimates), estimates.quality
         dearest = max(float(np.ptp(cost, axis=1).max(initial=0.0)), _LEAST_USD)
@@ -274,11 +274,11 @@ class CheapestAbove(Policy):
         quality: The share of the best eligible model's expected quality that is enough, 0..1.
     """
 
-    knob: ClassVar[str | None] = "quality"
+    parameter: ClassVar[str | None] = "quality"
 
     quality: float = Field(default=0.95, ge=0, le=1)
 
-    def settings(self, estimates: Estimates) -> Floats:
+    def sweep_values(self, estimates: Estimates) -> Floats:
         """Shares in steps of 1 %."""
         return _HUNDREDTHS
 
@@ -308,7 +308,7 @@ class BestWithin(Policy):
         latency: Seconds to the full answer it may be expected to take.
     """
 
-    knob: ClassVar[str | None] = "cost"
+    parameter: ClassVar[str | None] = "cost"
 
     cost: float | None = Field(default=None, ge=0)
     latency: float | None = Field(default=None, gt=0)
@@ -321,7 +321,7 @@ class BestWithin(Policy):
             )
         return self
 
-    def settings(self, estimates: Estimates) -> Floats:
+    def sweep_values(self, estimates: Estimates) -> Floats:
         """Limits on the cost that let in one more hundredth of the expected costs at each step."""
         known = estimates.cost[~np.isnan(estimates.cost)]
         return np.unique(np.quantile(known, _HUNDREDTHS)) if len(known) else np.zeros(0)
@@ -380,7 +380,7 @@ class StrongCalls(Policy):
         share: Part of the prompts, 0..1.
     """
 
-    knob: ClassVar[str | None] = "share"
+    parameter: ClassVar[str | None] = "share"
 
     share: float = Field(ge=0, le=1)
     _budget: RunningQuantile = PrivateAttr()
@@ -395,14 +395,14 @@ class StrongCalls(Policy):
         copied._budget = RunningQuantile(copied.share)
         return copied
 
-    def settings(self, estimates: Estimates) -> Floats:
+    def sweep_values(self, estimates: Estimates) -> Floats:
         """Shares in steps of 1 %."""
         return _HUNDREDTHS
 
     def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
         """The strongest for the prompts that gain most, the cheapest for the others."""
         weak = _cheapest(comparable_cost(estimates), estimates.quality, allowed)
-        standing = np.where(allowed, estimates.prior, -np.inf)
+        standing = np.where(allowed, estimates.prior_quality, -np.inf)
         strong = allowed.shape[1] - 1 - np.argmax(standing[:, ::-1], axis=1)
         rows = np.arange(len(estimates))
         gain = estimates.quality[rows, strong] * (1.0 - estimates.quality[rows, weak])

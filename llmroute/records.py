@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ class Estimates:
         prompt_tokens: (P,) estimated tokens of the whole request.
         unfamiliar: (P,) True where the prompt is unlike what the scorer was trained on; quality is
             then the prior for every model.
-        prior: (M,) quality expected on an average prompt: the model's standing in the pool.
+        prior_quality: (M,) quality expected on an average prompt: the model's standing in the pool.
         scorer: Name and version of the scorer that made them.
         output_cost: (P, M) the part of the cost that output tokens make, USD; None where the scorer
             tells no interval.
@@ -42,7 +43,7 @@ class Estimates:
     latency: Floats
     prompt_tokens: Floats
     unfamiliar: Bools
-    prior: Floats
+    prior_quality: Floats
     scorer: str
     output_cost: Floats | None = None
     output_range: Floats | None = None
@@ -68,9 +69,19 @@ class Estimates:
         return len(self.unfamiliar)
 
     @property
+    def prior(self) -> Floats:
+        """The old name of `prior_quality`."""
+        warnings.warn(
+            "Estimates.prior is now prior_quality; the old name goes with the next release.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.prior_quality
+
+    @property
     def strongest(self) -> int:
         """Index of the model with the best prior; of equals, the later one in the pool."""
-        return int(len(self.prior) - 1 - np.argmax(self.prior[::-1]))
+        return int(len(self.prior_quality) - 1 - np.argmax(self.prior_quality[::-1]))
 
     def row(self, index: int) -> Estimates:
         """The estimates of one prompt, as a table of one row."""
@@ -90,7 +101,7 @@ class Estimates:
             latency=self.latency[some],
             prompt_tokens=self.prompt_tokens[some],
             unfamiliar=self.unfamiliar[some],
-            prior=self.prior,
+            prior_quality=self.prior_quality,
             scorer=self.scorer,
             output_cost=None if self.output_cost is None else self.output_cost[some],
             output_range=self.output_range,

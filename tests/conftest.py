@@ -51,7 +51,7 @@ class WordScorer:
             latency=prices.first_token_s + tokens / prices.tokens_per_s,
             prompt_tokens=prompt_tokens,
             unfamiliar=np.zeros(len(texts), dtype=np.bool_),
-            prior=np.array([HARD[n] for n in pool.names]),
+            prior_quality=np.array([HARD[n] for n in pool.names]),
             scorer="word 1",
         )
 

@@ -29,7 +29,7 @@ def table(
         latency=unknown if latency is None else np.broadcast_to(latency, (p, m)),
         prompt_tokens=np.zeros(p),
         unfamiliar=np.zeros(p, dtype=bool),
-        prior=np.asarray(prior if prior is not None else quality.mean(axis=0), dtype=float),
+        prior_quality=np.asarray(prior if prior is not None else quality.mean(axis=0), dtype=float),
         scorer="test 1",
     )
 

@@ -129,7 +129,7 @@ class InOrder:
             latency=same,
             prompt_tokens=np.ones(len(prompts)),
             unfamiliar=np.zeros(len(prompts), dtype=np.bool_),
-            prior=quality,
+            prior_quality=quality,
             scorer="in order 1",
         )
 

@@ -112,7 +112,7 @@ class TestAShareOfStrongCalls:
 
     def test_is_counted_anew_by_a_copy(self, router: RouterChain) -> None:
         all_strong = StrongCalls(share=0.0).model_copy(update={"share": 1.0})
-        assert all_strong.turned_to(0.0).share == 0.0
+        assert all_strong.with_parameter(0.0).share == 0.0
         again = router.model_copy(update={"policy": all_strong})
         assert [again.decide("hello").chosen for _ in range(3)] == ["big"] * 3
 

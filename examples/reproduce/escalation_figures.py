@@ -84,8 +84,8 @@ def plain_cascade(outcomes: Outcomes, chain: Sequence[str]) -> Run:
             accepted = still & (last | (outcomes.confidence[:, m] >= threshold))
             score[number, accepted] = outcomes.score[accepted, m]
             still = still & ~accepted
-    knob = np.append(_THRESHOLDS, 2.0)
-    return Run("plain confidence cascade", score, cost, np.zeros_like(cost), knob)
+    parameter = np.append(_THRESHOLDS, 2.0)
+    return Run("plain confidence cascade", score, cost, np.zeros_like(cost), parameter)
 
 
 def area(run: Run, outcomes: Outcomes) -> float:

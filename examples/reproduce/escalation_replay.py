@@ -183,7 +183,7 @@ def replay(name: str, judge: Judge, case: Case, worths: Floats) -> Run:
             told = prompt.answered(worth)
             score[number, row], cost[number, row] = told.score, told.cost
             strong[number, row] = best in told.asked
-    return Run(name=name, score=score, cost=cost, strong=strong, knob=worths)
+    return Run(name=name, score=score, cost=cost, strong=strong, parameter=worths)
 
 
 class _Beginnings:

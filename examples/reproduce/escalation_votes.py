@@ -180,17 +180,17 @@ def escalated(name: str, recorded: Polls, votes: Votes) -> Run:
         votes: What they came to.
     """
     levels = np.unique(np.round(votes.share, 9))
-    knob = np.append(levels, levels[-1] + 1)
-    strong = np.stack([(np.round(votes.share, 9) < level).mean(axis=1) for level in knob])
+    parameter = np.append(levels, levels[-1] + 1)
+    strong = np.stack([(np.round(votes.share, 9) < level).mean(axis=1) for level in parameter])
     score = np.stack(
         [
             np.where(np.round(votes.share, 9) < level, recorded.strong[:, None], votes.score).mean(
                 axis=1
             )
-            for level in knob
+            for level in parameter
         ]
     )
-    return Run(name=name, score=score, cost=strong, strong=strong, knob=knob)
+    return Run(name=name, score=score, cost=strong, strong=strong, parameter=parameter)
 
 
 @dataclass(frozen=True)

@@ -87,8 +87,8 @@ def cautious(known: Known) -> Floats:
         part = known.lessons.select(~held, 1)
         estimated = Linear.fit(known.vectors[~held], part, 0, quiet).quality(known.vectors[held])
         a, b = (
-            _differences(estimated - part.prior),
-            _differences(known.lessons.target[held] - part.prior),
+            _differences(estimated - part.prior_quality),
+            _differences(known.lessons.target[held] - part.prior_quality),
         )
         both = ~np.isnan(b).any(axis=1)
         along += float((a[both] * b[both]).sum())

@@ -121,7 +121,7 @@ class Outlooks:
         """
         if not can_be_planned(policy):
             return None
-        view = self._view(pool, form, estimates.scorer, estimates.prior)
+        view = self._view(pool, form, estimates.scorer, estimates.prior_quality)
         may: list[bool] = allowed[0].tolist()
         ask = view.costs(policy, estimates.cost[0].tolist(), may)
         if ask is None:

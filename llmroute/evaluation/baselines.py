@@ -80,7 +80,7 @@ def random_choice(outcomes: Outcomes) -> Run:
         score=outcomes.score.mean(axis=1).reshape(shape),
         cost=spend_of(outcomes).mean(axis=1).reshape(shape),
         strong=np.full(shape, 1 / len(outcomes.models)),
-        knob=np.zeros(1),
+        parameter=np.zeros(1),
         preference=np.zeros(len(outcomes)) if len(outcomes.models) == 2 else None,
     )
 
@@ -203,17 +203,17 @@ def estimates_run(
     if outcomes.cost is not None:
         expected = np.broadcast_to(np.nan if cost is None else cost, outcomes.score.shape)
         _check(name, "cost", expected, outcomes)
-        knob = willingness_to_pay(quality, expected)
-        choices = _best_value(quality, expected, knob)
+        parameter = willingness_to_pay(quality, expected)
+        choices = _best_value(quality, expected, parameter)
     elif len(outcomes.models) == 2:
         gain = quality[:, strong] - quality[:, 1 - strong]
         ranking = gain if preference is None else preference
         _check(name, "preference", ranking, outcomes)
-        knob = _thresholds(ranking)
-        choices = np.where(ranking >= knob[:, None], strong, 1 - strong)
+        parameter = _thresholds(ranking)
+        choices = np.where(ranking >= parameter[:, None], strong, 1 - strong)
     else:
-        knob, choices = np.zeros(1), np.argmax(quality, axis=1)[None]
-    run = run_of_choices(name, outcomes, choices, knob, strong=strong, quality=quality)
+        parameter, choices = np.zeros(1), np.argmax(quality, axis=1)[None]
+    run = run_of_choices(name, outcomes, choices, parameter, strong=strong, quality=quality)
     return replace(run, preference=preference)
 
 

@@ -56,7 +56,7 @@ def evaluate(
     """Measure a router on recorded outcomes, beside the baselines. No model is called.
 
     A `RouterChain` is replayed through its own code as it is configured, and swept over its
-    policy's knob for the curve. Prompts that some model did not answer are left out, with a
+    policy's parameter for the curve. Prompts that some model did not answer are left out, with a
     warning. All intervals are 95 % bootstrap intervals over prompts.
 
     Args:
@@ -214,7 +214,9 @@ def _best_setting(run: Run) -> Run:
 
 def _spend(one: Measured) -> Floats:
     """(R+1,) spend of the router as configured; of a sweep alone, that of its middle setting."""
-    spend: Floats = one.points[:, len(one.knob) // 2 if one.setting is None else one.setting, 0]
+    spend: Floats = one.points[
+        :, len(one.parameter) // 2 if one.setting is None else one.setting, 0
+    ]
     return spend
 
 

@@ -80,7 +80,7 @@ class Measured:
         name: The run's name.
         points: (R+1, N, 2) mean spend and mean quality at each setting.
         strong: (R+1, N) share of the prompts for which the strongest model was called.
-        knob: (N,) the settings.
+        parameter: (N,) the settings.
         setting: The one that is the router as configured, or None.
         home: Name of the run it is compared with, or None.
         simulated: It is no company to compare with.
@@ -91,7 +91,7 @@ class Measured:
     name: str
     points: Floats
     strong: Floats
-    knob: Floats
+    parameter: Floats
     setting: int | None
     home: str | None
     simulated: bool
@@ -120,7 +120,7 @@ def measured(ground: Ground, run: Run) -> Measured:
         name=run.name,
         points=np.stack([spend, quality], axis=-1),
         strong=strong,
-        knob=run.knob,
+        parameter=run.parameter,
         setting=run.setting,
         home=run.home,
         simulated=run.simulated,
@@ -182,7 +182,7 @@ def _evaluated(ground: Ground, company: _Company, one: Measured) -> Evaluated:
         },
         curve=one.whole,
         band=np.stack([low, high], axis=1),
-        knob=one.knob,
+        parameter=one.parameter,
         setting=one.setting,
         categories=dict(zip(names, one.categories[:, shown].tolist(), strict=True)),
     )
@@ -190,7 +190,7 @@ def _evaluated(ground: Ground, company: _Company, one: Measured) -> Evaluated:
 
 def _at_setting(ground: Ground, company: _Company, one: Measured) -> Iterator[tuple[str, Floats]]:
     """The router as it was configured; a run of one point is that point."""
-    setting = one.setting if one.setting is not None else (0 if len(one.knob) == 1 else None)
+    setting = one.setting if one.setting is not None else (0 if len(one.parameter) == 1 else None)
     if setting is None:
         # Mixing settings at random, as the zero router does, reaches every spend between them.
         yield "quality_at_cost", quality_at(one.points, company.spend)

@@ -203,7 +203,7 @@ def swept_run(
     name: str,
     home: str | None = None,
 ) -> Run:
-    """What a router's policy makes of estimates at each setting of its knob.
+    """What a router's policy makes of estimates at each setting of its parameter.
 
     Args:
         router: The router.
@@ -219,14 +219,14 @@ def swept_run(
             without a model.
     """
     column = names_to_indices(outcomes, router.pool.names)
-    knob, choices, setting = _sweep(router.policy, estimates, allowed)
+    parameter, choices, setting = _sweep(router.policy, estimates, allowed)
     quality = np.full(outcomes.score.shape, np.nan)
     quality[:, column] = estimates.quality
     return run_of_choices(
         name,
         outcomes,
         column[choices],
-        knob,
+        parameter,
         strong=strong,
         setting=setting,
         quality=quality,
@@ -236,25 +236,25 @@ def swept_run(
 
 
 def _sweep(policy: Policy, estimates: Estimates, allowed: Bools) -> tuple[Floats, Ints, int]:
-    """The knob's values, (N, P) the model chosen at each, and which value is the policy's own."""
+    """The parameter's values, (N, P) the model chosen at each, and which value is the policy's own."""
     policy = policy.model_copy()  # see `_replay`
-    own = 0.0 if policy.knob is None else getattr(policy, policy.knob)
+    own = 0.0 if policy.parameter is None else getattr(policy, policy.parameter)
     if own is None:  # a limit that is not set
         own = np.inf
-    knob, choices = [], []
-    for value in np.unique(np.append(policy.settings(estimates), own)):
-        turned = policy if value == own else policy.turned_to(value)
+    parameter, choices = [], []
+    for value in np.unique(np.append(policy.sweep_values(estimates), own)):
+        turned = policy if value == own else policy.with_parameter(value)
         may = turned.admits(estimates) & allowed
         # At a limit that some prompt cannot keep, the router would refuse it: no setting.
         if may.any(axis=1).all():
-            knob.append(value)
+            parameter.append(value)
             choices.append(turned.choose(estimates, may))
-    if own not in knob:
+    if own not in parameter:
         raise ConfigurationError(
             f"{type(policy).__name__} leaves some prompts without any model; widen its limits, or "
             "take those prompts out."
         )
-    return np.array(knob), np.stack(choices), knob.index(own)
+    return np.array(parameter), np.stack(choices), parameter.index(own)
 
 
 def allowed_by(pool: ModelPool, outcomes: Outcomes) -> Bools:
@@ -295,7 +295,7 @@ def joined(parts: Sequence[Estimates], order: Ints | None = None) -> Estimates:
     }
     return Estimates(
         models=parts[0].models,
-        prior=np.mean([part.prior for part in parts], axis=0),
+        prior_quality=np.mean([part.prior_quality for part in parts], axis=0),
         scorer=parts[0].scorer,
         **{name: values if order is None else values[order] for name, values in rows.items()},
     )

@@ -19,9 +19,9 @@ class Evaluated:
     Attributes:
         name: What it is.
         metrics: Figure by name; see `llmroute.metrics` for what each means.
-        curve: (N, 2) mean spend and mean quality at each setting of the knob.
+        curve: (N, 2) mean spend and mean quality at each setting of the parameter.
         band: (N, 2) 95 % interval of quality at each setting.
-        knob: (N,) the settings.
+        parameter: (N,) the settings.
         setting: Row of the curve that is the router as configured, or None.
         categories: Category → mean quality at the setting that is reported.
     """
@@ -30,7 +30,7 @@ class Evaluated:
     metrics: Mapping[str, Interval]
     curve: Floats
     band: Floats
-    knob: Floats
+    parameter: Floats
     setting: int | None = None
     categories: Mapping[str, float] = field(default_factory=dict)
 

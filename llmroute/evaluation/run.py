@@ -1,4 +1,4 @@
-"""A way to choose, replayed on recorded outcomes at every setting of its knob."""
+"""A way to choose, replayed on recorded outcomes at every setting of its parameter."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Run:
         cost: (N, P) spend of all its calls, in the recorded outcomes' unit.
         strong: (N, P) whether the strongest single model was called; an expectation for choices
             made at random.
-        knob: (N,) the number that was swept, such as a threshold.
+        parameter: (N,) the number that was swept, such as a threshold.
         setting: The row that is the router as it was configured; None where there is only a sweep.
         quality: (P, M) estimated probability of a good answer, where the router has estimates.
         preference: (P,) what ranks prompts for the stronger of two models; where it is not given,
@@ -42,7 +42,7 @@ class Run:
     score: Floats
     cost: Floats
     strong: Floats
-    knob: Floats
+    parameter: Floats
     setting: int | None = None
     quality: Floats | None = None
     preference: Floats | None = None
@@ -50,7 +50,7 @@ class Run:
     simulated: bool = False
 
     def __len__(self) -> int:
-        return len(self.knob)
+        return len(self.parameter)
 
 
 def unit_of(outcomes: Outcomes) -> Unit:
@@ -107,7 +107,7 @@ def run_of_choices(
     name: str,
     outcomes: Outcomes,
     choices: Ints,
-    knob: Floats,
+    parameter: Floats,
     *,
     strong: int,
     setting: int | None = None,
@@ -121,7 +121,7 @@ def run_of_choices(
         name: What it is called in a report.
         outcomes: P prompts that all M models answered.
         choices: (N, P) the model asked, at each of N settings.
-        knob: (N,) the settings.
+        parameter: (N,) the settings.
         strong: Index of the strongest single model.
         setting: The row that is the router as configured.
         quality: (P, M) estimates it chose by.
@@ -131,7 +131,7 @@ def run_of_choices(
     Raises:
         ConfigurationError: Choices of another shape, or of models that are not there.
     """
-    shape = (len(knob), len(outcomes))
+    shape = (len(parameter), len(outcomes))
     if choices.shape != shape or (
         choices.size and not 0 <= choices.min() <= choices.max() < len(outcomes.models)
     ):
@@ -146,7 +146,7 @@ def run_of_choices(
         score=outcomes.score[prompts, choices],
         cost=spend_of(outcomes)[prompts, choices],
         strong=(choices == strong).astype(np.float64),
-        knob=knob,
+        parameter=parameter,
         setting=setting,
         quality=quality,
         preference=preference,

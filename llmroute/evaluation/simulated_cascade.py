@@ -77,16 +77,16 @@ def cascade(
     settled = _before(np.cumsum(reached * accepted * score, axis=1), 0.0)
     paid = np.cumsum(reached * spend, axis=1)
     total = np.cumsum(spend, axis=1)
-    knob = _budgets(total) if budgets is None else np.array(budgets, dtype=np.float64)
+    parameter = _budgets(total) if budgets is None else np.array(budgets, dtype=np.float64)
     # (N, P) the last model a budget allows; its answer is returned whatever the judge says.
-    last = np.stack([(total[:, 1:] <= budget).sum(axis=1) for budget in knob])
+    last = np.stack([(total[:, 1:] <= budget).sum(axis=1) for budget in parameter])
     prompts, strong = np.arange(len(outcomes)), int(np.flatnonzero(order == strongest(outcomes))[0])
     return Run(
         name=f"cascade ε={error_rate:g}",
         score=(settled + reached * score)[prompts, last],
         cost=paid[prompts, last],
         strong=np.where(last >= strong, reached[:, strong], 0.0),
-        knob=knob,
+        parameter=parameter,
         simulated=True,
     )
 

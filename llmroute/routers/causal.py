@@ -79,7 +79,7 @@ class CausalScorer(RouterScorer):
         """
         found = super().estimate(prompts, pool)
         silent = np.isnan(found.quality).any(axis=1)
-        found.quality[silent] = found.prior
+        found.quality[silent] = found.prior_quality
         found.unfamiliar[silent] = True
         return found
 

@@ -96,7 +96,7 @@ class RouterScorer:
             latency=numbers.first_token_s + tokens / numbers.tokens_per_s,
             prompt_tokens=asked,
             unfamiliar=np.zeros(len(read), dtype=np.bool_),
-            prior=self._prior[columns],
+            prior_quality=self._prior[columns],
             scorer=f"{self.name} {self.version}",
         )
 

@@ -86,7 +86,7 @@ def _decided(
     estimates, in_cache = _with_cache(request, estimates, pool)
     excluded = _excluded(request, estimates, policy, pool)
     resting = _resting(excluded, grounds)
-    prior = estimates.prior.tolist()
+    prior = estimates.prior_quality.tolist()
     strongest = max(
         (m for m, name in enumerate(pool.names) if name not in excluded), key=prior.__getitem__
     )
@@ -257,6 +257,6 @@ def _without_scorer(requests: Sequence[Request], pool: ModelPool) -> Estimates:
         # Four characters a token, as English has them.
         prompt_tokens=np.array([request.text.characters / 4 for request in requests]),
         unfamiliar=np.ones(len(requests), dtype=np.bool_),
-        prior=standing,
+        prior_quality=standing,
         scorer="none",
     )

@@ -93,7 +93,7 @@ class EnsembleScorer:
             latency=_known_mean(one.latency, two.latency),
             prompt_tokens=_known_mean(one.prompt_tokens, two.prompt_tokens),
             unfamiliar=one.unfamiliar & two.unfamiliar,
-            prior=_odds_mean(one.prior, two.prior, self.weight),
+            prior_quality=_odds_mean(one.prior_quality, two.prior_quality, self.weight),
             scorer=f"{self.name} {self.version}",
             output_cost=_mean_of_both(one.output_cost, two.output_cost),
             output_range=_mean_of_both(one.output_range, two.output_range),

@@ -145,7 +145,7 @@ class LatentAbilityScorer:
             latency=speeds.first_token_s + tokens / speeds.tokens_per_s,
             prompt_tokens=latent.prompt_tokens,
             unfamiliar=latent.unfamiliar,
-            prior=view.prior,
+            prior_quality=view.prior,
             scorer=self._label,
             output_cost=output_cost,
             output_range=self._output_range,

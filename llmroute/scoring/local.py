@@ -203,12 +203,15 @@ class LocalScorer:
         features = self._scales.of(_raw_features(latent, read))
         quality = sigmoid(weights.add_to(logit(before.quality), features))
         standing = np.array(
-            [before.prior[k] if m is None else self._standing[m] for k, m in enumerate(places)]
+            [
+                before.prior_quality[k] if m is None else self._standing[m]
+                for k, m in enumerate(places)
+            ]
         )
         return replace(
             before,
             quality=mixed(quality, standing, self.mixing),
-            prior=standing,
+            prior_quality=standing,
             scorer=f"{self.name} {self.version}",
         )
 

@@ -41,7 +41,7 @@ class Able(WordScorer):
     def estimate(self, prompts: Sequence[str | RoutingText], pool: ModelPool) -> Estimates:
         told = super().estimate(prompts, pool)
         quality = np.array(self.quality[: len(pool)])
-        return replace(told, quality=np.tile(quality, (len(told), 1)), prior=quality)
+        return replace(told, quality=np.tile(quality, (len(told), 1)), prior_quality=quality)
 
 
 def record(answer: Any) -> dict[str, Any]:

@@ -61,6 +61,6 @@ class Told:
             latency=np.ones(quality.shape),
             prompt_tokens=np.full(len(rows), 20.0),
             unfamiliar=np.zeros(len(rows), dtype=np.bool_),
-            prior=self.quality.mean(axis=0)[columns],
+            prior_quality=self.quality.mean(axis=0)[columns],
             scorer="told 1",
         )

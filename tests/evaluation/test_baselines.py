@@ -52,10 +52,10 @@ def everything_but_the_oracle(outcomes: Outcomes) -> list:
 @given(tables())
 def test_at_no_willingness_to_pay_does_anyone_beat_the_oracle(outcomes: Outcomes) -> None:
     oracle = baselines.oracle_sweep(outcomes)
-    best = oracle.knob * oracle.score.mean(axis=1) - oracle.cost.mean(axis=1)
+    best = oracle.parameter * oracle.score.mean(axis=1) - oracle.cost.mean(axis=1)
     for run in everything_but_the_oracle(outcomes):
-        values = np.outer(oracle.knob, run.score.mean(axis=1)) - run.cost.mean(axis=1)
-        assert (values.max(axis=1) <= best + 1e-9 * (1 + oracle.knob)).all()
+        values = np.outer(oracle.parameter, run.score.mean(axis=1)) - run.cost.mean(axis=1)
+        assert (values.max(axis=1) <= best + 1e-9 * (1 + oracle.parameter)).all()
 
 
 @given(tables())
@@ -66,14 +66,14 @@ def test_the_oracle_ends_at_the_cheapest_of_the_best(outcomes: Outcomes) -> None
     rivals = np.where(outcomes.score == best[:, None], outcomes.cost, np.inf)
     assert (oracle.cost[-1] == rivals.min(axis=1)).all()
     assert (oracle.cost[0] == outcomes.cost.min(axis=1)).all()
-    assert np.isfinite(oracle.knob).all()
-    assert (np.diff(oracle.knob) > 0).all()
+    assert np.isfinite(oracle.parameter).all()
+    assert (np.diff(oracle.parameter) > 0).all()
 
 
 @given(tables())
 def test_every_run_is_whole(outcomes: Outcomes) -> None:
     for run in [*everything_but_the_oracle(outcomes), baselines.oracle_sweep(outcomes)]:
-        shape = len(run.knob), len(outcomes)
+        shape = len(run.parameter), len(outcomes)
         assert run.score.shape == run.cost.shape == run.strong.shape == shape
         assert run.setting is None
 
@@ -163,10 +163,10 @@ def test_a_sweep_goes_from_the_cheapest_to_the_best_estimate(
     cost = outcomes.cost.mean(axis=0)
     run = baselines.estimates_run("mine", outcomes, quality, cost)
     assert len(run) == 65
-    assert (run.knob[0], run.quality is quality) == (0, True)
+    assert (run.parameter[0], run.quality is quality) == (0, True)
     # Estimated value at each setting is what argmax says it is.
     for row in (0, 20, 64):
-        value = run.knob[row] * quality - cost
+        value = run.parameter[row] * quality - cost
         first_best = [outcomes.cost[p, v >= v.max() - 1e-12] for p, v in enumerate(value)]
         assert all(spent in best for spent, best in zip(run.cost[row], first_best, strict=True))
 

@@ -87,12 +87,12 @@ def test_a_judge_that_errs_more_never_helps(outcomes: Outcomes, one: float, othe
 @given(tables(), RATES)
 def test_budgets_run_from_the_first_model_to_all_of_them(outcomes: Outcomes, rate: float) -> None:
     run = cascade(outcomes, rate)
-    assert run.knob[0] == 0
-    assert (np.diff(run.knob) > 0).all()
+    assert run.parameter[0] == 0
+    assert (np.diff(run.parameter) > 0).all()
     first = np.lexsort((outcomes.score.mean(axis=0), outcomes.cost.mean(axis=0)))[0]
     assert (run.cost[0] == outcomes.cost[:, first]).all()
     assert (run.score[0] == outcomes.score[:, first]).all()
-    assert (run.cost <= np.maximum(run.knob[:, None], run.cost[0]) + 1e-12).all()
+    assert (run.cost <= np.maximum(run.parameter[:, None], run.cost[0]) + 1e-12).all()
     unlimited = cascade(outcomes, rate, budgets=[1e9])
     assert run.score[-1] == pytest.approx(unlimited.score[0])
     assert run.cost[-1] == pytest.approx(unlimited.cost[0])
@@ -103,7 +103,7 @@ def test_order_of_the_prompts_is_no_matter() -> None:
     outcomes = table(generator.integers(0, 2, (40, 3)), generator.random((40, 3)))
     turned = np.arange(40)[::-1]
     run, other = cascade(outcomes, 0.2), cascade(outcomes.select(turned), 0.2)
-    assert (run.knob == other.knob).all()
+    assert (run.parameter == other.parameter).all()
     assert other.score == pytest.approx(run.score[:, turned])
 
 
@@ -115,7 +115,7 @@ def test_by_default_an_answer_is_good_when_few_are_better() -> None:
 
 def test_without_costs_calls_are_counted() -> None:
     run = cascade(table([[1, 0], [1, 1], [0, 0], [1, 0]], None), 0, threshold=1.0)
-    assert run.knob.tolist() == [0, 1]
+    assert run.parameter.tolist() == [0, 1]
     assert run.cost.tolist() == [[0, 0, 0, 0], [1, 0, 1, 1]]
     assert run.strong.tolist() == run.cost.tolist()
     assert run.score.tolist() == [[0, 1, 0, 0], [1, 1, 0, 1]]

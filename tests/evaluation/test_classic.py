@@ -161,7 +161,7 @@ def test_it_keeps_the_contract(scorer: type) -> None:
     assert estimates.quality[0, 1] > estimates.quality[0, 0]
     assert estimates.quality[1, 0] > estimates.quality[1, 1]
     assert estimates.cost == pytest.approx(np.tile([0.02, 0.01], (3, 1)))
-    assert estimates.prior == pytest.approx(train.score.mean(axis=0)[::-1])
+    assert estimates.prior_quality == pytest.approx(train.score.mean(axis=0)[::-1])
     assert estimates.scorer == f"{scorer.name} {fitted.version}"
     assert len(fitted.estimate([], pool)) == 0
 

@@ -65,8 +65,10 @@ def test_the_sweep_and_the_router_agree_where_they_meet(policy: Policy) -> None:
 @pytest.mark.parametrize("policy", POLICIES, ids=repr)
 def test_the_knob_goes_from_one_end_to_the_other(policy: Policy) -> None:
     run = router_run(router(policy), OUTCOMES, strong=2)
-    assert (np.diff(run.knob) > 0).all()
-    assert run.knob[run.setting] == pytest.approx(getattr(policy, policy.knob or "") or np.inf)
+    assert (np.diff(run.parameter) > 0).all()
+    assert run.parameter[run.setting] == pytest.approx(
+        getattr(policy, policy.parameter or "") or np.inf
+    )
     spend = run.cost.mean(axis=1)
     ends = spend[-1] - spend[0]
     assert ends < 0 if isinstance(policy, Threshold) else ends > 0

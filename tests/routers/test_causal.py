@@ -83,7 +83,7 @@ def test_a_judge_that_fails_leaves_the_priors(folder: Path, served: ScriptedProv
             found = scorer.estimate(FRESH[:1], POOL)
     finally:
         served.clear()
-    np.testing.assert_array_equal(found.quality[0], found.prior)
+    np.testing.assert_array_equal(found.quality[0], found.prior_quality)
     assert found.unfamiliar.tolist() == [True]
 
 

@@ -56,7 +56,7 @@ def test_log_odds_are_averaged_and_amounts_are_means(both: Scorer, pool: ModelPo
     np.testing.assert_array_equal(found.unfamiliar, one.unfamiliar & two.unfamiliar)
     strange = found.unfamiliar
     np.testing.assert_allclose(
-        found.quality[strange], np.tile(found.prior, (int(strange.sum()), 1)), rtol=1e-6
+        found.quality[strange], np.tile(found.prior_quality, (int(strange.sum()), 1)), rtol=1e-6
     )
 
 

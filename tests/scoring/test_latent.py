@@ -42,7 +42,7 @@ def test_it_keeps_the_contract(scorer: LatentAbilityScorer, pool: ModelPool) -> 
     assert (est.cost > 0).all()
     assert est.scorer == f"{scorer.name} {scorer.version}"
     assert (est.quality[:, 1] > est.quality[:, 0]).all()
-    assert est.prior[1] > est.prior[0]
+    assert est.prior_quality[1] > est.prior_quality[0]
 
 
 def test_each_row_of_a_batch_is_what_the_prompt_gets_alone(
@@ -112,8 +112,8 @@ def test_the_whole_request_is_counted(scorer: LatentAbilityScorer, pool: ModelPo
 def test_an_unfamiliar_prompt_gets_the_prior(scorer: LatentAbilityScorer, pool: ModelPool) -> None:
     est = scorer.estimate(["What is 2 + 2?", "kq9 zx8v jjw0 qpfm 3xx1 wwzz ytrk" * 5], pool)
     assert est.unfamiliar.tolist() == [False, True]
-    assert est.quality[1].tolist() == est.prior.tolist()
-    assert est.quality[0].tolist() != est.prior.tolist()
+    assert est.quality[1].tolist() == est.prior_quality.tolist()
+    assert est.quality[0].tolist() != est.prior_quality.tolist()
 
 
 def test_what_sets_models_apart_counts_only_on_prompts_like_those_it_was_measured_on(

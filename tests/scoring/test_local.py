@@ -55,7 +55,7 @@ def test_without_answers_it_is_the_base_router(
     for outcomes in (nobody, silent):
         found = LocalScorer.fit(outcomes, pool=pool).estimate(["Prove it.", "hi"], pool)
         assert (found.quality == base.quality).all()
-        assert (found.prior == base.prior).all()
+        assert (found.prior_quality == base.prior_quality).all()
 
 
 def test_what_the_answers_say_is_learned(scorer: LatentAbilityScorer, pool: ModelPool) -> None:
