@@ -85,8 +85,8 @@ class Policy(BaseModel, ABC):
     """How a model is chosen from estimates. Subclass it for a rule of your own.
 
     Attributes:
-        parameter: The setting that trades cost for quality, which an evaluation sweeps; None where there
-            is none.
+        parameter: The setting that trades cost for quality, which an evaluation sweeps; None where
+            there is none.
     """
 
     parameter: ClassVar[str | None] = None

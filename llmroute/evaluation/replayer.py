@@ -236,7 +236,7 @@ def swept_run(
 
 
 def _sweep(policy: Policy, estimates: Estimates, allowed: Bools) -> tuple[Floats, Ints, int]:
-    """The parameter's values, (N, P) the model chosen at each, and which value is the policy's own."""
+    """The parameter's values, (N, P) the model chosen at each, and the index of the policy's own."""
     policy = policy.model_copy()  # see `_replay`
     own = 0.0 if policy.parameter is None else getattr(policy, policy.parameter)
     if own is None:  # a limit that is not set

@@ -56,7 +56,8 @@ def test_a_scorer_that_states_no_interval_has_unknown_ends() -> None:
     ones = np.ones((2, 1))
     bare = Estimates(
         models=("x",), quality=ones / 2, cost=ones, tokens=ones, latency=ones,
-        prompt_tokens=np.ones(2), unfamiliar=np.zeros(2, dtype=bool), prior_quality=np.ones(1), scorer="s",
+        prompt_tokens=np.ones(2), unfamiliar=np.zeros(2, dtype=bool),
+        prior_quality=np.ones(1), scorer="s",
     )  # fmt: skip
     assert np.isnan(bare.cost_low).all()
     assert np.isnan(bare.row(1).cost_high).all()
