@@ -23,6 +23,7 @@ from llmroute.routers.heads import (
     Progress,
     group_means,
     log_loss,
+    of_least_loss,
     stored,
 )
 from llmroute.routers.lessons import Lessons
@@ -65,7 +66,7 @@ class Categories(NoCost):
             score = group_means(lessons.target[train], label, len(names), strength)
             tried = cls(slopes, offsets, score, strength)
             found[strength] = log_loss(tried.quality(vectors[held]), lessons.target[held])
-        best = min(found, key=found.__getitem__)
+        best = of_least_loss(found)
         progress("categories", 1, 2, "all prompts")
         names, label = np.unique(np.array(lessons.categories), return_inverse=True)
         score = group_means(lessons.target, label, len(names), best)

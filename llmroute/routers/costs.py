@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.evaluation.baselines import mean_of_known
-from llmroute.routers.heads import Floats, Floats32
+from llmroute.routers.heads import Floats, Floats32, of_least_loss
 from llmroute.routers.lessons import Lessons
 
 #: Weights of the squared slopes that are tried on the validation part.
@@ -56,7 +56,7 @@ class Costs:
                 tried._means, np.finfo(float).tiny
             )
             found[penalty] = float(np.nanmean(missed**2))
-        return cls._fitted(vectors, lessons.cost, min(found, key=found.__getitem__))
+        return cls._fitted(vectors, lessons.cost, of_least_loss(found))
 
     @classmethod
     def _fitted(cls, vectors: Floats32, cost: Floats, penalty: float) -> Costs:

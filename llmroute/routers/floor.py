@@ -21,6 +21,7 @@ import click
 import numpy as np
 
 from llmroute.errors import ConfigurationError
+from llmroute.evaluation.nearest import TIE
 from llmroute.routers.heads import Floats, Floats32, logit, quiet, sigmoid
 from llmroute.routers.lessons import Lessons, lessons_of
 from llmroute.routers.linear import Linear
@@ -101,7 +102,7 @@ def familiar(known: Known) -> Floats:
     sample = known.vectors[:: max(len(known.vectors) // 1000, 1)]
     # A training prompt is its own nearest neighbour, which says nothing.
     usual = _likeness(sample, known.vectors, _NEAR + 1)
-    near = _likeness(known.asked, known.vectors, _NEAR) >= np.quantile(usual, _FAR)
+    near = _likeness(known.asked, known.vectors, _NEAR) >= np.quantile(usual, _FAR) - TIE
     alike = mixed(known.linear, known.lessons.prior, 0.0)
     return np.where(near[:, None], known.linear, alike)
 

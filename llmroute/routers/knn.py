@@ -11,7 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.evaluation.predictors import NearestAnswers
-from llmroute.routers.heads import Arrays, Floats, Floats32, NoCost, Progress, log_loss, stored
+from llmroute.routers.heads import (
+    Arrays,
+    Floats,
+    Floats32,
+    NoCost,
+    Progress,
+    log_loss,
+    of_least_loss,
+    stored,
+)
 from llmroute.routers.hnsw import NEIGHBOURS, ApproximateNearest
 from llmroute.routers.lessons import Lessons
 
@@ -49,7 +58,7 @@ class Nearest(NoCost):
             tried = cls(vectors[train], lessons.target[train], k)
             found[k] = log_loss(tried.quality(vectors[held]), lessons.target[held])
         progress("neighbours", len(NEIGHBOURS), len(NEIGHBOURS), "")
-        return cls(vectors, lessons.target, min(found, key=found.__getitem__))
+        return cls(vectors, lessons.target, of_least_loss(found))
 
     @classmethod
     def restore(cls, settings: dict[str, Any], arrays: Arrays) -> Nearest | ApproximateNearest:

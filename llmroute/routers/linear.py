@@ -23,6 +23,7 @@ from llmroute.routers.heads import (
     Progress,
     log_loss,
     logit,
+    of_least_loss,
     sigmoid,
     stored,
 )
@@ -60,13 +61,13 @@ class Linear(NoCost):
         for penalty in SHARED:
             slopes, offsets = logistic(basis, common, penalty)
             found[penalty] = log_loss(sigmoid(vectors[held] @ slopes + offsets), missed)
-        shared = min(found, key=found.__getitem__)
+        shared = of_least_loss(found)
         found = {}
         for done, penalty in enumerate(OWN):
             progress("penalties", done, len(OWN), f"{penalty:g}")
             tried = cls._fitted(basis, target, (shared, penalty))
             found[penalty] = log_loss(tried.quality(vectors[held]), lessons.target[held])
-        own = min(found, key=found.__getitem__)
+        own = of_least_loss(found)
         fitted = cls._fitted(Basis.of(vectors), lessons.target, (shared, own))
         progress("penalties", len(OWN), len(OWN), "")
         return fitted

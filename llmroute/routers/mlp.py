@@ -9,7 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.evaluation.predictors import Network
-from llmroute.routers.heads import Arrays, Floats, Floats32, NoCost, Progress, log_loss, stored
+from llmroute.routers.heads import (
+    Arrays,
+    Floats,
+    Floats32,
+    NoCost,
+    Progress,
+    log_loss,
+    of_least_loss,
+    stored,
+)
 from llmroute.routers.lessons import Lessons
 
 #: Weights of the squared weights that are tried on the validation part.
@@ -39,7 +48,7 @@ class Layers(NoCost):
             progress("penalties", done, len(PENALTIES), f"{penalty:g}")
             tried = cls._trained(vectors[train], lessons.target[train], penalty, seed)
             found[penalty] = log_loss(tried.quality(vectors[held]), lessons.target[held])
-        best = min(found, key=found.__getitem__)
+        best = of_least_loss(found)
         fitted = cls._trained(vectors, lessons.target, best, seed)
         progress("penalties", len(PENALTIES), len(PENALTIES), "")
         return fitted
