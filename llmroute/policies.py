@@ -25,6 +25,10 @@ from llmroute.validation import readable_errors
 Choice = npt.NDArray[np.intp]
 
 _A_HAIR_LESS = 1 - 1e-6
+#: Qualities that differ by no more are equal, and costs that differ by no more than this part of
+#: them. Estimates are sums and products, whose last digits differ with the machine and with the
+#: prompts they are worked out with; which of two equal models is taken shall not.
+_EQUAL = 1e-12
 #: The steps in which a parameter is swept.
 _HUNDREDTHS = np.linspace(0.0, 1.0, 101)
 #: How far a willingness to pay is swept to either side of the one at which the greatest difference
@@ -77,7 +81,13 @@ def _cheapest(cost: Floats, quality: Floats, allowed: Bools) -> Choice:
     """Per row the cheapest allowed model; of equals, the better one."""
     cost = np.where(allowed, cost, np.inf)
     lowest = cost.min(axis=1, keepdims=True)
-    best: Choice = np.argmax(np.where(allowed & (cost <= lowest), quality, -np.inf), axis=1)
+    return _best(quality, allowed & (cost <= lowest * (1 + _EQUAL)), _EQUAL)
+
+
+def _best(values: Floats, allowed: Bools, slack: float) -> Choice:
+    """Per row the first allowed model whose value is the greatest, give or take a slack."""
+    values = np.where(allowed, values, -np.inf)
+    best: Choice = np.argmax(values >= values.max(axis=1, keepdims=True) - slack, axis=1)
     return best
 
 
@@ -255,8 +265,7 @@ class WillingnessToPay(Policy):
     def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
         """The greatest net value."""
         net = self.usd * estimates.quality - comparable_cost(estimates)
-        best: Choice = np.argmax(np.where(allowed, net, -np.inf), axis=1)
-        return best
+        return _best(net, allowed, self.usd * _EQUAL)
 
     def why(self, estimates: Estimates, row: int, allowed: Bools, chosen: int) -> str:
         """The net value that won."""
@@ -285,7 +294,7 @@ class CheapestAbove(Policy):
     def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
         """The cheapest of those that are good enough."""
         best = np.where(allowed, estimates.quality, -np.inf).max(axis=1, keepdims=True)
-        enough = allowed & (estimates.quality >= self.quality * best)
+        enough = allowed & (estimates.quality >= self.quality * best - _EQUAL)
         return _cheapest(comparable_cost(estimates), estimates.quality, enough)
 
     def why(self, estimates: Estimates, row: int, allowed: Bools, chosen: int) -> str:
@@ -348,7 +357,7 @@ class BestWithin(Policy):
     def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
         """The best; of equals, the cheapest."""
         quality = np.where(allowed, estimates.quality, -np.inf)
-        best = quality >= quality.max(axis=1, keepdims=True)
+        best = quality >= quality.max(axis=1, keepdims=True) - _EQUAL
         return _cheapest(comparable_cost(estimates), estimates.quality, allowed & best)
 
     def why(self, estimates: Estimates, row: int, allowed: Bools, chosen: int) -> str:

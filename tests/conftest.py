@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 from llmroute import Model, ModelPool
 from llmroute.records import Estimates
@@ -69,6 +70,13 @@ def provider(_running_provider: ScriptedProvider) -> Iterator[ScriptedProvider]:
     _running_provider.clear()
     yield _running_provider
     _running_provider.clear()
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["one BLAS thread", "two BLAS threads"])
+def blas_threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Runs a module's tests with one thread for products of matrices, and again with two."""
+    with threadpool_limits(request.param, user_api="blas"):
+        yield request.param
 
 
 @pytest.fixture

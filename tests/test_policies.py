@@ -205,7 +205,21 @@ def test_asking_for_more_quality_never_chooses_a_cheaper_model(
     less = CheapestAbove(quality=low).choose(estimates, everything)
     more = CheapestAbove(quality=high).choose(estimates, everything)
     rows = np.arange(len(estimates))
-    assert (cost[rows, less] <= cost[rows, more]).all()
+    # Of costs that are equal but for rounding either may be taken.
+    assert (cost[rows, less] <= cost[rows, more] * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize("rounding", [-1e-15, 0.0, 1e-15])
+def test_models_that_are_equal_but_for_rounding_are_equal(rounding: float) -> None:
+    cost = np.array([2.0, 2.0, 1.0]) * (1 + rounding * np.array([1, 0, 0]))
+    better = table([0.7, 0.9, 0.1], cost)
+    assert chosen(CheapestAbove(quality=0.5), better) == ["b"]
+    cheaper = table([0.9, 0.9 + rounding, 0.1], [2.0, 1.0, 0.5])
+    assert chosen(CheapestAbove(quality=1), cheaper) == ["b"]
+    assert chosen(BestWithin(cost=5), cheaper) == ["b"]
+    alike = table([0.9, 0.9 + rounding, 0.1], [1.0, 1.0, 0.5])
+    for policy in (CheapestAbove(quality=1), BestWithin(cost=5), WillingnessToPay(usd=10)):
+        assert chosen(policy, alike) == ["a"]
 
 
 def test_policies_are_frozen_and_name_their_numbers() -> None:

@@ -26,6 +26,7 @@ from llmroute.routers.base import LEAST_SHARE, quiet
 from llmroute.routers.dataset import Lessons, lessons_of
 from llmroute.routers.features import NAMES, fit_vectors
 from llmroute.routers.linear import Linear
+from llmroute.routers.nearest import TIE
 from llmroute.scoring.local import mixed
 from llmroute.scoring.text import RoutingText
 
@@ -87,8 +88,8 @@ def cautious(known: Known) -> Floats:
         part = known.lessons.select(~held, 1)
         estimated = Linear.fit(known.vectors[~held], part, 0, quiet).quality(known.vectors[held])
         a, b = (
-            _differences(estimated - part.prior_quality),
-            _differences(known.lessons.target[held] - part.prior_quality),
+            _differences(estimated - part.prior),
+            _differences(known.lessons.target[held] - part.prior),
         )
         both = ~np.isnan(b).any(axis=1)
         along += float((a[both] * b[both]).sum())
@@ -102,7 +103,7 @@ def familiar(known: Known) -> Floats:
     sample = known.vectors[:: max(len(known.vectors) // 1000, 1)]
     # A training prompt is its own nearest neighbour, which says nothing.
     usual = _likeness(sample, known.vectors, _NEAR + 1)
-    near = _likeness(known.asked, known.vectors, _NEAR) >= np.quantile(usual, _FAR)
+    near = _likeness(known.asked, known.vectors, _NEAR) >= np.quantile(usual, _FAR) - TIE
     alike = mixed(known.linear, known.lessons.prior, 0.0)
     return np.where(near[:, None], known.linear, alike)
 

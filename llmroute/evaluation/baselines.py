@@ -24,6 +24,8 @@ from llmroute.outcomes.splits import (
     splits,
 )
 
+#: Qualities that differ by no more are equal: the rest is how sums and products were rounded.
+_EQUAL = 1e-12
 #: Settings of a sweep of the willingness to pay, and thresholds of a sweep between two models.
 SETTINGS, THRESHOLDS = 65, 101
 
@@ -212,7 +214,7 @@ def estimates_run(
         parameter = _thresholds(ranking)
         choices = np.where(ranking >= parameter[:, None], strong, 1 - strong)
     else:
-        parameter, choices = np.zeros(1), np.argmax(quality, axis=1)[None]
+        parameter, choices = np.zeros(1), _first_of_best(quality, _EQUAL)[None]
     run = run_of_choices(name, outcomes, choices, parameter, strong=strong, quality=quality)
     return replace(run, preference=preference)
 
@@ -268,8 +270,15 @@ def _best_value(quality: Floats, cost: Floats, pays: Floats) -> Ints:
     """(N, P) argmax λ·quality − cost at each of N λ; of equals, the model that costs less."""
     order = np.lexsort((-quality.mean(axis=0), cost.mean(axis=0)))
     quality, cost = quality[:, order], cost[:, order]
-    chosen: Ints = order[np.stack([np.argmax(pay * quality - cost, axis=1) for pay in pays])]
+    best = [_first_of_best(pay * quality - cost, pay * _EQUAL) for pay in pays]
+    chosen: Ints = order[np.stack(best)]
     return chosen
+
+
+def _first_of_best(values: Floats, slack: float) -> Ints:
+    """(P,) the first column of the greatest value, give or take a slack."""
+    first: Ints = np.argmax(values >= values.max(axis=1, keepdims=True) - slack, axis=1)
+    return first
 
 
 def _enough_for_any_gain(score: Floats, cost: Floats, pays: Floats) -> float:

@@ -93,8 +93,8 @@ def _page(reports: Sequence[Report]) -> Iterator[str]:
     yield (
         "`llmroute` is the router as it is configured (the default policy unless the command says "
         "otherwise); AIQ and other figures of a curve are over its policy's parameter, APGR and "
-        "CPT over a threshold on the probability that only the strong model is right. AIQ has always "
-        "asking the cheapest model among every router's settings. A router without "
+        "CPT over a threshold on the probability that only the strong model is right. AIQ has "
+        "always asking the cheapest model among every router's settings. A router without "
         "a quality of its own here is measured as a curve only. PerfGain and CostSave take the "
         "best setting seen on these very prompts, for every router alike, and so flatter all."
     )

@@ -236,7 +236,7 @@ def swept_run(
 
 
 def _sweep(policy: Policy, estimates: Estimates, allowed: Bools) -> tuple[Floats, Ints, int]:
-    """The parameter's values, (N, P) the model chosen at each, and the index of the policy's own."""
+    """The parameter's values, (N, P) the model chosen at each, and the row of the policy's own."""
     policy = policy.model_copy()  # see `_replay`
     own = 0.0 if policy.parameter is None else getattr(policy, policy.parameter)
     if own is None:  # a limit that is not set
@@ -291,7 +291,7 @@ def joined(parts: Sequence[Estimates], order: Ints | None = None) -> Estimates:
     rows = {
         field.name: np.concatenate([getattr(part, field.name) for part in parts])
         for field in fields(Estimates)
-        if field.name not in ("models", "prior", "scorer", "output_cost", "output_range")
+        if field.name not in ("models", "prior_quality", "scorer", "output_cost", "output_range")
     }
     return Estimates(
         models=parts[0].models,

@@ -26,7 +26,15 @@ from llmroute.records import Estimates
 from llmroute.routing.router import Router
 
 _TABLES = ("score", "cost")
-_ESTIMATES = ("quality", "cost", "tokens", "latency", "prompt_tokens", "unfamiliar", "prior")
+_ESTIMATES = (
+    "quality",
+    "cost",
+    "tokens",
+    "latency",
+    "prompt_tokens",
+    "unfamiliar",
+    "prior_quality",
+)
 _REPLAYED = ("allowed", "calls", "score", "cost")
 
 

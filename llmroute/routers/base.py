@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,12 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 #: Told the stage, how much of it is done, how much there is, and a note.
 Progress = Callable[[str, int, int, str], None]
 
+Setting = TypeVar("Setting")
+
 #: In the logits that training begins with, shares are held this far from 0 and 1: within ±4.6.
 LEAST_SHARE = 0.01
+#: Losses that differ by no more are equal: the rest is how sums were rounded.
+_EQUAL_LOSS = 1e-9
 #: The card's figure that every router has.
 CHOOSING = "log loss on prompts for choosing"
 
@@ -72,6 +76,17 @@ def log_loss(quality: Floats, target: Floats) -> float:
     known = ~np.isnan(target)
     p, y = np.clip(quality[known], 1e-4, 1 - 1e-4), target[known]
     return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
+
+
+def of_least_loss(losses: Mapping[Setting, float]) -> Setting:
+    """The setting of the least loss; of equals, the first.
+
+    Args:
+        losses: Setting → loss, not empty.
+    """
+    enough = min(losses.values()) + _EQUAL_LOSS
+    # A loss that is no number, where nothing was known, is not above it.
+    return next(setting for setting, loss in losses.items() if not loss > enough)
 
 
 def group_means(

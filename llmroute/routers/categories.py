@@ -16,7 +16,15 @@ import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError, MissingExtra
 from llmroute.numerics import Floats, Floats32
-from llmroute.routers.base import Arrays, NoCost, Progress, group_means, log_loss, stored
+from llmroute.routers.base import (
+    Arrays,
+    NoCost,
+    Progress,
+    group_means,
+    log_loss,
+    of_least_loss,
+    stored,
+)
 from llmroute.routers.dataset import Lessons
 
 #: Weights of a model's overall mean in a category's, in prompts, that are tried on the validation
@@ -57,7 +65,7 @@ class Categories(NoCost):
             score = group_means(lessons.target[train], label, len(names), strength)
             tried = cls(slopes, offsets, score, strength)
             found[strength] = log_loss(tried.quality(vectors[held]), lessons.target[held])
-        best = min(found, key=found.__getitem__)
+        best = of_least_loss(found)
         progress("categories", 1, 2, "all prompts")
         names, label = np.unique(np.array(lessons.categories), return_inverse=True)
         score = group_means(lessons.target, label, len(names), best)

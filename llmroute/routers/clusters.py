@@ -14,14 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.numerics import Floats, Floats32
-from llmroute.routers.base import Arrays, Progress, group_means, log_loss, stored
+from llmroute.routers.base import Arrays, Progress, group_means, log_loss, of_least_loss, stored
 from llmroute.routers.dataset import Lessons
+from llmroute.routers.nearest import TIE, first_nearest, weights_of_nearest
 
 #: Groups, and groups that are looked at, that are tried on the validation part.
 GROUPS, LOOKED_AT = (8, 16, 32, 64), (1, 3)
 #: Weight of a model's overall mean in a group's, in prompts.
 STRENGTH = 10.0
 _ROUNDS = 50
+#: Squared distance of two points up to which they are the same one.
+_SAME = TIE**2
 
 
 class Clusters:
@@ -39,7 +42,6 @@ class Clusters:
     ) -> None:
         self._centres, self._score, self._spent = centres, score, spent
         self._nearest = min(nearest, len(centres))
-        self._lengths = (centres.astype(np.float64) ** 2).sum(axis=1)
 
     @classmethod
     def fit(cls, vectors: Floats32, lessons: Lessons, seed: int, progress: Progress) -> Clusters:
@@ -55,7 +57,7 @@ class Clusters:
                 loss = log_loss(one.quality(vectors[held]), lessons.target[held])
                 found[k, nearest] = loss
         assert set(found) == set(product(tried, LOOKED_AT))
-        k, nearest = min(found, key=found.__getitem__)
+        k, nearest = of_least_loss(found)
         progress("groups", len(tried), len(tried), f"K={k}")
         everyone = np.ones(len(lessons), dtype=bool)
         return cls.of(k_means(vectors, k, seed), vectors, lessons, everyone, nearest)
@@ -78,7 +80,7 @@ class Clusters:
             which: (P,) the prompts that count.
             nearest: Groups that are looked at.
         """
-        label = _nearest_centre(vectors[which], centres)
+        label = first_nearest(_closeness(vectors[which], centres))
         score = group_means(lessons.target[which], label, len(centres), STRENGTH)
         cost = None
         if lessons.cost is not None:
@@ -113,9 +115,10 @@ class Clusters:
         return tables if self._spent is None else {**tables, "spent": self._spent}
 
     def _mean_of_nearest(self, vectors: Floats32, table: Floats) -> Floats:
-        distance = self._lengths - 2.0 * (vectors @ self._centres.T)
-        chosen = np.argsort(distance, axis=1, kind="stable")[:, : self._nearest]
-        means: Floats = table[chosen].mean(axis=1)
+        # In float64, since what is asked of is so little.
+        closeness = _closeness(vectors.astype(np.float64), self._centres)
+        weight = weights_of_nearest(closeness, self._nearest)
+        means: Floats = weight @ table / weight.sum(axis=1, keepdims=True)
         return means
 
 
@@ -129,14 +132,14 @@ def k_means(vectors: Floats32, k: int, seed: int = 0) -> Floats32:
     """
     random = np.random.default_rng(seed)
     centres = vectors[random.integers(len(vectors))][None].astype(np.float32)
-    far = ((vectors - centres[0]) ** 2).sum(axis=1).astype(np.float64)
-    while len(centres) < k and far.sum() > 1e-9:
+    far = _distance(vectors, centres[0])
+    while len(centres) < k and far.any():
         chosen = vectors[random.choice(len(vectors), p=far / far.sum())]
         centres = np.concatenate([centres, chosen[None]])
-        far = np.minimum(far, ((vectors - chosen) ** 2).sum(axis=1))
+        far = np.minimum(far, _distance(vectors, chosen))
     label = np.full(len(vectors), -1)
     for _ in range(_ROUNDS):
-        found = _nearest_centre(vectors, centres)
+        found = first_nearest(_closeness(vectors, centres))
         if (found == label).all():
             break
         label = found
@@ -147,8 +150,13 @@ def k_means(vectors: Floats32, k: int, seed: int = 0) -> Floats32:
     return np.ascontiguousarray(centres, dtype=np.float32)
 
 
-def _nearest_centre(vectors: Floats32, centres: Floats32) -> npt.NDArray[np.int64]:
-    label: npt.NDArray[np.int64] = np.argmin(
-        (centres.astype(np.float64) ** 2).sum(axis=1) - 2.0 * (vectors @ centres.T), axis=1
-    )
-    return label
+def _distance(vectors: Floats32, point: Floats32) -> Floats:
+    """(P,) squared distances from a point, 0 of what is the same up to rounding."""
+    squared = ((vectors - point) ** 2).sum(axis=1, dtype=np.float64)
+    return np.where(squared > _SAME, squared, 0.0)
+
+
+def _closeness(vectors: Floats32 | Floats, centres: Floats32) -> Floats:
+    """(P, K) how near the centres are: half of a vector's squared length less its distance's."""
+    closeness: Floats = vectors @ centres.T - (centres.astype(np.float64) ** 2).sum(axis=1) / 2
+    return closeness

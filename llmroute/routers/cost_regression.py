@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from llmroute.numerics import Floats, Floats32
 from llmroute.outcomes.splits import mean_of_known
+from llmroute.routers.base import of_least_loss
 from llmroute.routers.dataset import Lessons
 
 #: Weights of the squared slopes that are tried on the validation part.
@@ -56,7 +57,7 @@ class Costs:
                 tried._means, np.finfo(float).tiny
             )
             found[penalty] = float(np.nanmean(missed**2))
-        return cls._fitted(vectors, lessons.cost, min(found, key=found.__getitem__))
+        return cls._fitted(vectors, lessons.cost, of_least_loss(found))
 
     @classmethod
     def _fitted(cls, vectors: Floats32, cost: Floats, penalty: float) -> Costs:

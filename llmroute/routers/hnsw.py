@@ -7,6 +7,7 @@ format, are one array of the folder.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,18 @@ import numpy.typing as npt
 from llmroute.errors import ArtifactError, MissingExtra
 from llmroute.numerics import Floats, Floats32
 from llmroute.outcomes.splits import mean_of_known
-from llmroute.routers.base import Arrays, NoCost, Progress, log_loss, stored
+from llmroute.routers.base import Arrays, NoCost, Progress, log_loss, of_least_loss, stored
 from llmroute.routers.dataset import Lessons
+from llmroute.routers.nearest import counts_for
+from llmroute.routers.predictors import means_of_neighbours
 
 #: Neighbours that are tried on the validation part. Few neighbours are worse than none.
 NEIGHBOURS = (40, 80, 160, 320)
 #: Edges of a prompt, candidates kept while the graph is built, and candidates kept in a search, as
 #: a multiple of the neighbours that are asked for.
 _EDGES, _BUILT_WITH, _SEARCHED = 32, 200, 2
+#: Prompts looked at beyond the k-th, as a part of k: those of them that are as near count, too.
+_BEYOND = 0.25
 #: Prompts added between two moves of the progress bar.
 _BLOCK = 10_000
 #: Scores held at a time, 32 MB.
@@ -58,7 +63,7 @@ class ApproximateNearest(NoCost):
         for k in NEIGHBOURS:
             quality = cls(tried._index, tried._target, k).quality(vectors[held])
             found[k] = log_loss(quality, lessons.target[held])
-        best = min(found, key=found.__getitem__)
+        best = of_least_loss(found)
         return cls(_built(vectors, progress), lessons.target, best)
 
     @classmethod
@@ -82,23 +87,31 @@ class ApproximateNearest(NoCost):
             vectors: (P, D) vectors of prompts.
             k: How many.
         """
-        search = _faiss().SearchParametersHNSW(efSearch=_SEARCHED * k)
-        rows = np.ascontiguousarray(vectors, dtype=np.float32)
-        found: npt.NDArray[np.int64] = self._index.search(rows, k, params=search)[1]
-        return found
+        return self._search(vectors, k, k)[1]
 
     def quality(self, vectors: Floats32) -> Floats:
         """(P, M) mean outcome of the prompts found."""
         result = np.empty((len(vectors), self._target.shape[1]))
-        block = max(_CELLS // (self._k * self._target.shape[1]), 1)
+        looked_at = self._k + math.ceil(_BEYOND * self._k)
+        block = max(_CELLS // (looked_at * self._target.shape[1]), 1)
         for start in range(0, len(vectors), block):
-            found = self.neighbours(vectors[start : start + block], self._k)
-            score = np.where((found >= 0)[:, :, None], self._target[found], np.nan)
+            similarity, found = self._search(vectors[start : start + block], self._k, looked_at)
+            weight = counts_for(similarity, similarity[:, self._k - 1, None]) * (found >= 0)
+            score = self._target[found].astype(np.float64)
             known = ~np.isnan(score)
-            total, count = np.where(known, score, 0.0).sum(axis=1), known.sum(axis=1)
-            means = np.where(count > 0, total / np.maximum(count, 1), self._overall)
-            result[start : start + block] = means
+            total = (weight[:, :, None] * np.where(known, score, 0.0)).sum(axis=1)
+            count = (weight[:, :, None] * known).sum(axis=1)
+            result[start : start + block] = means_of_neighbours(total, count, self._overall)
         return np.clip(result, 0.0, 1.0)
+
+    def _search(
+        self, vectors: Floats32, k: int, looked_at: int
+    ) -> tuple[Floats32, npt.NDArray[np.int64]]:
+        """(P, L) similarities and places of what a search for k finds, the nearest first."""
+        search = _faiss().SearchParametersHNSW(efSearch=_SEARCHED * k)
+        rows = np.ascontiguousarray(vectors, dtype=np.float32)
+        similarity, found = self._index.search(rows, looked_at, params=search)
+        return similarity, found
 
     def settings(self) -> dict[str, Any]:
         """K, and that the search is by graph."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.numerics import Floats, Floats32
-from llmroute.routers.base import Arrays, NoCost, Progress, log_loss, stored
+from llmroute.routers.base import Arrays, NoCost, Progress, log_loss, of_least_loss, stored
 from llmroute.routers.dataset import Lessons
 from llmroute.routers.hnsw import NEIGHBOURS, ApproximateNearest
 from llmroute.routers.predictors import NearestAnswers
@@ -50,7 +50,7 @@ class Nearest(NoCost):
             tried = cls(vectors[train], lessons.target[train], k)
             found[k] = log_loss(tried.quality(vectors[held]), lessons.target[held])
         progress("neighbours", len(NEIGHBOURS), len(NEIGHBOURS), "")
-        return cls(vectors, lessons.target, min(found, key=found.__getitem__))
+        return cls(vectors, lessons.target, of_least_loss(found))
 
     @classmethod
     def restore(cls, settings: dict[str, Any], arrays: Arrays) -> Nearest | ApproximateNearest:

@@ -199,7 +199,8 @@ def best_shift(scores: Floats) -> float:
     weaker = np.arange(scores.shape[1]) != int(np.nanargmax(mean))
     labels = _labeller(scores)
     found = [mean_spread(labels(t)[:, weaker]) for t in candidates]
-    return float(candidates[int(np.argmax(found))])
+    # Of equally wide spreads the least t, however their sums were rounded.
+    return float(candidates[int(np.argmax(np.array(found) >= max(found) - _ROUNDING))])
 
 
 def shifts(scores: Floats) -> Floats:

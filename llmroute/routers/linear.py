@@ -16,7 +16,15 @@ import numpy.typing as npt
 
 from llmroute.numerics import Floats, Floats32, logit, sigmoid
 from llmroute.outcomes.splits import mean_of_known
-from llmroute.routers.base import LEAST_SHARE, Arrays, NoCost, Progress, log_loss, stored
+from llmroute.routers.base import (
+    LEAST_SHARE,
+    Arrays,
+    NoCost,
+    Progress,
+    log_loss,
+    of_least_loss,
+    stored,
+)
 from llmroute.routers.dataset import Lessons
 
 #: Weights of the squared slopes that are tried on the validation part: shared, and a model's own.
@@ -51,13 +59,13 @@ class Linear(NoCost):
         for penalty in SHARED:
             slopes, offsets = logistic(basis, common, penalty)
             found[penalty] = log_loss(sigmoid(vectors[held] @ slopes + offsets), missed)
-        shared = min(found, key=found.__getitem__)
+        shared = of_least_loss(found)
         found = {}
         for done, penalty in enumerate(OWN):
             progress("penalties", done, len(OWN), f"{penalty:g}")
             tried = cls._fitted(basis, target, (shared, penalty))
             found[penalty] = log_loss(tried.quality(vectors[held]), lessons.target[held])
-        own = min(found, key=found.__getitem__)
+        own = of_least_loss(found)
         fitted = cls._fitted(Basis.of(vectors), lessons.target, (shared, own))
         progress("penalties", len(OWN), len(OWN), "")
         return fitted

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.numerics import Floats, Floats32
-from llmroute.routers.base import Arrays, NoCost, Progress, log_loss, stored
+from llmroute.routers.base import Arrays, NoCost, Progress, log_loss, of_least_loss, stored
 from llmroute.routers.dataset import Lessons
 from llmroute.routers.predictors import Network
 
@@ -40,7 +40,7 @@ class Layers(NoCost):
             progress("penalties", done, len(PENALTIES), f"{penalty:g}")
             tried = cls._trained(vectors[train], lessons.target[train], penalty, seed)
             found[penalty] = log_loss(tried.quality(vectors[held]), lessons.target[held])
-        best = min(found, key=found.__getitem__)
+        best = of_least_loss(found)
         fitted = cls._trained(vectors, lessons.target, best, seed)
         progress("penalties", len(PENALTIES), len(PENALTIES), "")
         return fitted

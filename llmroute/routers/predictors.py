@@ -10,6 +10,7 @@ import numpy as np
 from llmroute.errors import ConfigurationError, MissingExtra
 from llmroute.numerics import Floats, Floats32, Ints
 from llmroute.outcomes.splits import mean_of_known
+from llmroute.routers.nearest import FADE, counts_for
 
 #: Neighbours RouterBench's pooled figure is for; it tries 5, 10 and 40.
 NEIGHBOURS = 40
@@ -18,8 +19,11 @@ HIDDEN = (100, 100)
 
 #: Similarities held at a time, 16 MB.
 _BLOCK_CELLS = 4_000_000
-#: Similarities that differ by less are equal: float32 products are no more exact than that.
-_ROUNDING = 1e-6
+#: How far a float32 similarity may be from what it is in float64.
+_ROUNDING = 1e-5
+#: Digits of a mean. The same numbers summed in another order differ in the sixteenth; so two models
+#: that did equally well among the neighbours stay equal.
+_DIGITS = 9
 #: Training prompts that are compared by the nearest of them alone, before any is looked at itself.
 _GROUP = 16
 #: Weight of the squared weights in the MLP's loss and passes over the prompts, chosen on training
@@ -44,7 +48,9 @@ class Predictor(Protocol):
 class NearestAnswers:
     """Mean score of a model on the k nearest training prompts; no answer there: its overall mean.
 
-    Prompts that are as near as the k-th all count, so nothing depends on the order of the rows.
+    Prompts that are as near as the k-th all count, and a little beyond them prompts count for less
+    and less (`llmroute.routers.nearest`), so nothing depends on the order of the rows or on how
+    a product was rounded. Where less than one neighbour is known, the overall mean makes it up.
 
     Args:
         vectors: (T, D) vectors of the training prompts, of length 1.
@@ -59,7 +65,7 @@ class NearestAnswers:
         if k < 1:
             raise ConfigurationError(f"k is a number of neighbours, 1 or more; {k} was given.")
         known = ~np.isnan(score)
-        self._vectors = np.ascontiguousarray(vectors.T, dtype=np.float32)
+        self._vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         self._k = min(k, len(score))
         self._known = np.ascontiguousarray(known.T, dtype=np.float64)
         self._score = np.ascontiguousarray(np.where(known, score, 0.0).T)
@@ -72,24 +78,26 @@ class NearestAnswers:
             vectors: (P, D) vectors of prompts.
         """
         result = np.empty((len(vectors), len(self._score)))
-        rows = max(_BLOCK_CELLS // self._vectors.shape[1], 1)
+        rows = max(_BLOCK_CELLS // len(self._vectors), 1)
+        asked = np.ascontiguousarray(vectors, dtype=np.float32)
         for start in range(0, len(vectors), rows):
-            result[start : start + rows] = self._means(vectors[start : start + rows])
+            result[start : start + rows] = self._means(asked[start : start + rows])
         return result
 
     def _means(self, vectors: Floats32) -> Floats:
-        row, column = self._neighbours(np.asarray(vectors, dtype=np.float32) @ self._vectors)
+        row, column, weight = self._neighbours(vectors)
 
         def sums(table: Floats) -> Floats:
-            of_models = [np.bincount(row, one[column], minlength=len(vectors)) for one in table]
+            of_models = [
+                np.bincount(row, weight * one[column], minlength=len(vectors)) for one in table
+            ]
             return np.stack(of_models, axis=1)
 
-        total, count = sums(self._score), sums(self._known)
-        means: Floats = np.where(count > 0, total / np.maximum(count, 1.0), self._overall)
-        return means
+        return means_of_neighbours(sums(self._score), sums(self._known), self._overall)
 
-    def _neighbours(self, similarity: Floats32) -> tuple[Ints, Ints]:
-        """Row and column of every neighbour, rows rising."""
+    def _neighbours(self, vectors: Floats32) -> tuple[Ints, Ints, Floats]:
+        """Row, column and weight of every neighbour, rows rising."""
+        similarity = vectors @ self._vectors.T
         rows, width = similarity.shape
         groups = width // _GROUP
         nearest = similarity
@@ -98,14 +106,46 @@ class NearestAnswers:
             # not is no neighbour. That leaves few to put in order.
             grouped = similarity[:, : groups * _GROUP].reshape(rows, _GROUP, groups)
             nearest = grouped.max(axis=1)
-        floor = np.partition(nearest, -self._k, axis=1)[:, -self._k, None] - _ROUNDING
+        floor = np.partition(nearest, -self._k, axis=1)[:, -self._k, None] - FADE - _ROUNDING
         row, column = np.divmod(np.flatnonzero(similarity >= floor), width)
-        value = similarity[row, column]
-        first = np.searchsorted(row, np.arange(rows))
+        value = similarity[row, column].astype(np.float64)
+        # Only about the k-th do the last digits matter, and they shall not be the machine's.
+        close = np.abs(value - self._kth(row, value, rows)) <= FADE + _ROUNDING
+        value[close] = self._exactly(vectors, row[close], column[close])
+        weight = counts_for(value, self._kth(row, value, rows))
+        kept = weight > 0
+        return row[kept], column[kept], weight[kept]
+
+    def _kth(self, row: Ints, value: Floats, rows: int) -> Floats:
+        """The k-th largest value of the same row, for each value."""
         falling = value[np.lexsort((-value, row))]
-        enough = falling[first + self._k - 1] - _ROUNDING
-        kept = value >= enough[row]
-        return row[kept], column[kept]
+        first = np.searchsorted(row, np.arange(rows))
+        kth: Floats = falling[first + self._k - 1][row]
+        return kth
+
+    def _exactly(self, vectors: Floats32, row: Ints, column: Ints) -> Floats:
+        """Similarities of pairs of vectors in float64, each by itself, a few at a time."""
+        result = np.empty(len(row))
+        pairs = max(_BLOCK_CELLS // vectors.shape[1], 1)
+        for start in range(0, len(row), pairs):
+            part = slice(start, start + pairs)
+            products = np.multiply(
+                vectors[row[part]], self._vectors[column[part]], dtype=np.float64
+            )
+            result[part] = products.sum(axis=1)
+        return result
+
+
+def means_of_neighbours(total: Floats, count: Floats, overall: Floats) -> Floats:
+    """(P, M) mean scores among neighbours; what a neighbour's weight lacks of 1, `overall` gives.
+
+    Args:
+        total: (P, M) weighted sums of the neighbours' scores.
+        count: (P, M) weights of the neighbours that are known.
+        overall: (M,) mean scores over all prompts.
+    """
+    lacking = np.maximum(1.0 - count, 0.0)
+    return np.round((total + lacking * overall) / (count + lacking), _DIGITS)
 
 
 class Network:

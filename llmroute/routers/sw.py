@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError
 from llmroute.numerics import Floats, Floats32, sigmoid
-from llmroute.routers.base import Arrays, NoCost, Progress, stored
+from llmroute.routers.base import Arrays, NoCost, Progress, of_least_loss, stored
 from llmroute.routers.dataset import Lessons
 from llmroute.routers.mf import pair_loss, win_rates
 from llmroute.routers.preferences import Preferences
@@ -29,6 +29,9 @@ BASES = (10.0, 100.0, 1000.0, 10000.0)
 RIDGE = 0.1
 _ROUNDS, _DONE = 50, 1e-9
 _TRIED = 300
+#: The nearest prompt's cosine is taken for no less, lest a prompt that is like no other be weighted
+#: by the last bits of cosines of 0.
+_LEAST_LIKENESS = 0.01
 
 
 class SimilarityWeighted(NoCost):
@@ -89,7 +92,7 @@ class SimilarityWeighted(NoCost):
             tried = cls.of(vectors[lessons.training], train, base, level)
             found[base] = pair_loss(tried.strengths(vectors[held]), tests)
         progress("weights", len(BASES), len(BASES), "")
-        return cls.of(vectors, pairs, min(found, key=found.__getitem__), level)
+        return cls.of(vectors, pairs, of_least_loss(found), level)
 
     @classmethod
     def of(
@@ -128,7 +131,7 @@ class SimilarityWeighted(NoCost):
         result = np.empty((len(vectors), self._models))
         for row, vector in enumerate(vectors):
             similarity = (vector @ self._wide).astype(np.float64)
-            nearest = max(float(similarity.max()), 1e-6)
+            nearest = max(float(similarity.max()), _LEAST_LIKENESS)
             # γ^(1 + S), over its largest value: only the ratios count beside the ridge's.
             weight = self._base ** (similarity / nearest - 1.0)
             weight /= weight.mean()

@@ -20,6 +20,8 @@ from llmroute.routers.preferences import Preferences, preferences_of
 from llmroute.routers.sw import SimilarityWeighted, bradley_terry
 from tests.routers.material import outcomes
 
+pytestmark = pytest.mark.usefixtures("blas_threads")
+
 
 def random_lessons(target: np.ndarray, given: Preferences | None = None) -> Lessons:
     held = np.arange(len(target)) % 10 == 0

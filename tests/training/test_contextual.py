@@ -102,9 +102,11 @@ def test_it_learns_what_a_mean_of_tokens_cannot(folder: Path, tmp_path: Path) ->
     assert hard > easy + 0.5
     est = scorer.estimate(prompts, pool)
     assert (np.diff(est.quality, axis=1) > 0).all()
-    # Each row is what the prompt gets alone, to the bit.
+    # Each row is what the prompt gets alone, but for how a product of a batch is rounded.
     for row, prompt in enumerate(prompts):
-        assert (scorer.estimate([prompt], pool).quality[0] == est.quality[row]).all()
+        assert scorer.estimate([prompt], pool).quality[0] == pytest.approx(
+            est.quality[row], abs=1e-9
+        )
 
 
 def test_the_loss_of_the_ablation_trains_too(folder: Path, tmp_path: Path) -> None:

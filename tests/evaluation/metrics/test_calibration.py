@@ -106,8 +106,8 @@ class TestFigures:
     def test_bins_are_closed_on_the_right(self) -> None:
         bins = reliability_bins(np.array([0.0, 0.5, 0.51, 1.0]), np.array([0.0, 1, 1, 1]), bins=2)
         assert bins.prompts.tolist() == [2, 2]
-        assert bins.expected.tolist() == [0.25, 0.755]
-        assert bins.observed.tolist() == [0.5, 1.0]
+        assert bins.expected == pytest.approx([0.25, 0.755], abs=1e-12)
+        assert bins.observed == pytest.approx([0.5, 1.0], abs=1e-12)
 
     def test_empty_bins_are_left_out(self) -> None:
         bins = reliability_bins(np.array([0.05, 0.95]), np.array([0.0, 1.0]))

@@ -132,7 +132,7 @@ class TestExactFigures:
     def test_more_of_the_gap_takes_more_calls(self, case: Case, one: float, other: float) -> None:
         less, more = sorted([one, other])
         assert 0 <= cpt(*case, less) <= cpt(*case, more) + 1e-12 <= 1 + 1e-9
-        assert cpt(*case, 0.0) == 0.0
+        assert cpt(*case, 0.0) == pytest.approx(0.0, abs=1e-12)
 
     @given(routed())
     def test_a_router_that_says_nothing_has_one_half_exactly(self, case: Case) -> None:
@@ -149,9 +149,9 @@ class TestExactFigures:
     def test_the_curve_runs_from_weak_to_strong(self) -> None:
         weak, strong = np.array([0.0, 1, 0, 1]), np.array([1.0, 1, 1, 0])
         curve = strong_call_curve(np.array([3.0, 2, 1, 0]), weak, strong)
-        assert curve.share.tolist() == [0, 0.25, 0.5, 0.75, 1]
-        assert curve.quality.tolist() == [0.5, 0.75, 0.75, 1.0, 0.75]
-        assert curve.recovered.tolist() == [0, 1, 1, 2, 1]
+        assert curve.share == pytest.approx([0, 0.25, 0.5, 0.75, 1], abs=1e-12)
+        assert curve.quality == pytest.approx([0.5, 0.75, 0.75, 1.0, 0.75], abs=1e-12)
+        assert curve.recovered == pytest.approx([0, 1, 1, 2, 1], abs=1e-12)
         assert apgr(np.array([3.0, 2, 1, 0]), weak, strong) == pytest.approx(1.125)
         assert cpt(np.array([3.0, 2, 1, 0]), weak, strong, 0.5) == pytest.approx(0.125)
 
