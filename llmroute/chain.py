@@ -130,8 +130,8 @@ class RouterChain(Router):
     ) -> AIMessage:
         """Route, and return the answer with its record."""
         config = ensure_config(config)
-        request = self._request(input, kwargs, config, stop)
-        answer: AIMessage = self._call(
+        request = self.prepare_request(input, kwargs, config, stop)
+        answer: AIMessage = self.answer(
             request, config, lambda p: p.model.invoke(p.messages, p.config, **p.arguments)
         )
         return answer
@@ -146,8 +146,8 @@ class RouterChain(Router):
     ) -> AIMessage:
         """`invoke` on an event loop."""
         config = ensure_config(config)
-        request = self._request(input, kwargs, config, stop)
-        answer: AIMessage = await self._acall(
+        request = self.prepare_request(input, kwargs, config, stop)
+        answer: AIMessage = await self.aanswer(
             request, config, lambda p: p.model.ainvoke(p.messages, p.config, **p.arguments)
         )
         return answer
@@ -162,11 +162,11 @@ class RouterChain(Router):
     ) -> Iterator[AIMessageChunk]:
         """Route, and stream the answer: decision on the first chunk, bill on the last."""
         config = ensure_config(config)
-        request = self._request(input, kwargs, config, stop)
+        request = self.prepare_request(input, kwargs, config, stop)
         if self._whole_only(request):
             yield self.invoke(input, config, stop=stop, **kwargs)  # type: ignore[misc]
             return
-        yield from self._streamed(request, config)
+        yield from self.answer_stream(request, config)
 
     async def astream(
         self,
@@ -178,11 +178,11 @@ class RouterChain(Router):
     ) -> AsyncIterator[AIMessageChunk]:
         """`stream` on an event loop."""
         config = ensure_config(config)
-        request = self._request(input, kwargs, config, stop)
+        request = self.prepare_request(input, kwargs, config, stop)
         if self._whole_only(request):
             yield await self.ainvoke(input, config, stop=stop, **kwargs)  # type: ignore[misc]
             return
-        async with aclosing(self._astreamed(request, config)) as chunks:
+        async with aclosing(self.aanswer_stream(request, config)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -219,8 +219,8 @@ class RouterChain(Router):
         config: RunnableConfig,
         kwargs: dict[str, Any],
     ) -> LLMResult:
-        request = self._request(messages, kwargs, config, stop)
-        result: LLMResult = self._call(
+        request = self.prepare_request(messages, kwargs, config, stop)
+        result: LLMResult = self.answer(
             request,
             config,
             lambda p: p.model.generate([p.messages], **loose(p.config), **p.arguments),
@@ -254,8 +254,8 @@ class RouterChain(Router):
         config: RunnableConfig,
         kwargs: dict[str, Any],
     ) -> LLMResult:
-        request = self._request(messages, kwargs, config, stop)
-        result: LLMResult = await self._acall(
+        request = self.prepare_request(messages, kwargs, config, stop)
+        result: LLMResult = await self.aanswer(
             request,
             config,
             lambda p: p.model.agenerate([p.messages], **loose(p.config), **p.arguments),
@@ -275,7 +275,7 @@ class RouterChain(Router):
         **kwargs: Any,
     ) -> Any:
         config = ensure_config(config)
-        request = self._request(input, kwargs, config, stop)
+        request = self.prepare_request(input, kwargs, config, stop)
 
         def opened(p: Prepared) -> Any:
             stream = p.model._chat_model_stream_v3(p.messages, p.config, **p.arguments)
@@ -295,7 +295,7 @@ class RouterChain(Router):
         **kwargs: Any,
     ) -> Any:
         config = ensure_config(config)
-        request = self._request(input, kwargs, config, stop)
+        request = self.prepare_request(input, kwargs, config, stop)
 
         async def opened(p: Prepared) -> Any:
             stream = await p.model._achat_model_stream_v3(p.messages, p.config, **p.arguments)
@@ -357,8 +357,8 @@ class RouterChain(Router):
         **kwargs: Any,
     ) -> ChatResult:
         config = ensure_config()
-        request = self._request(messages, kwargs, config, stop)
-        result: ChatResult = self._call(
+        request = self.prepare_request(messages, kwargs, config, stop)
+        result: ChatResult = self.answer(
             request,
             config,
             lambda p: p.model._generate(p.messages, run_manager=run_manager, **p.arguments),
@@ -373,8 +373,8 @@ class RouterChain(Router):
         **kwargs: Any,
     ) -> ChatResult:
         config = ensure_config()
-        request = self._request(messages, kwargs, config, stop)
-        result: ChatResult = await self._acall(
+        request = self.prepare_request(messages, kwargs, config, stop)
+        result: ChatResult = await self.aanswer(
             request,
             config,
             lambda p: p.model._agenerate(p.messages, run_manager=run_manager, **p.arguments),

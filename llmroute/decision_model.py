@@ -107,7 +107,7 @@ class RouterDecisionModel(BaseDecisionModel):  # type: ignore[misc, unused-ignor
             return self.router
         few = ModelPool([member for member in pool if member.name in labels])
         self.router.policy.check(few.names)
-        self.router._load()  # once: the copy shares it
+        self.router.active_scorer()  # once: the copy shares it
         return self.router.model_copy(update={"pool": few})
 
 

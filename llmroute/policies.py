@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
 from llmroute.errors import ConfigurationError
 from llmroute.numerics import Bools, Floats
 from llmroute.records import Estimates
-from llmroute.state.running_quantile import RunningQuantile
+from llmroute.state.router_state import RouterState
 from llmroute.validation import readable_errors
 
 Choice = npt.NDArray[np.intp]
@@ -126,6 +126,19 @@ class Policy(BaseModel, ABC):
         Returns:
             (P,) indices into `estimates.models`.
         """
+
+    def choose_next(self, estimates: Estimates, allowed: Bools, state: RouterState) -> Choice:
+        """`choose`, for a router's next prompts. Override it for a policy that goes by the past.
+
+        Args:
+            estimates: P prompts, M models.
+            allowed: (P, M); each row allows at least one model.
+            state: What the router has seen so far.
+
+        Returns:
+            (P,) indices into `estimates.models`.
+        """
+        return self.choose(estimates, allowed)
 
     @abstractmethod
     def why(self, estimates: Estimates, row: int, allowed: Bools, chosen: int) -> str:
@@ -380,10 +393,9 @@ class StrongCalls(Policy):
     """A share of the prompts goes to the strongest model: those that gain most by it.
 
     What is compared is the win probability of the strongest model against the cheapest one that is
-    eligible; the threshold is the running quantile of those seen (arXiv 2405.02134). It is kept in
-    this process, by this object and all routers that hold it; a copy begins anew. The other
-    prompts go to the cheapest model. No answer is looked at: for a share of escalated answers see
-    the rule `StrongShare`.
+    eligible; the threshold is the running quantile of those that the router has seen
+    (arXiv 2405.02134). The other prompts go to the cheapest model. No answer is looked at: for a
+    share of escalated answers see the rule `StrongShare`.
 
     Args:
         share: Part of the prompts, 0..1.
@@ -392,31 +404,25 @@ class StrongCalls(Policy):
     parameter: ClassVar[str | None] = "share"
 
     share: float = Field(ge=0, le=1)
-    _budget: RunningQuantile = PrivateAttr()
-
-    def model_post_init(self, context: Any, /) -> None:
-        """Begins to count."""
-        self._budget = RunningQuantile(self.share)
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy, which begins to count: two counts of one traffic would not add up."""
-        copied = super().model_copy(update=update, deep=deep)
-        copied._budget = RunningQuantile(copied.share)
-        return copied
 
     def sweep_values(self, estimates: Estimates) -> Floats:
         """Shares in steps of 1 %."""
         return _HUNDREDTHS
 
     def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
+        """The choice of a router that has seen nothing before these prompts."""
+        return self.choose_next(estimates, allowed, RouterState())
+
+    def choose_next(self, estimates: Estimates, allowed: Bools, state: RouterState) -> Choice:
         """The strongest for the prompts that gain most, the cheapest for the others."""
+        quantile = state.quantile(type(self).__name__, self.share)
         weak = _cheapest(comparable_cost(estimates), estimates.quality, allowed)
         standing = np.where(allowed, estimates.prior_quality, -np.inf)
         strong = allowed.shape[1] - 1 - np.argmax(standing[:, ::-1], axis=1)
         rows = np.arange(len(estimates))
         gain = estimates.quality[rows, strong] * (1.0 - estimates.quality[rows, weak])
         takes_strong = [
-            w != s and self._budget.escalate(float(g))
+            w != s and quantile.escalate(float(g))
             for w, s, g in zip(weak, strong, gain, strict=True)
         ]
         chosen: Choice = np.where(takes_strong, strong, weak)

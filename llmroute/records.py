@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, Literal
 
 import numpy as np
@@ -71,11 +73,7 @@ class Estimates:
     @property
     def prior(self) -> Floats:
         """The old name of `prior_quality`."""
-        warnings.warn(
-            "Estimates.prior is now prior_quality; the old name goes with the next release.",
-            DeprecationWarning,
-            stacklevel=2,
-        )
+        _warn_of_prior()
         return self.prior_quality
 
     @property
@@ -106,6 +104,30 @@ class Estimates:
             output_cost=None if self.output_cost is None else self.output_cost[some],
             output_range=self.output_range,
         )
+
+
+def _warn_of_prior() -> None:
+    warnings.warn(
+        "Estimates.prior is now prior_quality; the old name goes with the next release.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+
+
+def _taking_prior(init: Callable[..., None]) -> Callable[..., None]:
+    """`Estimates.__init__` for scorers that still give `prior=`."""
+
+    @wraps(init)
+    def initialise(self: Estimates, *args: Any, **fields: Any) -> None:
+        if "prior" in fields:
+            _warn_of_prior()
+            fields["prior_quality"] = fields.pop("prior")
+        init(self, *args, **fields)
+
+    return initialise
+
+
+Estimates.__init__ = _taking_prior(Estimates.__init__)  # type: ignore[method-assign]
 
 
 class _Record(BaseModel):

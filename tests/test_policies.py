@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -229,3 +230,12 @@ def test_policies_are_frozen_and_name_their_numbers() -> None:
         policy.quality = 0.5  # type: ignore[misc]
     with pytest.raises(ValueError, match="Extra inputs"):
         CheapestAbove(qualty=0.5)
+
+
+def test_the_old_name_of_prior_quality_is_taken_with_a_warning() -> None:
+    estimates = table([0.9, 0.8], [1.0, 2.0], prior=[0.7, 0.6])
+    with pytest.warns(DeprecationWarning, match="prior is now prior_quality"):
+        assert estimates.prior.tolist() == [0.7, 0.6]
+    with pytest.warns(DeprecationWarning, match="prior is now prior_quality"):
+        other = replace(estimates, prior=np.array([0.1, 0.2]))
+    assert other.prior_quality.tolist() == [0.1, 0.2]

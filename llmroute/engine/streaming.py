@@ -19,21 +19,6 @@ from llmroute.pool import ModelPool
 from llmroute.records import CallRecord, Decision
 from llmroute.state.observers import Watching
 
-#: What a completed decision adds to one that has just been made. A stream's last chunk carries it.
-BILL = frozenset(
-    {
-        "answered_by",
-        "calls",
-        "checks",
-        "escalated",
-        "unchecked",
-        "total_prompt_tokens",
-        "total_completion_tokens",
-        "cost_usd",
-        "saved_usd",
-    }
-)
-
 
 @dataclass(frozen=True)
 class Opened:
@@ -136,7 +121,7 @@ class StreamRecord:
         marks: dict[str, Any] = {}
         if self._first:
             self._first = False
-            marks |= self._decision.model_dump(mode="json", exclude=set(BILL))
+            marks |= self._decision.model_dump(mode="json", include=self._decision.model_fields_set)
         self._finished = self._finished or any(k in chunk.response_metadata for k in ENDS)
         whole = not isinstance(chunk, AIMessageChunk)
         if whole or getattr(chunk, "chunk_position", None) == "last":
@@ -196,4 +181,6 @@ class StreamRecord:
 
     def _bill(self) -> dict[str, Any]:
         self._bill_of = self._completed()
-        return self._bill_of.model_dump(mode="json", include=set(BILL))
+        # What completing a decision has set; the first chunk carries the rest.
+        added = self._bill_of.model_fields_set - self._decision.model_fields_set
+        return self._bill_of.model_dump(mode="json", include=added)

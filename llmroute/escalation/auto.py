@@ -23,6 +23,8 @@ from llmroute.escalation.next_call import Plan, Step
 from llmroute.escalation.request_plan import SAMPLES, Outlook
 from llmroute.escalation.stronger import no_time
 from llmroute.request.request import Request
+from llmroute.state.confidence_ranks import ConfidenceRanks
+from llmroute.state.router_state import RouterState
 
 #: Temperature of further samples.
 _TEMPERATURE = 0.7
@@ -35,6 +37,7 @@ class Planned:
     Attributes:
         outlook: What is believed before the first call.
         request: The request.
+        state: What the router has seen so far.
         keep: Return the best answer in hand when no stronger model can be had.
         agreement: The user's own measure of whether two answers agree, or None.
         latency: Seconds the whole request may take, or None.
@@ -42,6 +45,7 @@ class Planned:
 
     outlook: Outlook
     request: Request
+    state: RouterState
     keep: bool = True
     agreement: Any = None
     latency: float | None = None
@@ -55,7 +59,13 @@ class Planned:
             talk: The calls of the request.
         """
         case = Case(
-            self.request, talk, self.agreement, logprobs.ARGUMENTS, self.latency, only_known=True
+            self.request,
+            talk,
+            self.agreement,
+            logprobs.ARGUMENTS,
+            self.latency,
+            only_known=True,
+            state=self.state,
         )
         hearing = _Hearing(case)
         if case.is_late_for(talk.decision.chosen):
@@ -99,7 +109,7 @@ class Planned:
         vote = next(v for v in reversed(votes) if v.model == step.model)
         if step.kind == "verify":
             vote = replace(vote, confidence=math.nan)
-        self.outlook.judge.note(vote, hearing.form)
+        self.outlook.judge.note(vote, hearing.form, self._ranks(hearing))
 
     def _end(self, step: Step, hearing: _Hearing) -> Generator[Call, Any, Answered | None]:
         """A model whose answer is the user's whatever it says; it may stream."""
@@ -129,7 +139,12 @@ class Planned:
 
     def _belief(self, hearing: _Hearing) -> Belief:
         outlook = self.outlook
-        return outlook.judge.belief(outlook.prior, hearing.votes(), hearing.form)
+        return outlook.judge.belief(
+            outlook.prior, hearing.votes(), hearing.form, self._ranks(hearing)
+        )
+
+    def _ranks(self, hearing: _Hearing) -> ConfidenceRanks:
+        return self.state.confidence_ranks(hearing.names)
 
     def _next(self, belief: Belief, hearing: _Hearing, *, also_failed: bool = False) -> Step:
         outlook, talk = self.outlook, hearing.case.talk
@@ -159,7 +174,10 @@ class Planned:
         known = {vote.answer for vote in votes} - {NO_ANSWER}
         for answer in {*known, max(known, default=NO_ANSWER) + 1}:
             after = outlook.judge.belief(
-                outlook.prior, [*votes, Vote(step.model, answer)], hearing.form
+                outlook.prior,
+                [*votes, Vote(step.model, answer)],
+                hearing.form,
+                self._ranks(hearing),
             )
             if after.answers[after.best] != answer or self._next(after, hearing).kind != "stop":
                 return False

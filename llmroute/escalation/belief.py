@@ -39,7 +39,7 @@ from llmroute.escalation.latent_difficulty import (
 )
 from llmroute.escalation.priors import FORMS, Form, Member
 from llmroute.numerics import Floats, logit
-from llmroute.state.confidence_ranks import Places
+from llmroute.state.confidence_ranks import ConfidenceRanks
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,15 @@ class Belief:
         able: (M,) probability that a further call of each model would be good, 0..1.
     """
 
-    def __init__(self, judge: Judge, prior: Floats, told: Sequence[Heard], form: str) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        prior: Floats,
+        told: Sequence[Heard],
+        form: str,
+        ranks: ConfidenceRanks,
+    ) -> None:
+        self._ranks = ranks
         self._judge, self._logits, self._heard = judge, logit(prior, LEAST), told
         self._kind, self._form, self._tempted = form, judge.forms[form], judge.tempted[form]
         self.answers, self.voters = grouped(told)
@@ -174,7 +182,7 @@ class Belief:
             logs[1, place] += wrong + math.log(tempted)
             logs[2, place] += wrong + math.log1p(-tempted)
             logit = float(self._logits[one.model])
-            logs[:, place] += self._judge.likelihoods(one, logit, self._kind)
+            logs[:, place] += self._judge.likelihoods(one, logit, self._kind, self._ranks)
         labels = self._labels
         weights = self._judge.log_weights + labels.good @ logs[0]
         weights += labels.tempting @ logs[1] + labels.other @ logs[2]
@@ -186,10 +194,7 @@ class Belief:
 
 
 class Judge:
-    """Judges answers of a pool's M models. Thread-safe.
-
-    Nothing of it changes once it is made but `places`: the confidences that were heard, among which
-    those of models that nobody has measured find their places.
+    """Judges answers of a pool's M models. Thread-safe: nothing of it changes once it is made.
 
     Args:
         members: What is known of each model, in the pool's order; `Judge.unfitted` for nothing.
@@ -203,7 +208,6 @@ class Judge:
     ) -> None:
         self.members = tuple(members)
         self.forms: Mapping[str, Form] = {**FORMS, **forms}
-        self.places = Places()
         self.weights: Floats = WEIGHTS
         self.log_weights: Floats = np.log(WEIGHTS)
         self._means = [mean_success(member.reach).tolist() for member in self.members]
@@ -223,7 +227,13 @@ class Judge:
         """
         return cls([Member()] * models)
 
-    def belief(self, prior: Floats, votes: Sequence[Vote], form: str | None = None) -> Belief:
+    def belief(
+        self,
+        prior: Floats,
+        votes: Sequence[Vote],
+        form: str | None = None,
+        ranks: ConfidenceRanks | None = None,
+    ) -> Belief:
         """What the generations heard so far say.
 
         Several generations of one model are one vote: the answer it gave most often, the first of
@@ -233,6 +243,8 @@ class Judge:
             prior: (M,) success probabilities of the scorer, 0..1.
             votes: The generations, in any order.
             form: What kind of answer the prompt asks for; see `FORMS`. None counts as text.
+            ranks: The confidences that these models gave before, among which those of models that
+                nobody has measured find their rank; None where there are none.
         """
         if prior.shape != (len(self.members),):
             raise ConfigurationError(
@@ -240,18 +252,20 @@ class Judge:
                 "given."
             )
         prior = np.asarray(prior, dtype=np.float64)
-        return Belief(self, prior, heard(votes), self._known(form))
+        ranks = ConfidenceRanks() if ranks is None else ranks
+        return Belief(self, prior, heard(votes), self._known(form), ranks)
 
-    def note(self, vote: Vote, form: str | None) -> None:
+    def note(self, vote: Vote, form: str | None, ranks: ConfidenceRanks) -> None:
         """Take note of the confidences in an answer that was heard, once for each.
 
         Args:
             vote: The generation.
             form: What kind of answer the prompt asks for.
+            ranks: Where they are noted.
         """
         for kind, confidence in (("token", vote.confidence), ("verified", vote.verified)):
             if not math.isnan(confidence):
-                self.places.note((kind, vote.model, self._known(form)), confidence)
+                ranks.note((kind, vote.model, self._known(form)), confidence)
 
     def _known(self, form: str | None) -> str:
         return form if form is not None and form in self.forms else "text"
@@ -266,13 +280,13 @@ class Judge:
         against = np.array([[math.exp(-level)] for level in levels]) * self._against
         return inside(1 / (1 + against))
 
-    def likelihoods(self, one: Heard, logit: float, form: str) -> Floats:
+    def likelihoods(self, one: Heard, logit: float, form: str, ranks: ConfidenceRanks) -> Floats:
         """(3, D) log-likelihoods of a model's confidences: answer good, tempting, else wrong."""
         logs = np.zeros((3, len(GRID)))
         for kind, confidence in one.scores:
             curve = self.curve(kind, one.model)
-            place = self.places.place((kind, one.model, form), confidence)
-            logs += log_likelihoods(curve, standard_score(curve, confidence, place), logit)
+            rank = ranks.rank((kind, one.model, form), confidence)
+            logs += log_likelihoods(curve, standard_score(curve, confidence, rank), logit)
         return logs
 
     def imagined(self, kind: str, model: int, logit: float) -> tuple[Floats, Floats]:

@@ -18,6 +18,7 @@ from llmroute.escalation import prompts
 from llmroute.escalation.prompts import STYLES
 from llmroute.records import CheckRecord, Decision, Purpose
 from llmroute.request.request import Request, Variation
+from llmroute.state.router_state import RouterState
 
 if TYPE_CHECKING:
     from llmroute.answers.answer_type import Expected
@@ -82,6 +83,7 @@ class Case:
         arguments: What every answer of this request is asked with beside the request's own.
         latency: Seconds the whole request may take, or None.
         only_known: Evidence is asked of those models only of which it is known that they give it.
+        state: What the router has seen so far.
     """
 
     request: Request
@@ -90,6 +92,7 @@ class Case:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     latency: float | None = None
     only_known: bool = False
+    state: RouterState = field(default_factory=RouterState)
 
     def is_late_for(self, model: str) -> bool:
         """Whether one more call of a model leaves too little time for the strongest's answer.

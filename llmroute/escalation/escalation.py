@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, PrivateAttr, field_validator
-from typing_extensions import Self
+from pydantic import Field, field_validator
 
 from llmroute.answers.answer_type import expected
 from llmroute.engine.flow import Checking, Flow, Talk
@@ -20,6 +20,7 @@ from llmroute.policies import Policy
 from llmroute.pool import ModelPool
 from llmroute.records import Decision, Estimates
 from llmroute.request.request import Request
+from llmroute.state.router_state import RouterState
 from llmroute.validation import Frozen, readable_errors
 
 if TYPE_CHECKING:
@@ -61,7 +62,6 @@ class Escalation(Frozen):
     agreement: Callable[[Any, Any], bool] | None = Field(default=None, repr=False)
     latency: float | None = Field(default=None, gt=0)
     calibration: str | None = None
-    _outlooks: Any = PrivateAttr(default=None)
 
     def __init__(self, rule: Rule | Callable[..., bool] | Literal["auto"], **settings: Any) -> None:
         with readable_errors("Escalation"):
@@ -72,21 +72,12 @@ class Escalation(Frozen):
     def _is_a_rule(cls, rule: Any) -> Any:
         return rule if rule == AUTO else rule_of(rule)
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy; what was worked out for the original's settings is not its own."""
-        copied = super().model_copy(update=update, deep=deep)
-        copied._outlooks = None
-        return copied
-
-    @property
+    @cached_property
     def outlooks(self) -> Outlooks:
         """The plans of `"auto"`; a calibration is read when it is first used, or `check`ed."""
-        outlooks: Outlooks | None = self._outlooks
-        if outlooks is None:
-            from llmroute.escalation.request_plan import Outlooks
+        from llmroute.escalation.request_plan import Outlooks
 
-            outlooks = self._outlooks = Outlooks(self.calibration, self.buys)
-        return outlooks
+        return Outlooks(self.calibration, self.buys)
 
     @property
     def is_auto(self) -> bool:
@@ -115,6 +106,7 @@ class Escalation(Frozen):
         strongest: int,
         pool: ModelPool,
         request: Request,
+        state: RouterState,
     ) -> Beginning:
         """Which model is asked first, and whether its answer is looked at.
 
@@ -128,6 +120,7 @@ class Escalation(Frozen):
             strongest: Column of the one of the best standing.
             pool: The models.
             request: The request.
+            state: What the router has seen so far.
         """
         plan = None
         if self.is_auto:
@@ -135,12 +128,12 @@ class Escalation(Frozen):
             form = expected(request).kind if len(pool) > 2 else None
             plan = self.outlooks.begin(policy, estimates, allowed, pool, form)
         if plan is None:
-            chosen = int(policy.choose(estimates, allowed)[0])
+            chosen = int(policy.choose_next(estimates, allowed, state)[0])
             is_due = not self.is_auto and chosen != strongest
             return Beginning(chosen, policy.why(estimates, 0, allowed, chosen), is_due)
         chosen, name = plan.first, pool.names[plan.first]
         is_due = chosen != strongest and plan.checks
-        if not is_due and chosen == int(policy.choose(estimates, allowed)[0]):
+        if not is_due and chosen == int(policy.choose_next(estimates, allowed, state)[0]):
             return Beginning(chosen, policy.why(estimates, 0, allowed, chosen), False)
         then = "and is looked at" if is_due else "and its answer is taken as it comes"
         return Beginning(
@@ -150,7 +143,14 @@ class Escalation(Frozen):
             is_due,
         )
 
-    def of(self, request: Request, decision: Decision, policy: Policy, pool: ModelPool) -> Checking:
+    def of(
+        self,
+        request: Request,
+        decision: Decision,
+        policy: Policy,
+        pool: ModelPool,
+        state: RouterState,
+    ) -> Checking:
         """The check of one request's answer.
 
         Args:
@@ -158,15 +158,16 @@ class Escalation(Frozen):
             decision: Which model was chosen.
             policy: The policy that it was chosen by.
             pool: The models.
+            state: What the router has seen so far.
         """
         latency = _shorter(self.latency, request.terms.latency)
         if not self.is_auto:
-            return _TwoTiers(self, request, latency)
+            return _TwoTiers(self, request, latency, state)
         from llmroute.escalation.auto import Planned
 
         form = expected(request).kind if len(pool) > 2 else None
         outlook = self.outlooks.of(policy, decision, pool, form)
-        return Planned(outlook, request, self.keep, self.agreement, latency)
+        return Planned(outlook, request, state, self.keep, self.agreement, latency)
 
 
 @dataclass(frozen=True)
@@ -189,10 +190,18 @@ class _TwoTiers:
     escalation: Escalation
     request: Request
     latency: float | None
+    state: RouterState
 
     def run(self, talk: Talk) -> Flow:
         decision, rule = talk.decision, self.escalation.rule
-        case = Case(self.request, talk, self.escalation.agreement, rule.arguments, self.latency)
+        case = Case(
+            self.request,
+            talk,
+            self.escalation.agreement,
+            rule.arguments,
+            self.latency,
+            state=self.state,
+        )
         if case.is_late_for(decision.chosen):
             return (yield from no_time(case))
         draft = yield from case.hear(decision.chosen, "draft")

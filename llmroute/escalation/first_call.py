@@ -27,8 +27,6 @@ from llmroute.escalation.next_call import Prices
 from llmroute.escalation.priors import Form
 from llmroute.numerics import Floats, logit
 
-Places = npt.NDArray[np.intp]
-
 #: Kinds of evidence of one answer: what comes with it, a verification, more samples.
 _KINDS = ("", "verified", "share")
 _ONES = np.ones(len(GRID))  # the product with it is a cheaper sum
@@ -67,7 +65,7 @@ class Ways:
 
     first: Sequence[int]
     buys: Sequence[bool]
-    starts: Places
+    starts: npt.NDArray[np.intp]
     outcomes: Sequence[slice]
 
 

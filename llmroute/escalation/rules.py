@@ -13,8 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, PrivateAttr, field_validator
-from typing_extensions import Self
+from pydantic import ConfigDict, Field, field_validator
 
 from llmroute.answers import logprobs
 from llmroute.answers.votes import NO_ANSWER
@@ -23,7 +22,6 @@ from llmroute.errors import ConfigurationError
 from llmroute.escalation import prompts
 from llmroute.escalation.context import Case, Finding, Generation
 from llmroute.request.request import Variation
-from llmroute.state.running_quantile import RunningQuantile
 from llmroute.validation import Frozen, readable_errors
 
 Examination = Generator[Step, Any, Finding]
@@ -134,9 +132,8 @@ class Margin(Rule):
 class StrongShare(Rule):
     """A share of the traffic goes to the strong model: the answers that are least certain.
 
-    The threshold is the running quantile of the certainties seen (two-tier selection, arXiv
-    2405.02134). It is kept in this process, by this rule's object and all routers that hold it; a
-    copy begins anew.
+    The threshold is the running quantile of the certainties that the router has seen (two-tier
+    selection, arXiv 2405.02134).
 
     Args:
         share: Part of the drafts that may be escalated, 0..1.
@@ -145,17 +142,6 @@ class StrongShare(Rule):
 
     share: float = Field(ge=0, le=1)
     of: Literal["margin", "mean", "min"] = "margin"
-    _budget: RunningQuantile = PrivateAttr()
-
-    def model_post_init(self, context: Any, /) -> None:
-        """Begins to count."""
-        self._budget = RunningQuantile(self.share)
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy, which begins to count: two counts of one traffic would not add up."""
-        copied = super().model_copy(update=update, deep=deep)
-        copied._budget = RunningQuantile(copied.share)
-        return copied
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -168,7 +154,8 @@ class StrongShare(Rule):
         if score is None:
             reason = f"{draft.model} gave no log-probabilities, so its certainty is unknown."
             return self._found(case, draft, True, reason)
-        good = not self._budget.escalate(1 - score)
+        quantile = case.state.quantile(f"{type(self).__name__} {self.of}", self.share)
+        good = not quantile.escalate(1 - score)
         place = "not among" if good else "among"
         reason = f"Certainty ({self.of}) {score:.3f} is {place} the least {self.share:.0%} of late."
         return self._found(case, draft, good, reason, score=score)

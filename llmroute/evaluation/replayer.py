@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from langchain_core.messages import HumanMessage
@@ -22,7 +22,7 @@ from llmroute.pool import ModelPool
 from llmroute.records import Decision, Estimates
 from llmroute.request.capabilities import Needs, must_count, rule_out
 from llmroute.request.request import Request
-from llmroute.routing.decide import Grounds, decide
+from llmroute.routing.decide import decide
 from llmroute.routing.router import Router
 from llmroute.scoring.text import RoutingText
 
@@ -61,12 +61,14 @@ def _replay(
     router: Router, outcomes: Outcomes, estimates: Estimates | None
 ) -> Iterator[tuple[Decision, float, float]]:
     # What a router remembers of its traffic is a replay's own: counts, how sure models were.
-    fresh = {"policy": router.policy.model_copy(), "escalation": _replayable(router, outcomes)}
-    router = router.model_copy(update=fresh)
+    router = router.fresh_copy(escalation=_replayable(router, outcomes))
     for start in range(0, len(outcomes), _TOGETHER):
-        requests = [router._request(p, {}, {}) for p in outcomes.prompts[start : start + _TOGETHER]]
-        scorer = router._load() if estimates is None else _Said(estimates, start)
-        grounds = Grounds(router.pool, scorer, router.policy, router.escalation)
+        requests = [
+            router.prepare_request(p, {}, {}) for p in outcomes.prompts[start : start + _TOGETHER]
+        ]
+        grounds = router.grounds()
+        if estimates is not None:
+            grounds = replace(grounds, scorer=_Said(estimates, start))
         decisions = decide(requests, grounds)
         for i, (request, decision) in enumerate(zip(requests, decisions, strict=True)):
             yield _answered(router, decision, request, outcomes, start + i)
@@ -75,7 +77,7 @@ def _replay(
 def _replayable(router: Router, outcomes: Outcomes) -> Escalation | None:
     """What looks at answers, as far as answers were recorded."""
     if router.escalation is None or outcomes.responses is not None or outcomes.samples is not None:
-        escalation: Escalation | None = router.escalation and router.escalation.model_copy()
+        escalation: Escalation | None = router.escalation
         return escalation
     if router.escalation.is_auto:
         return None  # nothing can be heard of an answer, so the policy chooses
@@ -103,7 +105,7 @@ def _answered(
     escalation = router.escalation
     records = Records(outcomes, row, lenient=escalation is not None and escalation.is_auto)
     # One after the other, so that a replay gives the same record every time; and nobody waits.
-    steps = router._flow(request, decision)
+    steps = router.flow_for(request, decision)
     answered = drive(steps, records.reply, together=map, wait=lambda seconds: None)
     last = answered.accepted or flow.call_record(
         answered.ask, answered.reply, decision, router.pool
@@ -143,7 +145,7 @@ def replayed(router: Router, outcomes: Outcomes, progress: Progress | None = Non
         ConfigurationError: A model of the pool has no outcomes.
     """
     place = {name: m for m, name in enumerate(router.pool.names)}
-    estimates = router._load().estimate(outcomes.prompts, router.pool)
+    estimates = router.active_scorer().estimate(outcomes.prompts, router.pool)
     calls = np.zeros((len(outcomes), len(place)), dtype=np.int64)
     score, cost = np.zeros(len(outcomes)), np.zeros(len(outcomes))
     for row, (decision, given, spent) in enumerate(_replay(router, outcomes, estimates)):
@@ -237,7 +239,6 @@ def swept_run(
 
 def _sweep(policy: Policy, estimates: Estimates, allowed: Bools) -> tuple[Floats, Ints, int]:
     """The parameter's values, (N, P) the model chosen at each, and the row of the policy's own."""
-    policy = policy.model_copy()  # see `_replay`
     own = 0.0 if policy.parameter is None else getattr(policy, policy.parameter)
     if own is None:  # a limit that is not set
         own = np.inf

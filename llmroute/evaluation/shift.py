@@ -45,7 +45,7 @@ def unseen_categories(
     places: list[Ints] = []
     for learn, held in category_splits(outcomes, train, groups):
         router = fit(train.select(learn))
-        parts.append(router._load().estimate(outcomes.select(held).prompts, router.pool))
+        parts.append(router.active_scorer().estimate(outcomes.select(held).prompts, router.pool))
         places.append(held)
     estimates = joined(parts, np.argsort(np.concatenate(places)))
     allowed = allowed_by(router.pool, outcomes)

@@ -15,13 +15,14 @@ import numpy as np
 from llmroute._version import __version__
 from llmroute.errors import ConfigurationError, LLMRouteError, NoEligibleModel
 from llmroute.numerics import Bools
-from llmroute.policies import Pinned, Policy, fallback_order
+from llmroute.policies import Pinned, Policy, StrongCalls, fallback_order
 from llmroute.pool import ModelPool
 from llmroute.records import Decision, Estimates, model_estimates
 from llmroute.request.capabilities import rule_out
 from llmroute.request.conversation import with_cache
 from llmroute.request.request import Request
 from llmroute.scoring.scorer import Scorer
+from llmroute.state.router_state import RouterState
 
 if TYPE_CHECKING:
     from llmroute.escalation.escalation import Escalation
@@ -38,6 +39,7 @@ class Grounds:
         scorer: Estimates quality and cost.
         policy: Chooses by them.
         escalation: What looks at answers before the user sees them.
+        state: What the router has seen so far.
         resting: Models that have failed of late, each with why it is left alone. They are asked
             after all others.
     """
@@ -46,6 +48,7 @@ class Grounds:
     scorer: Scorer
     policy: Policy
     escalation: Escalation | None = None
+    state: RouterState = field(default_factory=RouterState)
     resting: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -106,7 +109,7 @@ def _decided(
         reason = f"The scorer failed ({broken}), so the strongest model is asked."
     else:
         chosen, is_due, reason = _chosen(
-            request, estimates, allowed, strongest, pool, policy, escalation
+            request, estimates, allowed, strongest, pool, policy, escalation, grounds.state
         )
         reason += f" {in_cache}" if in_cache else ""
     if estimates.unfamiliar[0] and broken is None:
@@ -139,6 +142,8 @@ def policy_of(request: Request, policy: Policy) -> Policy:
     """
     if request.pinned:
         return Pinned(model=request.pinned)
+    if request.terms.strong_share is not None:
+        return StrongCalls(share=request.terms.strong_share)
     return request.terms.policy or policy
 
 
@@ -188,12 +193,13 @@ def _chosen(
     pool: ModelPool,
     policy: Policy,
     escalation: Escalation | None,
+    state: RouterState,
 ) -> tuple[int, bool, str]:
     """The column of the model that is asked first, whether its answer is looked at, and why."""
     if escalation is None:
-        chosen, is_due = int(policy.choose(estimates, allowed)[0]), False
+        chosen, is_due = int(policy.choose_next(estimates, allowed, state)[0]), False
     else:
-        first = escalation.begin(policy, estimates, allowed, strongest, pool, request)
+        first = escalation.begin(policy, estimates, allowed, strongest, pool, request, state)
         chosen, is_due, reason = first.chosen, first.is_due, first.reason
     if not 0 <= chosen < len(pool):
         raise ConfigurationError(

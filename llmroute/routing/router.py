@@ -6,35 +6,33 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, TypeAlias
 
-from langchain_core.callbacks.base import Callbacks
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput
 from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import ensure_config, merge_configs
+from langchain_core.runnables.config import ensure_config
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 from typing_extensions import Self
 
 from llmroute.engine import flow
-from llmroute.engine.drafts import Said, ahear, hear, quiet
+from llmroute.engine.calls import OwnConfig, RequestCalls, with_value
+from llmroute.engine.drafts import ahear, hear
 from llmroute.engine.drivers import adrive, drive
 from llmroute.engine.flow import Answered, Ask, Flow, Reply, Retry
 from llmroute.engine.messages import with_record
-from llmroute.engine.prepare import Inherited, Prepared, is_warm, prepare, warm_up
-from llmroute.engine.results import failed, succeeded
+from llmroute.engine.prepare import Inherited, Prepared, is_warm, warm_up
 from llmroute.engine.streaming import StreamRecord, aopen_stream, open_stream
 from llmroute.errors import ConfigurationError
-from llmroute.policies import CheapestAbove, Policy, StrongCalls
+from llmroute.policies import CheapestAbove, Policy
 from llmroute.pool import ModelPool
 from llmroute.records import Decision
 from llmroute.request.capabilities import count_tokens, must_count
 from llmroute.request.conversation import DEFAULT, Conversation, last_turn
-from llmroute.request.overrides import Terms
 from llmroute.request.request import (
     TOOLS_ARGUMENT,
     BoundSchema,
@@ -46,8 +44,9 @@ from llmroute.request.request import (
 from llmroute.routing.decide import Grounds, decide, policy_of
 from llmroute.scoring.registry import load_scorer
 from llmroute.scoring.scorer import Scorer
-from llmroute.state.cooldown import Cooldown, Cooldowns
+from llmroute.state.cooldown import Cooldown
 from llmroute.state.observers import Observer, Watching
+from llmroute.state.router_state import RouterState
 from llmroute.state.sessions import MemorySessions, Sessions, Turn, forgiving
 from llmroute.state.tracing import atraced, traced
 from llmroute.validation import readable_errors
@@ -55,9 +54,6 @@ from llmroute.validation import readable_errors
 #: One way to make a prepared call: what the model's method returns, or, on an event loop, an
 #: awaitable of it.
 Method: TypeAlias = Callable[[Prepared], Any]
-
-#: Shares of strong calls that are kept count of: more than any program should ask for.
-_SHARES = 64
 
 
 @dataclass(frozen=True)
@@ -104,9 +100,7 @@ class Router(BaseChatModel):
 
     # What `scorer` names, and the scorer itself once it is loaded.
     _loaded: tuple[Any, Any] = PrivateAttr(default=(None, None))
-    _cooldowns: Cooldowns = PrivateAttr(default_factory=Cooldowns)
-    # By share: a call's `llmroute_strong_share` is kept over all calls that ask for it.
-    _strong_calls: dict[float, StrongCalls] = PrivateAttr(default_factory=dict)
+    _state: RouterState = PrivateAttr(default_factory=RouterState)
 
     def __init__(self, **settings: Any) -> None:
         with readable_errors(type(self).__name__):
@@ -194,7 +188,9 @@ class Router(BaseChatModel):
             kwargs[TOOLS_ARGUMENT] = BoundTools.of(tools)
         bound = BoundSchema.of(schema) if schema is not None else None
         config = ensure_config(config)
-        return self._decide([self._request(i, kwargs, config, schema=bound) for i in inputs])
+        return self.decide_requests(
+            [self.prepare_request(i, kwargs, config, schema=bound) for i in inputs]
+        )
 
     async def adecide(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
@@ -203,19 +199,40 @@ class Router(BaseChatModel):
         await self._aload()
         return await asyncio.to_thread(self.decide, input, config, **kwargs)
 
-    def _decide(self, requests: Sequence[Request]) -> list[Decision]:
-        resting = self._cooldowns.resting() if self.cooldown is not None else {}
-        grounds = Grounds(self.pool, self._load(), self.policy, self.escalation, resting)
-        return decide(requests, grounds)
+    def decide_requests(self, requests: Sequence[Request]) -> list[Decision]:
+        """`decide` for requests that have been read; they are scored together.
+
+        Args:
+            requests: What was asked, by `prepare_request`.
+        """
+        return decide(requests, self.grounds())
+
+    def grounds(self) -> Grounds:
+        """What this router decides on now."""
+        cooling = self._state.cooldowns.resting() if self.cooldown is not None else {}
+        return Grounds(
+            self.pool, self.active_scorer(), self.policy, self.escalation, self._state, cooling
+        )
+
+    def fresh_copy(self, **settings: Any) -> Self:
+        """A copy with other settings, which has seen nothing yet.
+
+        Args:
+            settings: By name, the fields that differ.
+        """
+        copied = self.model_copy(update=settings)
+        copied._state = RouterState()
+        return copied
 
     async def _adecide(self, request: Request) -> Decision:
         await self._aload()
         if must_count(self.pool, request.text):
             # Counting tokens may import LiteLLM, which takes seconds.
-            return (await asyncio.to_thread(self._decide, [request]))[0]
-        return self._decide([request])[0]
+            return (await asyncio.to_thread(self.decide_requests, [request]))[0]
+        return self.decide_requests([request])[0]
 
-    def _load(self) -> Scorer:
+    def active_scorer(self) -> Scorer:
+        """The scorer that estimates; the first call loads it."""
         given, loaded = self._loaded
         if loaded is None or given is not self.scorer:
             given = self.scorer
@@ -227,31 +244,40 @@ class Router(BaseChatModel):
 
     async def _aload(self) -> None:
         if self._loaded[1] is None:
-            await asyncio.to_thread(self._load)
+            await asyncio.to_thread(self.active_scorer)
 
-    def _request(
+    def prepare_request(
         self,
         input: LanguageModelInput,
-        kwargs: dict[str, Any],
+        arguments: Mapping[str, Any],
         config: RunnableConfig,
         stop: list[str] | None = None,
         schema: BoundSchema | None = None,
     ) -> Request:
+        """Read a call once: messages, what they need of a model, settings, and who answered last.
+
+        Args:
+            input: A string, messages, or a prompt value.
+            arguments: The call's keyword arguments.
+            config: The call's config.
+            stop: Where to stop.
+            schema: Structured output that is asked for.
+        """
         own = {
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
             "stop": stop or self.stop,
         }
-        arguments = {name: value for name, value in own.items() if value not in (None, [])}
+        settings = {name: value for name, value in own.items() if value not in (None, [])}
         if self.streaming:
-            arguments["stream"] = True
+            settings["stream"] = True
         messages = self._convert_input(input).to_messages()
-        request = read_request(messages, {**arguments, **kwargs}, schema, config)
-        terms = self._with_share(request.terms)
+        request = read_request(messages, {**settings, **arguments}, schema, config)
+        terms = request.terms
         turn = last_turn(messages, self.pool.names, self._remembered(terms.session))
-        if turn is None and terms is request.terms and self.conversation is DEFAULT:
+        if turn is None and self.conversation is DEFAULT:
             return request  # as most are
-        return replace(request, terms=terms, conversation=self.conversation, turn=turn)
+        return replace(request, conversation=self.conversation, turn=turn)
 
     def _remembered(self, session: str | None) -> Turn | None:
         if session is not None:
@@ -259,77 +285,76 @@ class Router(BaseChatModel):
                 return self.sessions.last(session)
         return None
 
-    def _with_share(self, terms: Terms) -> Terms:
-        share = terms.strong_share
-        if share is None:
-            return terms
-        policy = self._strong_calls.get(share)
-        if policy is None:
-            while len(self._strong_calls) >= _SHARES:
-                self._strong_calls.pop(next(iter(self._strong_calls)), None)
-            policy = self._strong_calls.setdefault(share, StrongCalls(share=share))
-        return terms.model_copy(update={"policy": policy})
-
     def _ask(self, request: Request, config: RunnableConfig, method: Method) -> Asked:
         handling = sys.exc_info()[1]
-        decision = traced(config, lambda: self._decide([request])[0])
+        decision = traced(config, lambda: self.decide_requests([request])[0])
         watching = Watching(self.observers, decision)
-        first = iter([True])
+        calls = self._calls(request, decision, config, handling)
 
         def perform(ask: Ask) -> Reply:
-            member = self.pool[ask.model]
-            warm_up(member)
-            asked = request.varied(ask.variation) if ask.hidden else request
-            prepared = self._prepare(ask, asked, decision, config, first)
-            start = time.perf_counter()
+            warm_up(self.pool[ask.model])
+            attempt = calls.begin(ask)
+            make = hear(attempt.request) if ask.hidden else method
             try:
-                way = hear(asked) if ask.hidden else method
-                value = way(prepared)
+                value = make(attempt.prepared)
             except Exception as error:
-                return self._noted(ask, failed(error, ask, start, member, handling))
-            return self._noted(ask, self._succeeded(value, ask, start, asked))
+                return attempt.raised(error)
+            return attempt.returned(value)
 
         with watching.active():
-            answered = drive(self._flow(request, decision), perform)
+            answered = drive(self.flow_for(request, decision), perform)
             if answered.ask.hidden:
-                said = method(self._said(answered, request, decision, config))
-                answered = replace(answered, reply=replace(answered.reply, value=said))
+                answered = with_value(answered, method(calls.accepted_draft(answered)))
         return self._asked(answered, decision, watching, request)
 
     async def _aask(self, request: Request, config: RunnableConfig, method: Method) -> Asked:
         handling = sys.exc_info()[1]
         decision = await atraced(config, lambda: self._adecide(request))
         watching = Watching(self.observers, decision)
-        first = iter([True])
+        calls = self._calls(request, decision, config, handling)
 
         async def perform(ask: Ask) -> Reply:
             member = self.pool[ask.model]
             if not is_warm(member):
                 await asyncio.to_thread(warm_up, member)
-            asked = request.varied(ask.variation) if ask.hidden else request
-            prepared = self._prepare(ask, asked, decision, config, first)
-            start = time.perf_counter()
+            attempt = calls.begin(ask)
+            make = ahear(attempt.request) if ask.hidden else method
             try:
-                way = ahear(asked) if ask.hidden else method
-                value = await way(prepared)
+                value = await make(attempt.prepared)
             except Exception as error:
-                return self._noted(ask, failed(error, ask, start, member, handling))
-            return self._noted(ask, self._succeeded(value, ask, start, asked))
+                return attempt.raised(error)
+            return attempt.returned(value)
 
         with watching.active():
-            answered = await adrive(self._flow(request, decision), perform)
+            answered = await adrive(self.flow_for(request, decision), perform)
             if answered.ask.hidden:
-                said = await method(self._said(answered, request, decision, config))
-                answered = replace(answered, reply=replace(answered.reply, value=said))
+                answered = with_value(answered, await method(calls.accepted_draft(answered)))
         return self._asked(answered, decision, watching, request)
 
-    def _succeeded(self, value: Any, ask: Ask, start: float, request: Request) -> Reply:
-        return succeeded(value, ask, start, request, empty_stream_fails=self.empty_stream_fails)
+    def _calls(
+        self,
+        request: Request,
+        decision: Decision,
+        config: RunnableConfig,
+        handling: BaseException | None,
+    ) -> RequestCalls:
+        return RequestCalls(
+            pool=self.pool,
+            request=request,
+            decision=decision,
+            given=config,
+            config=OwnConfig(self.tags, self.metadata, self.callbacks),
+            inherited=Inherited(
+                self.timeout, self.api_key, self.cache, self.rate_limiter, self.output_version
+            ),
+            empty_stream_fails=self.empty_stream_fails,
+            note=self._note,
+            handling=handling,
+        )
 
-    def _noted(self, ask: Ask, reply: Reply) -> Reply:
+    def _note(self, ask: Ask, reply: Reply) -> None:
         if self.cooldown is not None:
-            self._cooldowns.note(ask.model, reply.error, self.cooldown, self.max_retry_wait)
-        return reply
+            self._state.cooldowns.note(ask.model, reply.error, self.cooldown, self.max_retry_wait)
 
     def _asked(
         self, answered: Answered, decision: Decision, watching: Watching, request: Request
@@ -341,27 +366,18 @@ class Router(BaseChatModel):
                 self.sessions.remember(session, turn)
         return Asked(answered, decision, watching)
 
-    def _flow(self, request: Request, decision: Decision) -> Flow:
+    def flow_for(self, request: Request, decision: Decision) -> Flow:
+        """The calls that a decision leads to, as a generator that makes none of them itself.
+
+        Args:
+            request: What was asked.
+            decision: What was decided on it.
+        """
         checking = None
         if decision.check is not None and self.escalation is not None:
             policy = policy_of(request, self.policy)
-            checking = self.escalation.of(request, decision, policy, self.pool)
+            checking = self.escalation.of(request, decision, policy, self.pool, self._state)
         return flow.answer(decision, self.pool, self._retry, checking)
-
-    def _said(
-        self,
-        answered: Answered,
-        request: Request,
-        decision: Decision,
-        config: RunnableConfig,
-    ) -> Prepared:
-        """An accepted draft in a chat model's place, for the caller's method to be called on."""
-        value = answered.reply.value
-        message = value["raw"] if isinstance(value, dict) else value
-        if request.schema is not None and not request.schema.options.get("include_raw"):
-            value = value["parsed"]
-        settings = self._config(answered.ask, decision, config)
-        return Prepared(Said(message, value), request.messages, settings, {})
 
     @property
     def _retry(self) -> Retry:
@@ -371,56 +387,18 @@ class Router(BaseChatModel):
             when_refused=self.when_refused,
         )
 
-    def _prepare(
-        self,
-        ask: Ask,
-        request: Request,
-        decision: Decision,
-        config: RunnableConfig,
-        first: Iterator[bool],
-    ) -> Prepared:
-        inherited = Inherited(
-            self.timeout, self.api_key, self.cache, self.rate_limiter, self.output_version
-        )
-        settings = self._config(ask, decision, config)
-        if ask.hidden:
-            settings = quiet(settings)
-        # Two runs cannot have one id: the caller's is the first call's that can have it.
-        if "run_id" in settings and not next(first, False):
-            settings.pop("run_id")
-        return prepare(
-            self.pool[ask.model],
-            request,
-            settings,
-            inherited,
-            hidden=ask.hidden,
-            purpose=ask.purpose,
-        )
+    def answer(self, request: Request, config: RunnableConfig, method: Method) -> Any:
+        """Ask until a model answers, and return what its method returned, with the record.
 
-    def _config(self, ask: Ask, decision: Decision, given: RunnableConfig) -> RunnableConfig:
-        own = RunnableConfig(
-            tags=self.tags or [],
-            metadata=self.metadata or {},
-            callbacks=_not_among(self.callbacks, given.get("callbacks")),
-        )
-        mark = RunnableConfig(
-            tags=[f"route:{ask.model}"],
-            metadata={
-                "llmroute_model": ask.model,
-                "llmroute_purpose": ask.purpose,
-                "llmroute_attempt": ask.attempt,
-                "llmroute_chosen": decision.chosen,
-                "llmroute_policy": decision.policy["name"],
-                "llmroute_router": decision.router,
-            },
-        )
-        return merge_configs(own, given, mark)
-
-    def _call(self, request: Request, config: RunnableConfig, method: Method) -> Any:
-        """Ask until a model answers, and return what its method returned, with the record."""
+        Args:
+            request: What was asked, by `prepare_request`.
+            config: The call's config.
+            method: Makes a prepared call, such as by the chat model's `invoke`.
+        """
         return self._recorded(self._ask(request, config, method))
 
-    async def _acall(self, request: Request, config: RunnableConfig, method: Method) -> Any:
+    async def aanswer(self, request: Request, config: RunnableConfig, method: Method) -> Any:
+        """`answer` on an event loop; the method's value is awaited."""
         return self._recorded(await self._aask(request, config, method))
 
     def _recorded(self, asked: Asked) -> Any:
@@ -432,7 +410,8 @@ class Router(BaseChatModel):
         asked.watching.ended(completed)
         return with_record(answered.reply.value, completed.to_json())
 
-    def _streamed(self, request: Request, config: RunnableConfig) -> Iterator[Any]:
+    def answer_stream(self, request: Request, config: RunnableConfig) -> Iterator[Any]:
+        """`answer` as a stream: the decision on the first chunk, the bill on the last."""
         asked = self._ask(
             request,
             config,
@@ -451,9 +430,10 @@ class Router(BaseChatModel):
         if (closing := record.closing()) is not None:
             yield closing
 
-    async def _astreamed(
+    async def aanswer_stream(
         self, request: Request, config: RunnableConfig
     ) -> AsyncGenerator[Any, None]:
+        """`answer_stream` on an event loop."""
         asked = await self._aask(
             request,
             config,
@@ -530,16 +510,3 @@ class Router(BaseChatModel):
             if all(isinstance(p[name], int) for p in profiles)  # limits, and capabilities as bools
         }
         return profile or None
-
-
-def _not_among(own: Callbacks, given: Callbacks) -> Callbacks:
-    """The router's callbacks without those the call has too, which would be told everything twice.
-
-    Args:
-        own: Handlers, or a manager of them, or None.
-        given: Likewise.
-    """
-    if not isinstance(own, list):
-        return own
-    others = given if isinstance(given, list) else getattr(given, "handlers", [])
-    return [handler for handler in own if handler not in others]

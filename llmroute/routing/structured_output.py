@@ -31,7 +31,7 @@ class StructuredRouter(RunnableSerializable[LanguageModelInput, Any]):
     def _request(
         self, input: LanguageModelInput, kwargs: dict[str, Any], config: RunnableConfig
     ) -> Request:
-        return self.router._request(input, kwargs, config, schema=self.bound)
+        return self.router.prepare_request(input, kwargs, config, schema=self.bound)
 
     def invoke(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
@@ -39,7 +39,7 @@ class StructuredRouter(RunnableSerializable[LanguageModelInput, Any]):
         """Route, and return the parsed answer, or raw and parsed."""
         config = ensure_config(config)
         request = self._request(input, kwargs, config)
-        return self.router._call(
+        return self.router.answer(
             request, config, lambda p: p.model.invoke(p.messages, p.config, **p.arguments)
         )
 
@@ -49,7 +49,7 @@ class StructuredRouter(RunnableSerializable[LanguageModelInput, Any]):
         """`invoke` on an event loop."""
         config = ensure_config(config)
         request = self._request(input, kwargs, config)
-        return await self.router._acall(
+        return await self.router.aanswer(
             request, config, lambda p: p.model.ainvoke(p.messages, p.config, **p.arguments)
         )
 
@@ -58,7 +58,7 @@ class StructuredRouter(RunnableSerializable[LanguageModelInput, Any]):
     ) -> Iterator[Any]:
         """Route, and stream the answer as it is parsed."""
         config = ensure_config(config)
-        yield from self.router._streamed(self._request(input, kwargs, config), config)
+        yield from self.router.answer_stream(self._request(input, kwargs, config), config)
 
     async def astream(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
@@ -66,6 +66,6 @@ class StructuredRouter(RunnableSerializable[LanguageModelInput, Any]):
         """`stream` on an event loop."""
         config = ensure_config(config)
         request = self._request(input, kwargs, config)
-        async with aclosing(self.router._astreamed(request, config)) as values:
+        async with aclosing(self.router.aanswer_stream(request, config)) as values:
             async for value in values:
                 yield value

@@ -1,4 +1,4 @@
-"""Where a confidence lies among those that its model gave before.
+"""The rank of a confidence among those that its model gave before.
 
 Models differ in how sure they are: the median probability that a 2024 frontier model gives its
 answer's token is 0.99998, a 1B model's 0.6, and both mean about as much by it. What a confidence is
@@ -15,7 +15,7 @@ from llmroute.state.sorted_window import SortedWindow
 
 #: Confidences of a kind that are kept: enough to be steady, few enough to follow a drift.
 _WINDOW = 500
-#: With fewer of them a place says little.
+#: With fewer of them a rank says little.
 _ENOUGH = 10
 #: Kinds of confidences that are kept.
 _KINDS = 1024
@@ -24,15 +24,15 @@ _KINDS = 1024
 Key = tuple[str, int, str]
 
 
-class Places:
+class ConfidenceRanks:
     """The confidences that a pool's models gave of late. Thread-safe; a copy begins anew."""
 
     def __init__(self) -> None:
         self._seen: OrderedDict[Key, SortedWindow] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __reduce__(self) -> tuple[type[Places], tuple[()]]:
-        return Places, ()
+    def __reduce__(self) -> tuple[type[ConfidenceRanks], tuple[()]]:
+        return ConfidenceRanks, ()
 
     def note(self, key: Key, confidence: float) -> None:
         """Take note of a confidence that was heard.
@@ -48,7 +48,7 @@ class Places:
                 self._seen[key] = SortedWindow(_WINDOW)
             self._seen[key].add(confidence)
 
-    def place(self, key: Key, confidence: float) -> float | None:
+    def rank(self, key: Key, confidence: float) -> float | None:
         """The share of earlier confidences that lie below one, 0..1; None where few are known.
 
         Equal ones count as half below it.
