@@ -196,3 +196,24 @@ class _MovedLoader:
     def exec_module(self, module: ModuleType) -> None:
         # It has been executed under its own name. Importing it under another set its spec.
         module.__spec__ = self._spec
+
+
+def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """A module's `__getattr__`, by which names answer that had another one, with a warning.
+
+    Args:
+        module: The module's `__name__`.
+        names: Old name → name now.
+    """
+
+    def load(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(
+            f"{module}.{name} is now {names[name]}; the old name goes with the next release.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return getattr(sys.modules[module], names[name])
+
+    return load

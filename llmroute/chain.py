@@ -25,10 +25,10 @@ from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from typing_extensions import Self
 
-from llmroute.engine.drafts import loose
+from llmroute.engine.drafts import config_kwargs
 from llmroute.engine.prepare import Prepared
 from llmroute.request.request import TOOLS_ARGUMENT, BoundSchema, BoundTools, Request
-from llmroute.routing.router import Asked, Router
+from llmroute.routing.router import RoutedRequest, Router
 
 
 class RouterChain(Router):
@@ -73,9 +73,10 @@ class RouterChain(Router):
         streaming: Let members stream internally even when the whole answer is asked for.
         api_key: The key for members given by name that have none of their own.
 
-    A call may ask for other terms than the router's: `config["configurable"]` or arguments of the
-    call may have `llmroute_policy`, `llmroute_models`, `llmroute_cost`, `llmroute_latency`,
-    `llmroute_strong_share`; see `llmroute.request.overrides.Terms`. `model="name"` asks one member.
+    A call may override the router's settings: `config["configurable"]` or arguments of the call may
+    have `llmroute_policy`, `llmroute_models`, `llmroute_cost`, `llmroute_latency`,
+    `llmroute_strong_share`; see `llmroute.request.overrides.Overrides`. `model="name"` asks one
+    member.
 
     Raises:
         ConfigurationError: At construction, when pool and policy cannot work together.
@@ -223,7 +224,7 @@ class RouterChain(Router):
         result: LLMResult = self.answer(
             request,
             config,
-            lambda p: p.model.generate([p.messages], **loose(p.config), **p.arguments),
+            lambda p: p.model.generate([p.messages], **config_kwargs(p.config), **p.arguments),
         )
         return result
 
@@ -258,7 +259,7 @@ class RouterChain(Router):
         result: LLMResult = await self.aanswer(
             request,
             config,
-            lambda p: p.model.agenerate([p.messages], **loose(p.config), **p.arguments),
+            lambda p: p.model.agenerate([p.messages], **config_kwargs(p.config), **p.arguments),
         )
         return result
 
@@ -306,10 +307,10 @@ class RouterChain(Router):
 
         return self._handed_over(await self._aask(request, config, opened))
 
-    def _handed_over(self, asked: Asked) -> Any:
+    def _handed_over(self, routed: RoutedRequest) -> Any:
         # The caller reads the stream by itself, so that this is all that is known of it.
-        self._record_of(asked).over()
-        return asked.answered.reply.value
+        self._record_of(routed).finish()
+        return routed.answered.result.value
 
     # ---- what is bound is kept, and bound again on the model that is chosen
 

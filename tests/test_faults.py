@@ -297,7 +297,7 @@ class TestCooldown:
         health, rule = Cooldowns(), Cooldown()
         health.note("small", RateLimited("slow down", retry_after=60), rule, 8)
         health.note("small", None, rule, 8)
-        assert list(health.resting()) == ["small"]
+        assert list(health.cooling_down()) == ["small"]
 
     def test_where_all_rest_one_is_asked_all_the_same(
         self, provider: ScriptedProvider, litellm_pool: MakePool

@@ -12,7 +12,7 @@ from llmroute import Decision, Model, ModelPool
 from llmroute.engine.flow import (
     Answered,
     Ask,
-    Reply,
+    CallResult,
     Retry,
     Usage,
     Wait,
@@ -61,7 +61,7 @@ def decision(*ranking: str) -> Decision:
 def completed(*calls: CallRecord) -> Decision:
     """The decision after these calls, the last of which answered."""
     *before, last = calls
-    answered = Answered(Ask(last.model, "answer"), Reply(0.1), before)
+    answered = Answered(Ask(last.model, "answer"), CallResult(0.1), before)
     return complete(decision("small"), answered, POOL, last)
 
 
@@ -81,9 +81,9 @@ def play(
                 continue
             given_reply = next(replies)
             if isinstance(given_reply, ProviderError):
-                step = flow.send(Reply(0.1, error=given_reply))
+                step = flow.send(CallResult(0.1, error=given_reply))
             else:
-                step = flow.send(Reply(0.1, value=given_reply, usage=Usage(10, 5)))
+                step = flow.send(CallResult(0.1, value=given_reply, usage=Usage(10, 5)))
     except StopIteration as end:
         return steps, end.value
     except Exception as error:
@@ -98,7 +98,7 @@ def test_one_good_answer_is_the_end() -> None:
     steps, end = play(("small", "big"), ["fine"])
     assert steps == [Ask("small", "answer", 0)]
     assert isinstance(end, Answered)
-    assert end.reply.value == "fine"
+    assert end.result.value == "fine"
     assert end.calls == []
 
 
@@ -193,42 +193,42 @@ def test_the_flow_always_ends_and_asks_no_model_too_often(script: list[Any], tim
 
 
 class TestCost:
-    def cost(self, reply: Reply, model: str = "small") -> Any:
-        return call_record(Ask(model, "answer", 0), reply, decision("small"), POOL)
+    def cost(self, result: CallResult, model: str = "small") -> Any:
+        return call_record(Ask(model, "answer", 0), result, decision("small"), POOL)
 
     def test_is_the_usage_at_the_pools_prices(self) -> None:
-        call = self.cost(Reply(0.1, usage=Usage(1000, 500)))
+        call = self.cost(CallResult(0.1, usage=Usage(1000, 500)))
         assert call.cost_usd == pytest.approx(0.002)
         assert not call.cost_is_estimated
 
     def test_without_usage_is_the_scorers_guess_and_says_so(self) -> None:
-        call = self.cost(Reply(0.1))
+        call = self.cost(CallResult(0.1))
         assert call.cost_usd == pytest.approx((100 * 1 + 50 * 2) / 1e6)
         assert call.cost_is_estimated
         assert call.prompt_tokens is None
 
     def test_of_a_refused_call_is_nothing(self) -> None:
-        call = self.cost(Reply(0.1, error=RateLimited("busy")))
+        call = self.cost(CallResult(0.1, error=RateLimited("busy")))
         assert call.cost_usd == 0
         assert not call.cost_is_estimated
 
     def test_of_a_call_that_may_have_generated_is_at_least_its_prompt(self) -> None:
-        call = self.cost(Reply(0.1, error=ProviderTimeout("slow")))
+        call = self.cost(CallResult(0.1, error=ProviderTimeout("slow")))
         assert call.cost_usd == pytest.approx(100 / 1e6)
         assert call.cost_is_estimated
 
     def test_of_an_unpriced_model_is_unknown(self) -> None:
-        assert self.cost(Reply(0.1, usage=Usage(10, 10)), "unpriced/model").cost_usd is None
+        assert self.cost(CallResult(0.1, usage=Usage(10, 10)), "unpriced/model").cost_usd is None
 
     def test_of_a_cached_answer_is_nothing(self) -> None:
-        assert self.cost(Reply(0.1, usage=Usage(10, 10, from_cache=True))).cost_usd == 0
+        assert self.cost(CallResult(0.1, usage=Usage(10, 10, from_cache=True))).cost_usd == 0
 
     def test_of_the_whole_request_is_unknown_when_one_call_is(self) -> None:
-        known = self.cost(Reply(0.1, usage=Usage(10, 10)))
-        unknown = self.cost(Reply(0.1, usage=Usage(10, 10)), "unpriced/model")
+        known = self.cost(CallResult(0.1, usage=Usage(10, 10)))
+        unknown = self.cost(CallResult(0.1, usage=Usage(10, 10)), "unpriced/model")
         assert completed(unknown, known).cost_usd is None
         assert completed(known, known).cost_usd == pytest.approx(2 * known.cost_usd)
 
     def test_the_saving_is_against_the_strongest_on_the_same_tokens(self) -> None:
-        call = self.cost(Reply(0.1, usage=Usage(1000, 500)))
+        call = self.cost(CallResult(0.1, usage=Usage(1000, 500)))
         assert completed(call).saved_usd == pytest.approx(0.02 - 0.002)

@@ -10,8 +10,8 @@ from langchain_core.callbacks.base import Callbacks
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 
-from llmroute.engine.drafts import Said, quiet
-from llmroute.engine.flow import Answered, Ask, Reply
+from llmroute.engine.drafts import AcceptedDraft, without_streaming
+from llmroute.engine.flow import Answered, Ask, CallResult
 from llmroute.engine.prepare import Inherited, Prepared, prepare
 from llmroute.engine.results import failed, succeeded
 from llmroute.pool import ModelPool
@@ -77,7 +77,7 @@ class RequestCalls:
     config: OwnConfig
     inherited: Inherited
     empty_stream_fails: bool
-    note: Callable[[Ask, Reply], None]
+    note: Callable[[Ask, CallResult], None]
     handling: BaseException | None
     _run_id_is_taken: bool = field(default=False, init=False)
 
@@ -90,7 +90,7 @@ class RequestCalls:
         request = self.request.varied(ask.variation) if ask.hidden else self.request
         settings = self.config.merged(self.given, ask, self.decision)
         if ask.hidden:
-            settings = quiet(settings)
+            settings = without_streaming(settings)
         # Two runs cannot have one id: the caller's is the first call's that can have it.
         if "run_id" in settings:
             if self._run_id_is_taken:
@@ -112,13 +112,13 @@ class RequestCalls:
         Args:
             answered: The end of the flow, whose answer nobody has seen.
         """
-        value = answered.reply.value
+        value = answered.result.value
         message = value["raw"] if isinstance(value, dict) else value
         schema = self.request.schema
         if schema is not None and not schema.options.get("include_raw"):
             value = value["parsed"]
         settings = self.config.merged(self.given, answered.ask, self.decision)
-        return Prepared(Said(message, value), self.request.messages, settings, {})
+        return Prepared(AcceptedDraft(message, value), self.request.messages, settings, {})
 
 
 @dataclass(frozen=True)
@@ -139,17 +139,17 @@ class Attempt:
     prepared: Prepared
     start: float
 
-    def returned(self, value: object) -> Reply:
+    def returned(self, value: object) -> CallResult:
         """What came of a call that returned.
 
         Args:
             value: What the chat model's method returned.
         """
         fails = self.calls.empty_stream_fails
-        reply = succeeded(value, self.ask, self.start, self.request, empty_stream_fails=fails)
-        return self._noted(reply)
+        result = succeeded(value, self.ask, self.start, self.request, empty_stream_fails=fails)
+        return self._noted(result)
 
-    def raised(self, error: Exception) -> Reply:
+    def raised(self, error: Exception) -> CallResult:
         """What came of a call that raised. An error that is no provider's is raised on.
 
         Args:
@@ -158,9 +158,9 @@ class Attempt:
         member = self.calls.pool[self.ask.model]
         return self._noted(failed(error, self.ask, self.start, member, self.calls.handling))
 
-    def _noted(self, reply: Reply) -> Reply:
-        self.calls.note(self.ask, reply)
-        return reply
+    def _noted(self, result: CallResult) -> CallResult:
+        self.calls.note(self.ask, result)
+        return result
 
 
 def with_value(answered: Answered, value: object) -> Answered:
@@ -170,7 +170,7 @@ def with_value(answered: Answered, value: object) -> Answered:
         answered: The end of the flow.
         value: What the caller gets.
     """
-    return replace(answered, reply=replace(answered.reply, value=value))
+    return replace(answered, result=replace(answered.result, value=value))
 
 
 def _not_among(own: Callbacks, given: Callbacks) -> Callbacks:

@@ -42,7 +42,7 @@ _Manager = TypeVar("_Manager", CallbackManager, AsyncCallbackManager)
 NO_STREAM = "nostream"
 
 
-def quiet(config: RunnableConfig) -> RunnableConfig:
+def without_streaming(config: RunnableConfig) -> RunnableConfig:
     """The config of a call whose words nobody may see: no handler that carries tokens on.
 
     Args:
@@ -69,7 +69,7 @@ def quiet(config: RunnableConfig) -> RunnableConfig:
     return quieted
 
 
-def hear(request: Request) -> Callable[[Prepared], Any]:
+def invoke_hidden(request: Request) -> Callable[[Prepared], Any]:
     """How a draft is asked: whole; of several answers in one call, all.
 
     Args:
@@ -80,11 +80,13 @@ def hear(request: Request) -> Callable[[Prepared], Any]:
     """
     if not _is_several(request):
         return lambda p: p.model.invoke(p.messages, p.config, **p.arguments)
-    return lambda p: _messages(p.model.generate([p.messages], **loose(p.config), **p.arguments))
+    return lambda p: _messages(
+        p.model.generate([p.messages], **config_kwargs(p.config), **p.arguments)
+    )
 
 
-def ahear(request: Request) -> Callable[[Prepared], Awaitable[Any]]:
-    """`hear` on an event loop.
+def ainvoke_hidden(request: Request) -> Callable[[Prepared], Awaitable[Any]]:
+    """`invoke_hidden` on an event loop.
 
     Args:
         request: What is asked, as the draft's call has it.
@@ -93,7 +95,9 @@ def ahear(request: Request) -> Callable[[Prepared], Awaitable[Any]]:
         return lambda p: p.model.ainvoke(p.messages, p.config, **p.arguments)
 
     async def several(p: Prepared) -> list[Any]:
-        return _messages(await p.model.agenerate([p.messages], **loose(p.config), **p.arguments))
+        return _messages(
+            await p.model.agenerate([p.messages], **config_kwargs(p.config), **p.arguments)
+        )
 
     return several
 
@@ -107,7 +111,7 @@ def _messages(result: LLMResult) -> list[Any]:
     return [generation.message for generation in result.generations[0]]  # type: ignore[union-attr]
 
 
-def loose(config: RunnableConfig) -> dict[str, Any]:
+def config_kwargs(config: RunnableConfig) -> dict[str, Any]:
     """A config as `generate`'s separate arguments."""
     names = ("callbacks", "tags", "metadata", "run_name", "run_id")
     return {name: config.get(name) for name in names}
@@ -118,7 +122,7 @@ def _carries_tokens(handler: BaseCallbackHandler) -> bool:
 
 
 @dataclass(frozen=True)
-class Said:
+class AcceptedDraft:
     """An accepted draft, called like the chat model it came from; no provider is asked again.
 
     Attributes:

@@ -9,12 +9,12 @@ from typing import Any
 
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 
-from llmroute.engine.flow import Answered, Ask, Flow, Reply, Together, Wait
+from llmroute.engine.flow import Answered, Ask, CallResult, Flow, Together, Wait
 
-Perform = Callable[[Ask], Reply]
+Perform = Callable[[Ask], CallResult]
 
 
-def in_threads(perform: Perform, asks: Sequence[Ask]) -> list[Reply]:
+def in_threads(perform: Perform, asks: Sequence[Ask]) -> list[CallResult]:
     """Several calls at once; their replies in order.
 
     Args:
@@ -29,7 +29,7 @@ def drive(
     steps: Flow,
     perform: Perform,
     *,
-    together: Callable[[Perform, Sequence[Ask]], Iterable[Reply]] = in_threads,
+    together: Callable[[Perform, Sequence[Ask]], Iterable[CallResult]] = in_threads,
     wait: Callable[[float], object] = time.sleep,
 ) -> Answered:
     """Run a flow, blocking.
@@ -56,7 +56,7 @@ def drive(
             came = perform(step)
 
 
-async def adrive(steps: Flow, perform: Callable[[Ask], Awaitable[Reply]]) -> Answered:
+async def adrive(steps: Flow, perform: Callable[[Ask], Awaitable[CallResult]]) -> Answered:
     """`drive` on an event loop.
 
     Args:
@@ -79,7 +79,7 @@ async def adrive(steps: Flow, perform: Callable[[Ask], Awaitable[Reply]]) -> Ans
             came = await perform(step)
 
 
-async def _all_of(calls: Sequence[Awaitable[Reply]]) -> list[Reply]:
+async def _all_of(calls: Sequence[Awaitable[CallResult]]) -> list[CallResult]:
     """All calls at once. When one raises, none of the others is left running."""
     running = [asyncio.ensure_future(call) for call in calls]
     try:

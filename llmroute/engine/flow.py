@@ -69,7 +69,7 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class Reply:
+class CallResult:
     """What came of an `Ask`: a value, or the error the call ended with."""
 
     latency_s: float
@@ -114,7 +114,7 @@ class Answered:
 
     Attributes:
         ask: What was asked.
-        reply: What came of it.
+        result: What came of it.
         calls: Every call that has ended. A visible reply's own is not among them yet: of a stream
             only its beginning is known.
         accepted: The call of a hidden reply, which has ended.
@@ -124,7 +124,7 @@ class Answered:
     """
 
     ask: Ask
-    reply: Reply
+    result: CallResult
     calls: list[CallRecord] = field(default_factory=list)
     accepted: CallRecord | None = None
     checks: tuple[CheckRecord, ...] = ()
@@ -178,19 +178,19 @@ class Talk:
             ProviderError: An error that another model would not cure (see docs/fallback.md).
         """
         while True:
-            reply = yield ask
-            assert isinstance(reply, Reply), "the driver must send a Reply to an Ask"
-            self.elapsed_s += reply.latency_s
-            error = reply.error
+            result = yield ask
+            assert isinstance(result, CallResult), "the driver must send a Reply to an Ask"
+            self.elapsed_s += result.latency_s
+            error = result.error
             if error is None:
-                return self._heard(ask, reply)
-            self.calls.append(call_record(ask, reply, self.decision, self.pool))
+                return self._heard(ask, result)
+            self.calls.append(call_record(ask, result, self.decision, self.pool))
             if not lenient and not self._may_be_cured(error, ask.model):
                 error.calls = tuple(self.calls)
                 raise error
             wait = self._retry.wait(ask.attempt, error)
             if wait is None:
-                return Answered(ask, reply, self.calls)
+                return Answered(ask, result, self.calls)
             yield Wait(wait)
             self.elapsed_s += wait
             ask = replace(ask, attempt=ask.attempt + 1)
@@ -198,13 +198,13 @@ class Talk:
     def together(self, asks: Sequence[Ask]) -> Generator[Step, Any, list[Answered]]:
         """Several calls at once, each tried once; those that failed are in the record only."""
         replies = yield Together(tuple(asks))
-        self.elapsed_s += max(reply.latency_s for reply in replies)
+        self.elapsed_s += max(result.latency_s for result in replies)
         answered = []
-        for ask, reply in zip(asks, replies, strict=True):
-            if reply.error is None:
-                answered.append(self._heard(ask, reply))
+        for ask, result in zip(asks, replies, strict=True):
+            if result.error is None:
+                answered.append(self._heard(ask, result))
             else:
-                self.calls.append(call_record(ask, reply, self.decision, self.pool))
+                self.calls.append(call_record(ask, result, self.decision, self.pool))
         return answered
 
     def until_answered(
@@ -225,7 +225,7 @@ class Talk:
         while True:
             ask = Ask(queue.pop(0), purpose if first else "fallback")
             answered = yield from self.ask(ask)
-            error = answered.reply.error
+            error = answered.result.error
             if error is None:
                 return answered
             queue, first = self._next_after(error, ask.model, queue), False
@@ -246,7 +246,7 @@ class Talk:
             ProviderError: There is none, or an error that another model would not cure.
             AllModelsFailed: They were asked in vain.
         """
-        error = failed.reply.error
+        error = failed.result.error
         assert error is not None, "it failed"
         others = self._next_after(error, failed.ask.model, self.decision.ranking[1:])
         if not others:
@@ -277,12 +277,12 @@ class Talk:
         own = self.pool[model].context_window
         return own is None or own > window
 
-    def _heard(self, ask: Ask, reply: Reply) -> Answered:
+    def _heard(self, ask: Ask, result: CallResult) -> Answered:
         if not ask.hidden:
-            return Answered(ask, reply, self.calls)
-        record = call_record(ask, reply, self.decision, self.pool)
+            return Answered(ask, result, self.calls)
+        record = call_record(ask, result, self.decision, self.pool)
         self.calls.append(record)
-        return Answered(ask, reply, self.calls, record)
+        return Answered(ask, result, self.calls, record)
 
 
 def answer(
@@ -297,8 +297,8 @@ def answer(
         checking: What the chosen model's answer has to pass, where a check is due.
 
     Yields:
-        `Ask`, to be sent a `Reply`; `Together`, to be sent a list of them; or `Wait`, to be sent
-        None.
+        `Ask`, to be sent a `CallResult`; `Together`, to be sent a list of them; or `Wait`, to be
+        sent None.
 
     Returns:
         The accepted reply.
@@ -316,13 +316,13 @@ def answer(
     return replace(answered, checks=tuple(talk.checks))
 
 
-def call_record(ask: Ask, reply: Reply, decision: Decision, pool: ModelPool) -> CallRecord:
+def call_record(ask: Ask, result: CallResult, decision: Decision, pool: ModelPool) -> CallRecord:
     """The record of one attempt, with its cost.
 
     Without usage from the provider the cost is estimated: a call that failed before anything was
     generated costs nothing; one that may have generated costs at least its prompt.
     """
-    usage, error, estimated = reply.usage, reply.error, False
+    usage, error, estimated = result.usage, result.error, False
     if usage is None:
         estimated = error is None or error.may_be_billed
         expected = decision.estimates.get(ask.model)
@@ -338,20 +338,20 @@ def call_record(ask: Ask, reply: Reply, decision: Decision, pool: ModelPool) -> 
             usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens
         )
     )
-    if error is not None and reply.usage is None and not error.may_be_billed:
+    if error is not None and result.usage is None and not error.may_be_billed:
         cost = 0.0
     return CallRecord(
         model=ask.model,
         purpose=ask.purpose,
         status=status_of(error),
         http_status=error.status if error is not None else None,
-        answered_by=reply.answered_by,
-        prompt_tokens=usage.prompt_tokens if reply.usage else None,
-        completion_tokens=usage.completion_tokens if reply.usage else None,
-        cached_tokens=usage.cached_tokens if reply.usage else None,
+        answered_by=result.answered_by,
+        prompt_tokens=usage.prompt_tokens if result.usage else None,
+        completion_tokens=usage.completion_tokens if result.usage else None,
+        cached_tokens=usage.cached_tokens if result.usage else None,
         cost_usd=cost,
         cost_is_estimated=estimated,
-        latency_s=round(reply.latency_s, 6),
+        latency_s=round(result.latency_s, 6),
         error=error.message if error is not None else None,
     )
 

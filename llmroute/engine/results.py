@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import UsageMetadata
 
 from llmroute.backends.provider_errors import secrets_in, translate
-from llmroute.engine.flow import Ask, Reply
+from llmroute.engine.flow import Ask, CallResult
 from llmroute.engine.messages import (
     CUT,
     is_cut,
@@ -27,7 +27,7 @@ from llmroute.request.request import Request
 
 def failed(
     error: Exception, ask: Ask, start: float, member: Model, handling: BaseException | None
-) -> Reply:
+) -> CallResult:
     """A call that raised. An error that is no provider's failure is a bug, and is raised on.
 
     Args:
@@ -45,12 +45,12 @@ def failed(
         raise error
     if ask.hidden and isinstance(translated, StreamInterrupted):
         translated.partial = ""  # a draft's words are nobody's to see
-    return Reply(time.perf_counter() - start, error=translated)
+    return CallResult(time.perf_counter() - start, error=translated)
 
 
 def succeeded(
     value: Any, ask: Ask, start: float, request: Request, *, empty_stream_fails: bool = False
-) -> Reply:
+) -> CallResult:
     """A call that returned. A whole answer with nothing in it counts as failed.
 
     Args:
@@ -63,20 +63,20 @@ def succeeded(
     latency = time.perf_counter() - start
     if isinstance(value, Opened):
         if not value.is_empty:
-            return Reply(latency, value)
+            return CallResult(latency, value)
         # Its usage comes at its end, which an empty stream has come to already.
         usage = usage_of(value.leading)
         if is_cut_short(value.leading):
-            return Reply(latency, value, usage, error=StreamInterrupted(CUT, model=ask.model))
+            return CallResult(latency, value, usage, error=StreamInterrupted(CUT, model=ask.model))
         fails = empty_stream_fails and not request.in_tool_loop
-        return Reply(latency, value, usage, error=_empty(ask) if fails else None)
+        return CallResult(latency, value, usage, error=_empty(ask) if fails else None)
     message = message_in(value)
     fault = _fault_of(value, message, ask, request)
     if message is None:
-        return Reply(latency, value, error=fault)
+        return CallResult(latency, value, error=fault)
     if ask.hidden and isinstance(value, list):
         value = _shared_out(value, message.usage_metadata)
-    return Reply(
+    return CallResult(
         latency,
         value,
         read_usage(message.usage_metadata),

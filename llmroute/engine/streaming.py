@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata, add_usage
 
 from llmroute.backends.provider_errors import secrets_in, translate
-from llmroute.engine.flow import Answered, Reply, call_record, complete
+from llmroute.engine.flow import Answered, CallResult, call_record, complete
 from llmroute.engine.messages import CUT, ENDS, is_empty, lacks_reason, read_usage, with_record
 from llmroute.errors import ProviderError, StreamInterrupted
 from llmroute.pool import ModelPool
@@ -93,7 +93,7 @@ class StreamRecord:
         self._decision = decision
         self._pool = pool
         self._watching = watching
-        self._start = time.perf_counter() - answered.reply.latency_s
+        self._start = time.perf_counter() - answered.result.latency_s
         self._usage: UsageMetadata | None = None
         self._answered_by: str | None = None
         self._text = ""
@@ -103,10 +103,10 @@ class StreamRecord:
         self._provider: str | None = None
         self._id: str | None = None
 
-    def mark(self, chunk: Any) -> Any:
+    def annotate(self, chunk: Any) -> Any:
         """The chunk, with what of the record belongs on it."""
         if isinstance(chunk, dict) and isinstance(chunk.get("raw"), AIMessage):
-            return {**chunk, "raw": self.mark(chunk["raw"])}
+            return {**chunk, "raw": self.annotate(chunk["raw"])}
         if not isinstance(chunk, AIMessage):  # a parsed value, which has no place for a record
             return chunk
         self._id = chunk.id or self._id
@@ -129,7 +129,7 @@ class StreamRecord:
             marks |= self._bill()
         return with_record(chunk, marks) if marks else chunk
 
-    def closing(self) -> AIMessageChunk | None:
+    def final_chunk(self) -> AIMessageChunk | None:
         """A last chunk with the bill, for a stream that did not mark its own last chunk."""
         if self._bill_of is not None or self._first:
             return None
@@ -157,7 +157,7 @@ class StreamRecord:
         self._watching.failed(translated)
         return translated
 
-    def over(self) -> None:
+    def finish(self) -> None:
         """The stream has ended or nobody reads on: those who watch are told, if not yet."""
         if not self._watching.is_over:
             self._watching.ended(self._bill_of or self._completed())
@@ -167,13 +167,13 @@ class StreamRecord:
             raise StreamInterrupted(CUT)
 
     def _call(self, error: ProviderError | None = None) -> CallRecord:
-        reply = Reply(
+        result = CallResult(
             time.perf_counter() - self._start,
             usage=read_usage(self._usage),
             answered_by=self._answered_by,
             error=error,
         )
-        return call_record(self._answered.ask, reply, self._decision, self._pool)
+        return call_record(self._answered.ask, result, self._decision, self._pool)
 
     def _completed(self) -> Decision:
         last = self._answered.accepted or self._call()

@@ -115,7 +115,7 @@ class Planned:
         """A model whose answer is the user's whatever it says; it may stream."""
         ask = Ask(hearing.names[step.model], "answer")
         answered = yield from hearing.case.talk.ask(ask, lenient=True)
-        if answered.reply.error is None:
+        if answered.result.error is None:
             return replace(answered, escalated=True)
         self._failed.add(step.model)
         return None

@@ -124,12 +124,12 @@ class Case:
         """
         ask = Ask(model, purpose, hidden=True, variation=variation or self._plain(model))
         answered = yield from self.talk.ask(ask, lenient=True)
-        refused = isinstance(answered.reply.error, (UnsupportedParameter, InvalidRequest))
+        refused = isinstance(answered.result.error, (UnsupportedParameter, InvalidRequest))
         if refused and variation is None and ask.variation.arguments:
             # It was not known that this model gives no log-probabilities.
             ask = replace(ask, attempt=1, variation=Variation())
             answered = yield from self.talk.ask(ask, lenient=True)
-        return answered if answered.reply.error is not None else _generations(answered)[0]
+        return answered if answered.result.error is not None else _generations(answered)[0]
 
     def sample(
         self, model: str, styles: Sequence[str], temperature: float | None
@@ -159,7 +159,7 @@ class Case:
             ]
         if len(asks) == 1:
             alone = yield from self.talk.ask(asks[0], lenient=True)
-            answered = [alone] if alone.reply.error is None else []
+            answered = [alone] if alone.result.error is None else []
         else:
             answered = yield from self.talk.together(asks)
         return [g for one in answered for g in _generations(one)]
@@ -287,8 +287,8 @@ class Case:
         if not self.request.arguments.get("logprobs"):
             value = _without_logprobs(value)
         call = generation.call
-        reply = replace(call.reply, value=value)
-        return replace(call, reply=reply, unchecked=unchecked, escalated=escalated)
+        result = replace(call.result, value=value)
+        return replace(call, result=result, unchecked=unchecked, escalated=escalated)
 
     def _plain(self, model: str) -> Variation:
         return Variation(self._evidence(model))
@@ -332,7 +332,7 @@ def seconds(decision: Decision, model: str) -> float:
 
 
 def _generations(answered: Answered) -> list[Generation]:
-    ask, values = answered.ask, answered.reply.value
+    ask, values = answered.ask, answered.result.value
     if not isinstance(values, list):
         values = [values]
     return [

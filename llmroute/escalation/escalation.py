@@ -107,7 +107,7 @@ class Escalation(Frozen):
         pool: ModelPool,
         request: Request,
         state: RouterState,
-    ) -> Beginning:
+    ) -> FirstCall:
         """Which model is asked first, and whether its answer is looked at.
 
         With a rule the policy chooses. `"auto"` chooses by what follows, too, as far as it is known
@@ -130,13 +130,13 @@ class Escalation(Frozen):
         if plan is None:
             chosen = int(policy.choose_next(estimates, allowed, state)[0])
             is_due = not self.is_auto and chosen != strongest
-            return Beginning(chosen, policy.why(estimates, 0, allowed, chosen), is_due)
+            return FirstCall(chosen, policy.why(estimates, 0, allowed, chosen), is_due)
         chosen, name = plan.first, pool.names[plan.first]
         is_due = chosen != strongest and plan.checks
         if not is_due and chosen == int(policy.choose_next(estimates, allowed, state)[0]):
-            return Beginning(chosen, policy.why(estimates, 0, allowed, chosen), False)
+            return FirstCall(chosen, policy.why(estimates, 0, allowed, chosen), False)
         then = "and is looked at" if is_due else "and its answer is taken as it comes"
-        return Beginning(
+        return FirstCall(
             chosen,
             f"{name} is asked first {then}: that is the best plan, with an expected "
             f"quality of {plan.quality:.3f} at {plan.cost:.2g} USD.",
@@ -160,7 +160,7 @@ class Escalation(Frozen):
             pool: The models.
             state: What the router has seen so far.
         """
-        latency = _shorter(self.latency, request.terms.latency)
+        latency = _shorter(self.latency, request.overrides.latency)
         if not self.is_auto:
             return _TwoTiers(self, request, latency, state)
         from llmroute.escalation.auto import Planned
@@ -171,7 +171,7 @@ class Escalation(Frozen):
 
 
 @dataclass(frozen=True)
-class Beginning:
+class FirstCall:
     """The first call of a request.
 
     Attributes:

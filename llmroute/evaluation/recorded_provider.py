@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from langchain_core.messages import AIMessage
 
-from llmroute.engine.flow import Ask, Reply, Usage
+from llmroute.engine.flow import Ask, CallResult, Usage
 from llmroute.errors import ConfigurationError, ProviderUnavailable
 from llmroute.escalation.prompts import STYLES
 from llmroute.evaluation.run import spend_of
@@ -38,7 +38,7 @@ class Records:
         self._drawn: set[int] = set()
         self._score: dict[str, float] = {}
 
-    def reply(self, ask: Ask) -> Reply:
+    def result(self, ask: Ask) -> CallResult:
         """What came of a call when it was recorded.
 
         Args:
@@ -60,7 +60,7 @@ class Records:
         except ConfigurationError as fault:
             if not self._lenient:
                 raise
-            return Reply(0.0, error=ProviderUnavailable(str(fault), model=ask.model))
+            return CallResult(0.0, error=ProviderUnavailable(str(fault), model=ask.model))
 
     def score_of(self, message: AIMessage) -> float:
         """The recorded score of an answer that was given here, 0..1.
@@ -70,7 +70,7 @@ class Records:
         """
         return self._score[str(message.id)]
 
-    def _answered(self, ask: Ask) -> Reply:
+    def _answered(self, ask: Ask) -> CallResult:
         outcomes, column = self._outcomes, self._outcomes.models.index(ask.model)
         self.cost += float(spend_of(outcomes)[self._row, column])
         text = None if outcomes.responses is None else outcomes.responses[self._row, column]
@@ -80,14 +80,14 @@ class Records:
             message.response_metadata["logprobs"] = _logprobs(text or "", sure)
         given = self._cell(outcomes.prompt_tokens, column)
         taken = self._cell(outcomes.completion_tokens, column)
-        return Reply(
+        return CallResult(
             latency_s=self._cell(outcomes.latency, column) or 0.0,
             value=message,
             usage=None if given is None or taken is None else Usage(round(given), round(taken)),
             answered_by=ask.model,
         )
 
-    def _verified(self, ask: Ask) -> Reply:
+    def _verified(self, ask: Ask) -> CallResult:
         """A yes, as sure as the model was when it was asked about its answer."""
         outcomes, column = self._outcomes, self._outcomes.models.index(ask.model)
         price = self._cell(outcomes.confidence_cost, column)
@@ -102,9 +102,9 @@ class Records:
         entry = _logprobs("Yes", sure)["content"][0]
         entry["top_logprobs"] = [{"token": "No", "logprob": _log(1 - sure)}]
         yes.response_metadata["logprobs"] = {"content": [entry]}
-        return Reply(0.0, yes, answered_by=ask.model)
+        return CallResult(0.0, yes, answered_by=ask.model)
 
-    def _sampled(self, ask: Ask) -> Reply:
+    def _sampled(self, ask: Ask) -> CallResult:
         """The next recorded sample of this model, none twice; with `n`, the next n.
 
         Of this style, where there are records of it by its name; else of whatever style.
@@ -131,7 +131,7 @@ class Records:
         column = self._outcomes.models.index(ask.model)
         self.cost += count * float(spend_of(self._outcomes)[self._row, column])
         said = [self._message(samples.result[i] or "", float(samples.score[i])) for i in drawn]
-        return Reply(0.0, said if count > 1 else said[0], answered_by=ask.model)
+        return CallResult(0.0, said if count > 1 else said[0], answered_by=ask.model)
 
     def _message(self, text: str, score: float) -> AIMessage:
         identity = f"recorded-{len(self._score)}"

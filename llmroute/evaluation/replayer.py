@@ -66,10 +66,10 @@ def _replay(
         requests = [
             router.prepare_request(p, {}, {}) for p in outcomes.prompts[start : start + _TOGETHER]
         ]
-        grounds = router.grounds()
+        decision_context = router.decision_context()
         if estimates is not None:
-            grounds = replace(grounds, scorer=_Said(estimates, start))
-        decisions = decide(requests, grounds)
+            decision_context = replace(decision_context, scorer=_Said(estimates, start))
+        decisions = decide(requests, decision_context)
         for i, (request, decision) in enumerate(zip(requests, decisions, strict=True)):
             yield _answered(router, decision, request, outcomes, start + i)
 
@@ -106,12 +106,12 @@ def _answered(
     records = Records(outcomes, row, lenient=escalation is not None and escalation.is_auto)
     # One after the other, so that a replay gives the same record every time; and nobody waits.
     steps = router.flow_for(request, decision)
-    answered = drive(steps, records.reply, together=map, wait=lambda seconds: None)
+    answered = drive(steps, records.result, together=map, wait=lambda seconds: None)
     last = answered.accepted or flow.call_record(
-        answered.ask, answered.reply, decision, router.pool
+        answered.ask, answered.result, decision, router.pool
     )
     completed = flow.complete(decision, answered, router.pool, last)
-    return completed, records.score_of(answered.reply.value), records.cost
+    return completed, records.score_of(answered.result.value), records.cost
 
 
 @dataclass(frozen=True)

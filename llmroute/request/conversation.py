@@ -43,7 +43,7 @@ class Conversation(Frozen):
     cache_seconds: float = Field(default=300.0, ge=0)
     cache_tokens: int = Field(default=1024, ge=0)
 
-    def holder(self, messages: Sequence[BaseMessage], turn: Turn | None) -> str | None:
+    def tool_loop_model(self, messages: Sequence[BaseMessage], turn: Turn | None) -> str | None:
         """The model that a tool loop belongs to, or None outside of one.
 
         Args:

@@ -1,4 +1,4 @@
-"""Terms of one call: what it asks for in place of the router's own settings."""
+"""Overrides of one call: what it asks for in place of the router's own settings."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from llmroute import policies
+from llmroute._imports import renamed
 from llmroute.errors import ConfigurationError
 from llmroute.policies import Policy
 from llmroute.records import Estimates
 from llmroute.validation import Frozen, readable_errors
 
-#: How the names of terms begin.
+#: How the names of overrides begin.
 PREFIX = "llmroute_"
 #: Where LangGraph and LangChain's message histories say which conversation a call belongs to.
 _SESSIONS = ("session_id", "thread_id")
 
 
-class Terms(Frozen):
+class Overrides(Frozen):
     """What one call asks for, by `config["configurable"]` or by arguments of the call.
 
         router.invoke(question, {"configurable": {"llmroute_cost": 0.01}})
@@ -42,7 +43,7 @@ class Terms(Frozen):
             config.
 
     Raises:
-        ConfigurationError: A term of another name, or a value that cannot be used.
+        ConfigurationError: An override of another name, or a value that cannot be used.
     """
 
     policy: Policy | None = None
@@ -63,8 +64,8 @@ class Terms(Frozen):
         return (given,) if isinstance(given, str) else given
 
     @classmethod
-    def of(cls, configurable: Mapping[str, Any], arguments: Mapping[str, Any]) -> Terms:
-        """The terms of a call.
+    def of(cls, configurable: Mapping[str, Any], arguments: Mapping[str, Any]) -> Overrides:
+        """The overrides of a call.
 
         Args:
             configurable: Of the call's config.
@@ -73,7 +74,7 @@ class Terms(Frozen):
         given = {n: v for n, v in configurable.items() if n.startswith(PREFIX)} | dict(arguments)
         session = next((str(configurable[n]) for n in _SESSIONS if configurable.get(n)), None)
         if not given:
-            return cls(session=session) if session else NO_TERMS
+            return cls(session=session) if session else NO_OVERRIDES
         named = {name.removeprefix(PREFIX): value for name, value in given.items()}
         unknown = sorted(set(named) - set(cls.model_fields))
         if unknown:
@@ -102,7 +103,7 @@ class Terms(Frozen):
             self.policy.check(members)
 
     def excludes(self, estimates: Estimates) -> dict[str, str]:
-        """The models that the terms rule out, each with why. What is unknown rules nothing out.
+        """The models that the overrides rule out, each with why. What is unknown rules nothing out.
 
         Args:
             estimates: Of one prompt.
@@ -121,4 +122,6 @@ class Terms(Frozen):
 
 
 #: Of a call that asks for nothing.
-NO_TERMS = Terms()
+NO_OVERRIDES = Overrides()
+
+__getattr__ = renamed(__name__, {"Terms": "Overrides"})

@@ -14,7 +14,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from llmroute.request.capabilities import Needs
 from llmroute.request.conversation import DEFAULT, Conversation
-from llmroute.request.overrides import NO_TERMS, PREFIX, Terms
+from llmroute.request.overrides import NO_OVERRIDES, PREFIX, Overrides
 from llmroute.scoring.text import RoutingText, routing_text
 from llmroute.state.sessions import Turn
 
@@ -34,7 +34,7 @@ class BoundTools:
     characters: int = 0
 
     def split(self) -> tuple[BoundTools, dict[str, Any]]:
-        """The tools without what is said to the router, and that: `model` and the call's terms.
+        """The tools without what is said to the router, and that: `model` and the call's overrides.
 
         Agents bind a call's settings along with its tools.
         """
@@ -94,8 +94,8 @@ class Request:
         arguments: What is passed on to the chosen model's call.
         tools: Tools to bind on it.
         schema: Structured output to ask of it.
-        pinned: The model the caller named.
-        terms: What the call asks for in place of the router's settings.
+        requested_model: The model the caller named.
+        overrides: What the call asks for in place of the router's settings.
         conversation: How its conversation stays with a model.
         turn: The last answer of the conversation, where it is known who gave it.
     """
@@ -106,8 +106,8 @@ class Request:
     arguments: Mapping[str, Any]
     tools: BoundTools | None = None
     schema: BoundSchema | None = None
-    pinned: str | None = None
-    terms: Terms = NO_TERMS
+    requested_model: str | None = None
+    overrides: Overrides = NO_OVERRIDES
     conversation: Conversation = DEFAULT
     turn: Turn | None = None
 
@@ -172,10 +172,10 @@ def read_request(
         messages: The conversation, oldest first.
         arguments: The call's keyword arguments, `stop` and what was bound included.
         schema: Structured output that was asked for.
-        config: The call's config, for the terms in its `configurable`.
+        config: The call's config, for the overrides in its `configurable`.
 
     Raises:
-        ConfigurationError: A term of the call that cannot be used.
+        ConfigurationError: An override that cannot be used.
     """
     passed = dict(arguments)
     tools: BoundTools | None = passed.pop(TOOLS_ARGUMENT, None)
@@ -185,9 +185,9 @@ def read_request(
     if schema is not None:
         schema, told = schema.split()
         passed = {**told, **passed}
-    pinned: str | None = passed.pop("model", None)
-    own_terms = {name: passed.pop(name) for name in list(passed) if name.startswith(PREFIX)}
-    terms = Terms.of((config or {}).get("configurable", {}), own_terms)
+    requested_model: str | None = passed.pop("model", None)
+    own_overrides = {name: passed.pop(name) for name in list(passed) if name.startswith(PREFIX)}
+    overrides = Overrides.of((config or {}).get("configurable", {}), own_overrides)
     given = passed.get("tools")
     extra = (tools.characters if tools else 0) + (schema.characters if schema else 0)
     extra += len(json.dumps(given, default=str)) if given else 0
@@ -205,7 +205,7 @@ def read_request(
         logprobs=bool(asked.get("logprobs")),
         several=(asked.get("n") or 1) > 1,
     )
-    return Request(list(messages), text, needs, passed, tools, schema, pinned, terms)
+    return Request(list(messages), text, needs, passed, tools, schema, requested_model, overrides)
 
 
 def _is_schema(shape: Any) -> bool:

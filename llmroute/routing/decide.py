@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Grounds:
+class DecisionContext:
     """What requests are decided on.
 
     Attributes:
@@ -40,7 +40,7 @@ class Grounds:
         policy: Chooses by them.
         escalation: What looks at answers before the user sees them.
         state: What the router has seen so far.
-        resting: Models that have failed of late, each with why it is left alone. They are asked
+        cooling_down: Models that failed in a row, each with why it is left alone. They are asked
             after all others.
     """
 
@@ -49,15 +49,15 @@ class Grounds:
     policy: Policy
     escalation: Escalation | None = None
     state: RouterState = field(default_factory=RouterState)
-    resting: Mapping[str, str] = field(default_factory=dict)
+    cooling_down: Mapping[str, str] = field(default_factory=dict)
 
 
-def decide(requests: Sequence[Request], grounds: Grounds) -> list[Decision]:
+def decide(requests: Sequence[Request], context: DecisionContext) -> list[Decision]:
     """Choose a model for each request; the whole batch is scored at once.
 
     Args:
         requests: What was asked.
-        grounds: What they are decided on.
+        context: What they are decided on.
 
     Returns:
         A decision a request, in order.
@@ -68,13 +68,13 @@ def decide(requests: Sequence[Request], grounds: Grounds) -> list[Decision]:
     start = time.perf_counter()
     if not requests:
         return []
-    estimates, broken = _estimate(requests, grounds.pool, grounds.scorer)
+    estimates, broken = _estimate(requests, context.pool, context.scorer)
     read = (time.perf_counter() - start) / len(requests)
     return [
         _decided(
             request,
             estimates.row(i) if len(requests) > 1 else estimates,
-            grounds,
+            context,
             broken,
             time.perf_counter() - read,
         )
@@ -83,35 +83,39 @@ def decide(requests: Sequence[Request], grounds: Grounds) -> list[Decision]:
 
 
 def _decided(
-    request: Request, estimates: Estimates, grounds: Grounds, broken: str | None, start: float
+    request: Request,
+    estimates: Estimates,
+    context: DecisionContext,
+    broken: str | None,
+    start: float,
 ) -> Decision:
-    pool, policy = grounds.pool, policy_of(request, grounds.policy)
-    estimates, in_cache = _with_cache(request, estimates, pool)
+    pool, policy = context.pool, policy_of(request, context.policy)
+    estimates, cache_remark = _with_cache(request, estimates, pool)
     excluded = _excluded(request, estimates, policy, pool)
-    resting = _resting(excluded, grounds)
+    cooling_down = _cooling_down(excluded, context)
     prior = estimates.prior_quality.tolist()
-    strongest = max(
-        (m for m, name in enumerate(pool.names) if name not in excluded), key=prior.__getitem__
-    )
-    excluded |= resting
+    able = [m for m, name in enumerate(pool.names) if name not in excluded]
+    strongest = max(able, key=prior.__getitem__)
+    excluded |= cooling_down
     allowed = np.array([[name not in excluded for name in pool.names]])
-    holder = request.conversation.holder(request.messages, request.turn)
-    is_fixed = request.pinned or request.needs.several or request.terms.strong_share is not None
-    escalation = None if is_fixed else grounds.escalation
-    if holder is not None and holder not in excluded and not request.pinned:
-        chosen = pool.names.index(holder)
+    overrides, named = request.overrides, request.requested_model
+    is_fixed = named or request.needs.several or overrides.strong_share is not None
+    escalation = None if is_fixed else context.escalation
+    loop_model = request.conversation.tool_loop_model(request.messages, request.turn)
+    if loop_model is not None and loop_model not in excluded and not named:
+        chosen = pool.names.index(loop_model)
         # A plan is for answers; what a tool loop's next step is worth nobody has measured.
         is_due = escalation is not None and not escalation.is_auto and chosen != strongest
-        reason = f"{holder} called the tools, and is asked until the user speaks again."
-    elif broken is not None and not request.pinned:
-        able = [m for m in range(len(pool)) if allowed[0, m]]
-        chosen, is_due = max(able, key=prior.__getitem__), False
+        reason = f"{loop_model} called the tools, and is asked until the user speaks again."
+    elif broken is not None and not named:
+        chosen = max(np.flatnonzero(allowed[0]).tolist(), key=prior.__getitem__)
+        is_due = False
         reason = f"The scorer failed ({broken}), so the strongest model is asked."
     else:
         chosen, is_due, reason = _chosen(
-            request, estimates, allowed, strongest, pool, policy, escalation, grounds.state
+            request, estimates, allowed, strongest, pool, policy, escalation, context.state
         )
-        reason += f" {in_cache}" if in_cache else ""
+        reason += f" {cache_remark}" if cache_remark else ""
     if estimates.unfamiliar[0] and broken is None:
         reason += " The prompt is unlike the scorer's training data: priors were used."
     order = fallback_order(estimates, 0, allowed, chosen)
@@ -123,12 +127,12 @@ def _decided(
         excluded=excluded,
         unfamiliar=bool(estimates.unfamiliar[0]),
         strongest=pool.names[strongest],
-        ranking=(*(pool.names[m] for m in order), *resting),
+        ranking=(*(pool.names[m] for m in order), *cooling_down),
         prompt_tokens=round(float(estimates.prompt_tokens[0])),
         decision_us=round((time.perf_counter() - start) * 1e6, 1),
         router=estimates.scorer,
         version=__version__,
-        session=request.terms.session,
+        session=overrides.session,
         check=escalation.to_record() if escalation is not None and is_due else None,
     )
 
@@ -140,11 +144,11 @@ def policy_of(request: Request, policy: Policy) -> Policy:
         request: The request.
         policy: The router's.
     """
-    if request.pinned:
-        return Pinned(model=request.pinned)
-    if request.terms.strong_share is not None:
-        return StrongCalls(share=request.terms.strong_share)
-    return request.terms.policy or policy
+    if request.requested_model:
+        return Pinned(model=request.requested_model)
+    if request.overrides.strong_share is not None:
+        return StrongCalls(share=request.overrides.strong_share)
+    return request.overrides.policy or policy
 
 
 def _with_cache(
@@ -165,9 +169,9 @@ def _excluded(
         NoEligibleModel: None can.
     """
     policy.check(pool.names)
-    request.terms.check(pool.names)
+    request.overrides.check(pool.names)
     excluded = rule_out(pool, request.needs, request.text, request.messages)
-    for name, why in request.terms.excludes(estimates).items():
+    for name, why in request.overrides.excludes(estimates).items():
         excluded.setdefault(name, why)
     admitted = policy.admits(estimates)[0].tolist()
     for m, name in enumerate(pool.names):
@@ -178,11 +182,12 @@ def _excluded(
     return excluded
 
 
-def _resting(excluded: Mapping[str, str], grounds: Grounds) -> dict[str, str]:
+def _cooling_down(excluded: Mapping[str, str], context: DecisionContext) -> dict[str, str]:
     """The models that could be asked but are left alone, each with why; the others come first."""
-    if not grounds.resting or set(grounds.pool.names) <= {*excluded, *grounds.resting}:
+    cooling_down = context.cooling_down
+    if not cooling_down or set(context.pool.names) <= {*excluded, *cooling_down}:
         return {}
-    return {name: why for name, why in grounds.resting.items() if name not in excluded}
+    return {name: why for name, why in cooling_down.items() if name not in excluded}
 
 
 def _chosen(

@@ -21,9 +21,9 @@ from typing_extensions import Self
 
 from llmroute.engine import flow
 from llmroute.engine.calls import OwnConfig, RequestCalls, with_value
-from llmroute.engine.drafts import ahear, hear
+from llmroute.engine.drafts import ainvoke_hidden, invoke_hidden
 from llmroute.engine.drivers import adrive, drive
-from llmroute.engine.flow import Answered, Ask, Flow, Reply, Retry
+from llmroute.engine.flow import Answered, Ask, CallResult, Flow, Retry
 from llmroute.engine.messages import with_record
 from llmroute.engine.prepare import Inherited, Prepared, is_warm, warm_up
 from llmroute.engine.streaming import StreamRecord, aopen_stream, open_stream
@@ -41,13 +41,13 @@ from llmroute.request.request import (
     Tool,
     read_request,
 )
-from llmroute.routing.decide import Grounds, decide, policy_of
+from llmroute.routing.decide import DecisionContext, decide, policy_of
 from llmroute.scoring.registry import load_scorer
 from llmroute.scoring.scorer import Scorer
 from llmroute.state.cooldown import Cooldown
 from llmroute.state.observers import Observer, Watching
 from llmroute.state.router_state import RouterState
-from llmroute.state.sessions import MemorySessions, Sessions, Turn, forgiving
+from llmroute.state.sessions import MemorySessions, Sessions, Turn, suppress_store_errors
 from llmroute.state.tracing import atraced, traced
 from llmroute.validation import readable_errors
 
@@ -57,7 +57,7 @@ Method: TypeAlias = Callable[[Prepared], Any]
 
 
 @dataclass(frozen=True)
-class Asked:
+class RoutedRequest:
     """A request that a model has answered, or begun to.
 
     Attributes:
@@ -167,7 +167,7 @@ class Router(BaseChatModel):
 
         Args:
             input: A string, messages, or a prompt value.
-            config: The config of the call, for its session and terms.
+            config: The config of the call, for its session and overrides.
             tools: Tools that would be bound.
             schema: A schema that would be asked for.
             kwargs: Further arguments of the call, such as `n` or `logprobs`.
@@ -205,12 +205,12 @@ class Router(BaseChatModel):
         Args:
             requests: What was asked, by `prepare_request`.
         """
-        return decide(requests, self.grounds())
+        return decide(requests, self.decision_context())
 
-    def grounds(self) -> Grounds:
+    def decision_context(self) -> DecisionContext:
         """What this router decides on now."""
-        cooling = self._state.cooldowns.resting() if self.cooldown is not None else {}
-        return Grounds(
+        cooling = self._state.cooldowns.cooling_down() if self.cooldown is not None else {}
+        return DecisionContext(
             self.pool, self.active_scorer(), self.policy, self.escalation, self._state, cooling
         )
 
@@ -273,28 +273,28 @@ class Router(BaseChatModel):
             settings["stream"] = True
         messages = self._convert_input(input).to_messages()
         request = read_request(messages, {**settings, **arguments}, schema, config)
-        terms = request.terms
-        turn = last_turn(messages, self.pool.names, self._remembered(terms.session))
+        overrides = request.overrides
+        turn = last_turn(messages, self.pool.names, self._remembered(overrides.session))
         if turn is None and self.conversation is DEFAULT:
             return request  # as most are
         return replace(request, conversation=self.conversation, turn=turn)
 
     def _remembered(self, session: str | None) -> Turn | None:
         if session is not None:
-            with forgiving("tell"):
+            with suppress_store_errors("tell"):
                 return self.sessions.last(session)
         return None
 
-    def _ask(self, request: Request, config: RunnableConfig, method: Method) -> Asked:
+    def _ask(self, request: Request, config: RunnableConfig, method: Method) -> RoutedRequest:
         handling = sys.exc_info()[1]
         decision = traced(config, lambda: self.decide_requests([request])[0])
         watching = Watching(self.observers, decision)
         calls = self._calls(request, decision, config, handling)
 
-        def perform(ask: Ask) -> Reply:
+        def perform(ask: Ask) -> CallResult:
             warm_up(self.pool[ask.model])
             attempt = calls.begin(ask)
-            make = hear(attempt.request) if ask.hidden else method
+            make = invoke_hidden(attempt.request) if ask.hidden else method
             try:
                 value = make(attempt.prepared)
             except Exception as error:
@@ -307,18 +307,20 @@ class Router(BaseChatModel):
                 answered = with_value(answered, method(calls.accepted_draft(answered)))
         return self._asked(answered, decision, watching, request)
 
-    async def _aask(self, request: Request, config: RunnableConfig, method: Method) -> Asked:
+    async def _aask(
+        self, request: Request, config: RunnableConfig, method: Method
+    ) -> RoutedRequest:
         handling = sys.exc_info()[1]
         decision = await atraced(config, lambda: self._adecide(request))
         watching = Watching(self.observers, decision)
         calls = self._calls(request, decision, config, handling)
 
-        async def perform(ask: Ask) -> Reply:
+        async def perform(ask: Ask) -> CallResult:
             member = self.pool[ask.model]
             if not is_warm(member):
                 await asyncio.to_thread(warm_up, member)
             attempt = calls.begin(ask)
-            make = ahear(attempt.request) if ask.hidden else method
+            make = ainvoke_hidden(attempt.request) if ask.hidden else method
             try:
                 value = await make(attempt.prepared)
             except Exception as error:
@@ -352,19 +354,19 @@ class Router(BaseChatModel):
             handling=handling,
         )
 
-    def _note(self, ask: Ask, reply: Reply) -> None:
+    def _note(self, ask: Ask, result: CallResult) -> None:
         if self.cooldown is not None:
-            self._state.cooldowns.note(ask.model, reply.error, self.cooldown, self.max_retry_wait)
+            self._state.cooldowns.note(ask.model, result.error, self.cooldown, self.max_retry_wait)
 
     def _asked(
         self, answered: Answered, decision: Decision, watching: Watching, request: Request
-    ) -> Asked:
-        session = request.terms.session
+    ) -> RoutedRequest:
+        session = request.overrides.session
         if session is not None:
             turn = Turn(answered.ask.model, decision.prompt_tokens, time.time())
-            with forgiving("remember"):
+            with suppress_store_errors("remember"):
                 self.sessions.remember(session, turn)
-        return Asked(answered, decision, watching)
+        return RoutedRequest(answered, decision, watching)
 
     def flow_for(self, request: Request, decision: Decision) -> Flow:
         """The calls that a decision leads to, as a generator that makes none of them itself.
@@ -401,14 +403,14 @@ class Router(BaseChatModel):
         """`answer` on an event loop; the method's value is awaited."""
         return self._recorded(await self._aask(request, config, method))
 
-    def _recorded(self, asked: Asked) -> Any:
+    def _recorded(self, asked: RoutedRequest) -> Any:
         answered, decision = asked.answered, asked.decision
         last = answered.accepted or flow.call_record(
-            answered.ask, answered.reply, decision, self.pool
+            answered.ask, answered.result, decision, self.pool
         )
         completed = flow.complete(decision, answered, self.pool, last)
         asked.watching.ended(completed)
-        return with_record(answered.reply.value, completed.to_json())
+        return with_record(answered.result.value, completed.to_json())
 
     def answer_stream(self, request: Request, config: RunnableConfig) -> Iterator[Any]:
         """`answer` as a stream: the decision on the first chunk, the bill on the last."""
@@ -418,17 +420,17 @@ class Router(BaseChatModel):
             lambda p: open_stream(p.model.stream(p.messages, p.config, **p.arguments)),
         )
         record = self._record_of(asked)
-        opened = asked.answered.reply.value
+        opened = asked.answered.result.value
         try:
             for chunk in opened:
-                yield record.mark(chunk)
+                yield record.annotate(chunk)
         except Exception as error:
             raise record.interrupted(error) from None
         finally:
             opened.close()
-            record.over()
-        if (closing := record.closing()) is not None:
-            yield closing
+            record.finish()
+        if (final_chunk := record.final_chunk()) is not None:
+            yield final_chunk
 
     async def aanswer_stream(
         self, request: Request, config: RunnableConfig
@@ -440,19 +442,19 @@ class Router(BaseChatModel):
             lambda p: aopen_stream(p.model.astream(p.messages, p.config, **p.arguments)),
         )
         record = self._record_of(asked)
-        opened = asked.answered.reply.value
+        opened = asked.answered.result.value
         try:
             async for chunk in opened:
-                yield record.mark(chunk)
+                yield record.annotate(chunk)
         except Exception as error:
             raise record.interrupted(error) from None
         finally:
             await opened.aclose()
-            record.over()
-        if (closing := record.closing()) is not None:
-            yield closing
+            record.finish()
+        if (final_chunk := record.final_chunk()) is not None:
+            yield final_chunk
 
-    def _record_of(self, asked: Asked) -> StreamRecord:
+    def _record_of(self, asked: RoutedRequest) -> StreamRecord:
         return StreamRecord(asked.answered, asked.decision, self.pool, asked.watching)
 
     # Callers that cut a conversation to a length count its tokens with the model it goes to.

@@ -89,7 +89,7 @@ class Cooldowns:
             else:
                 del self._health[model]
 
-    def resting(self) -> dict[str, str]:
+    def cooling_down(self) -> dict[str, str]:
         """The models that are left alone now, each with why."""
         if not self._health:
             return {}

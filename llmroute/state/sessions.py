@@ -77,7 +77,7 @@ class MemorySessions:
 
 
 @contextmanager
-def forgiving(what: str) -> Iterator[None]:
+def suppress_store_errors(what: str) -> Iterator[None]:
     """A store of sessions that breaks is warned of: an answer is worth more than what it keeps.
 
     Args:

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from llmroute import Disagreement, Model, ModelPool, RouterChain
 from llmroute.engine.drivers import adrive, drive
-from llmroute.engine.flow import Answered, Ask, Flow, Reply, Together
+from llmroute.engine.flow import Answered, Ask, CallResult, Flow, Together
 from llmroute.engine.results import failed, succeeded
 from llmroute.errors import StreamInterrupted
 from llmroute.escalation.prompts import STYLES
@@ -205,9 +205,9 @@ def test_a_drafts_words_do_not_ride_along_in_errors(hidden: bool, pool: ModelPoo
         succeeded(cut, ask, 0.0, read_request([], {})),
         failed(error, ask, 0.0, pool["small"], None),
     ]
-    for reply in replies:
-        assert isinstance(reply.error, StreamInterrupted)
-        assert reply.error.partial == ("" if hidden else "Half an")
+    for result in replies:
+        assert isinstance(result.error, StreamInterrupted)
+        assert result.error.partial == ("" if hidden else "Half an")
 
 
 @pytest.mark.parametrize("rule", [None, accepts], ids=["visible", "hidden"])
@@ -234,14 +234,14 @@ def both() -> Flow:
 async def test_when_one_call_breaks_the_others_are_stopped() -> None:
     ended: list[str] = []
 
-    async def perform(ask: Ask) -> Reply:
+    async def perform(ask: Ask) -> CallResult:
         if ask.model == "small":
             raise ZeroDivisionError
         try:
             await asyncio.Event().wait()
         finally:
             ended.append(ask.model)
-        return Reply(0.0)
+        return CallResult(0.0)
 
     with pytest.raises(ZeroDivisionError):
         await adrive(both(), perform)
@@ -251,11 +251,11 @@ async def test_when_one_call_breaks_the_others_are_stopped() -> None:
 def test_calls_can_be_made_in_order_instead() -> None:
     calls: list[tuple[str, threading.Thread]] = []
 
-    def perform(ask: Ask) -> Reply:
+    def perform(ask: Ask) -> CallResult:
         calls.append((ask.model, threading.current_thread()))
-        return Reply(0.0, ask.model)
+        return CallResult(0.0, ask.model)
 
-    assert drive(both(), perform, together=map).reply.value == "small"
+    assert drive(both(), perform, together=map).result.value == "small"
     assert calls == [(ask.model, threading.current_thread()) for ask in BOTH]
 
 
@@ -288,7 +288,7 @@ def recorded(*styles: str) -> Records:
 def drawn(records: Records, *styles: str) -> list[str]:
     purpose: Purpose = "sample"
     asks = [Ask("small", purpose, hidden=True, variation=Variation(style=s)) for s in styles]
-    return [records.reply(ask).value.text for ask in asks]
+    return [records.result(ask).value.text for ask in asks]
 
 
 def test_samples_are_drawn_in_their_style_where_it_was_recorded() -> None:

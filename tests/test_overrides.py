@@ -13,7 +13,7 @@ from langchain_core.runnables import ConfigurableField
 from llmroute import CheapestAbove, ModelPool, RouterChain, WillingnessToPay
 from llmroute.errors import ConfigurationError, NoEligibleModel
 from llmroute.policies import BUILT_IN, BestWithin, StrongCalls, Threshold, of_record
-from llmroute.request.overrides import Terms
+from llmroute.request.overrides import Overrides
 from llmroute.testing import ScriptedProvider
 from tests.conftest import WordScorer
 
@@ -25,8 +25,8 @@ def router(litellm_pool: MakePool) -> RouterChain:
     return RouterChain(pool=litellm_pool(), scorer=WordScorer(), escalation=None)
 
 
-def config(**terms: Any) -> dict[str, Any]:
-    return {"configurable": {f"llmroute_{name}": value for name, value in terms.items()}}
+def config(**overrides: Any) -> dict[str, Any]:
+    return {"configurable": {f"llmroute_{name}": value for name, value in overrides.items()}}
 
 
 def answered_by(message: Any) -> str:
@@ -123,7 +123,7 @@ class TestAShareOfStrongCalls:
 
 
 @pytest.mark.parametrize(
-    ("terms", "message"),
+    ("overrides", "message"),
     [
         ({"polcy": 1}, "no llmroute_polcy; it may have llmroute_policy"),
         ({"cost": -1}, "cost"),
@@ -134,15 +134,15 @@ class TestAShareOfStrongCalls:
     ],
 )
 def test_what_cannot_be_meant_is_said_before_any_call(
-    router: RouterChain, provider: ScriptedProvider, terms: dict[str, Any], message: str
+    router: RouterChain, provider: ScriptedProvider, overrides: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        router.invoke("hello", config(**terms))
+        router.invoke("hello", config(**overrides))
     assert provider.requests == []
 
 
 def test_other_peoples_configurable_is_none_of_our_business() -> None:
-    assert Terms.of({"user": "x", "model": "y"}, {}) == Terms()
+    assert Overrides.of({"user": "x", "model": "y"}, {}) == Overrides()
 
 
 @given(
