@@ -19,12 +19,13 @@ from typing_extensions import Self
 from llmroute.errors import ConfigurationError
 from llmroute.numerics import Bools, Floats
 from llmroute.records import Estimates
+from llmroute.records import comparable_cost as comparable_cost  # for policies of your own, too
+from llmroute.records import win_probability as win_probability
 from llmroute.state.router_state import RouterState
 from llmroute.validation import readable_errors
 
 Choice = npt.NDArray[np.intp]
 
-_A_HAIR_LESS = 1 - 1e-6
 #: Qualities that differ by no more are equal, and costs that differ by no more than this part of
 #: them. Estimates are sums and products, whose last digits differ with the machine and with the
 #: prompts they are worked out with; which of two equal models is taken shall not.
@@ -34,47 +35,6 @@ _HUNDREDTHS = np.linspace(0.0, 1.0, 101)
 #: How far a willingness to pay is swept to either side of the one at which the greatest difference
 #: in quality is worth the greatest difference in cost, and the least such differences.
 _WIDTH, _LEAST_USD, _LEAST_QUALITY = 1e4, 1e-12, 1e-6
-
-
-def comparable_cost(estimates: Estimates) -> Floats:
-    """Costs that can be ordered, where some are unknown.
-
-    A model of unknown cost counts as a hair cheaper than the cheapest one that stands at least as
-    high, or a hair dearer than all when there is none. Where no cost is known at all, standing
-    itself serves: the weaker, the cheaper.
-
-    Args:
-        estimates: P prompts, M models.
-
-    Returns:
-        (P, M), USD where known.
-    """
-    cost, prior = estimates.cost, estimates.prior_quality
-    unknown = np.isnan(cost)
-    if not unknown.any():
-        return cost
-    known = np.where(unknown, np.inf, cost)
-    filled: Floats = cost.copy()
-    for m in np.flatnonzero(unknown.any(axis=0)):
-        above = known[:, prior >= prior[m]].min(axis=1)
-        dearest = np.where(unknown, 0.0, cost).max(axis=1)
-        guess = np.where(np.isfinite(above), above * _A_HAIR_LESS, dearest / _A_HAIR_LESS)
-        filled[:, m] = np.where(unknown[:, m], guess, cost[:, m])
-    filled[unknown.all(axis=1)] = prior
-    return filled
-
-
-def win_probability(estimates: Estimates, weak: int, strong: int) -> Floats:
-    """Probability that the strong model's answer is good and the weak model's is not.
-
-    The score a threshold is set on, after RouteLLM (arXiv 2406.18665), read off two success
-    probabilities: q_strong × (1 − q_weak).
-
-    Returns:
-        (P,), 0..1.
-    """
-    score: Floats = estimates.quality[:, strong] * (1.0 - estimates.quality[:, weak])
-    return score
 
 
 def _cheapest(cost: Floats, quality: Floats, allowed: Bools) -> Choice:
@@ -128,16 +88,7 @@ class Policy(BaseModel, ABC):
         """
 
     def choose_next(self, estimates: Estimates, allowed: Bools, state: RouterState) -> Choice:
-        """`choose`, for a router's next prompts. Override it for a policy that goes by the past.
-
-        Args:
-            estimates: P prompts, M models.
-            allowed: (P, M); each row allows at least one model.
-            state: What the router has seen so far.
-
-        Returns:
-            (P,) indices into `estimates.models`.
-        """
+        """`choose`, by what the router has seen so far: for a policy that goes by the past."""
         return self.choose(estimates, allowed)
 
     @abstractmethod
@@ -481,20 +432,6 @@ def of_record(record: Mapping[str, Any]) -> Policy:
         raise ConfigurationError(f"no policy {name!r}; there are {', '.join(known)}.")
     policy: Policy = known[name](**settings)
     return policy
-
-
-def fallback_order(estimates: Estimates, row: int, allowed: Bools, chosen: int) -> list[int]:
-    """The order in which the eligible models are asked: the chosen one, then its stand-ins.
-
-    Stand-ins that are expected to do at least as well come first, cheapest first; then the others,
-    best first.
-    """
-    quality = estimates.quality[row].tolist()
-    cost = comparable_cost(estimates)[row].tolist()
-    others = [m for m, is_allowed in enumerate(allowed[row].tolist()) if is_allowed and m != chosen]
-    as_good = sorted((m for m in others if quality[m] >= quality[chosen]), key=lambda m: cost[m])
-    weaker = sorted((m for m in others if quality[m] < quality[chosen]), key=lambda m: -quality[m])
-    return [int(chosen), *as_good, *weaker]
 
 
 def _usd(amount: float) -> str:

@@ -296,3 +296,47 @@ def model_estimates(estimates: Estimates, row: int) -> dict[str, ModelEstimate]:
             estimates.models, *(column[row].tolist() for column in columns), strict=True
         )
     }
+
+
+_A_HAIR_LESS = 1 - 1e-6
+
+
+def comparable_cost(estimates: Estimates) -> Floats:
+    """Costs that can be ordered, where some are unknown.
+
+    A model of unknown cost counts as a hair cheaper than the cheapest one that stands at least as
+    high, or a hair dearer than all when there is none. Where no cost is known at all, standing
+    itself serves: the weaker, the cheaper.
+
+    Args:
+        estimates: P prompts, M models.
+
+    Returns:
+        (P, M), USD where known.
+    """
+    cost, prior = estimates.cost, estimates.prior_quality
+    unknown = np.isnan(cost)
+    if not unknown.any():
+        return cost
+    known = np.where(unknown, np.inf, cost)
+    filled: Floats = cost.copy()
+    for m in np.flatnonzero(unknown.any(axis=0)):
+        above = known[:, prior >= prior[m]].min(axis=1)
+        dearest = np.where(unknown, 0.0, cost).max(axis=1)
+        guess = np.where(np.isfinite(above), above * _A_HAIR_LESS, dearest / _A_HAIR_LESS)
+        filled[:, m] = np.where(unknown[:, m], guess, cost[:, m])
+    filled[unknown.all(axis=1)] = prior
+    return filled
+
+
+def win_probability(estimates: Estimates, weak: int, strong: int) -> Floats:
+    """Probability that the strong model's answer is good and the weak model's is not.
+
+    The score a threshold is set on, after RouteLLM (arXiv 2406.18665), read off two success
+    probabilities: q_strong × (1 − q_weak).
+
+    Returns:
+        (P,), 0..1.
+    """
+    score: Floats = estimates.quality[:, strong] * (1.0 - estimates.quality[:, weak])
+    return score

@@ -13,7 +13,9 @@ from hypothesis.extra.numpy import arrays
 
 from llmroute import BestWithin, CheapestAbove, Estimates, Policy, Threshold, WillingnessToPay
 from llmroute.errors import ConfigurationError
-from llmroute.policies import Pinned, comparable_cost, fallback_order, win_probability
+from llmroute.policies import Pinned
+from llmroute.records import comparable_cost, win_probability
+from llmroute.routing.decide import fallback_order
 
 
 def table(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llmroute.escalation.rules import lead_probability
+from llmroute.answers.votes import lead_probability
 from llmroute.evaluation.run import Run
 from llmroute.metrics import cost_at, quality_at
 from llmroute.metrics.bootstrap import Interval, Resamples, interval

@@ -20,7 +20,7 @@ from llmroute.config.secrets import may_be_key, variable_of, without_keys
 from llmroute.config.source import ENV, JSON, Way, spelt, suffix_of
 from llmroute.errors import ConfigurationError
 from llmroute.escalation.escalation import AUTO, Escalation
-from llmroute.escalation.rules import Rule, Told
+from llmroute.escalation.rules import FunctionRule, Rule
 from llmroute.files import write_whole
 from llmroute.pool import Model
 from llmroute.routing.router import Router
@@ -160,7 +160,11 @@ class _Recording:
         """A policy or rule as its name and what is unusual of its settings."""
         kind = type(value)
         if kinds.get(kind.__name__) is not kind:
-            what = "a function" if isinstance(value, Told) else f"a {kind.__name__} of your own"
+            what = (
+                "a function"
+                if isinstance(value, FunctionRule)
+                else f"a {kind.__name__} of your own"
+            )
             raise _no_place(way, what, _AGAIN)
         content: dict[str, Any] = {"name": kind.__name__}
         for name, info in kind.model_fields.items():

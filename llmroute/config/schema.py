@@ -50,7 +50,7 @@ POLICIES: dict[str, type[Policy]] = {kind.__name__: kind for kind in BUILT_IN}
 RULES: dict[str, type[Rule]] = {
     name: kind
     for name, kind in vars(rules).items()
-    if inspect.isclass(kind) and issubclass(kind, Rule) and kind not in (Rule, rules.Told)
+    if inspect.isclass(kind) and issubclass(kind, Rule) and kind not in (Rule, rules.FunctionRule)
 }
 
 

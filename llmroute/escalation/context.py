@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessage
 
 from llmroute.answers import logprobs
+from llmroute.answers.votes import NO_ANSWER
 from llmroute.engine.flow import Answered, Ask, Step, Talk
 from llmroute.errors import InvalidRequest, UnsupportedParameter
 from llmroute.escalation import prompts
@@ -345,3 +346,18 @@ def _generations(answered: Answered) -> list[Generation]:
         )
         for value in values
     ]
+
+
+def representative(heard: Sequence[Generation], groups: Sequence[int]) -> Generation:
+    """A generation of the largest group, in the user's own way of asking where there is one.
+
+    Args:
+        heard: The generations, the draft first.
+        groups: Number of each one's group.
+    """
+    counts = Counter(group for group in groups if group != NO_ANSWER)
+    if not counts:
+        return heard[0]
+    winner, _ = counts.most_common(1)[0]
+    of_winner = [g for g, group in zip(heard, groups, strict=True) if group == winner]
+    return next((g for g in of_winner if not g.style), of_winner[0])

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
 from llmroute.answers import logprobs
-from llmroute.answers.votes import NO_ANSWER
+from llmroute.answers.votes import NO_ANSWER, lead_probability, leaders
 from llmroute.engine.flow import Step
 from llmroute.errors import ConfigurationError
 from llmroute.escalation import prompts
-from llmroute.escalation.context import Case, Finding, Generation
+from llmroute.escalation.context import Case, Finding, Generation, representative
 from llmroute.request.request import Variation
 from llmroute.validation import Frozen, readable_errors
 
@@ -393,7 +392,7 @@ class Both(Either):
         return (yield from self._until(True, draft, case))
 
 
-class Told(Rule):
+class FunctionRule(Rule):
     """A plain function's word.
 
     Args:
@@ -430,49 +429,9 @@ def rule_of(given: Rule | Callable[..., bool]) -> Rule:
     if isinstance(given, Rule):
         return given
     if callable(given):
-        return Told(function=given)
+        return FunctionRule(function=given)
     raise ConfigurationError(
         "an escalation rule is Margin, Disagreement, CrossModel, SelfVerify, Refine, several of "
         "them joined by | and &, or a function from the answer to whether to escalate; "
         f"a {type(given).__name__} was given."
     )
-
-
-def leaders(groups: Sequence[int]) -> tuple[int, int]:
-    """How many generations the largest and the second largest group hold.
-
-    Args:
-        groups: Number of each generation's group; `NO_ANSWER` agrees with nothing.
-    """
-    counts = Counter(group for group in groups if group != NO_ANSWER).most_common(2)
-    sizes = [size for _, size in counts] + [0, 0]
-    return sizes[0], sizes[1]
-
-
-def lead_probability(leading: int, second: int) -> float:
-    """Probability that the leading answer is the more frequent one in the long run, 0..1.
-
-    Of the two answers only, with a flat prior: P(p > 1/2), p ~ Beta(leading + 1, second + 1). For
-    whole numbers that is a binomial sum (the Beta rule of adaptive consistency, arXiv 2305.11860).
-
-    Args:
-        leading: Generations that gave it.
-        second: Generations that gave the next.
-    """
-    total = leading + second + 1
-    return sum(math.comb(total, k) for k in range(leading + 1)) / 2.0**total
-
-
-def representative(heard: Sequence[Generation], groups: Sequence[int]) -> Generation:
-    """A generation of the largest group, in the user's own way of asking where there is one.
-
-    Args:
-        heard: The generations, the draft first.
-        groups: Number of each one's group.
-    """
-    counts = Counter(group for group in groups if group != NO_ANSWER)
-    if not counts:
-        return heard[0]
-    winner, _ = counts.most_common(1)[0]
-    of_winner = [g for g, group in zip(heard, groups, strict=True) if group == winner]
-    return next((g for g in of_winner if not g.style), of_winner[0])

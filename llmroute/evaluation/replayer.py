@@ -17,9 +17,9 @@ from llmroute.evaluation.run import Run, run_of_choices
 from llmroute.numerics import Bools, Floats, Ints
 from llmroute.outcomes.outcomes import Outcomes
 from llmroute.outcomes.splits import names_to_indices
-from llmroute.policies import Policy, win_probability
+from llmroute.policies import Policy
 from llmroute.pool import ModelPool
-from llmroute.records import Decision, Estimates
+from llmroute.records import Decision, Estimates, win_probability
 from llmroute.request.capabilities import Needs, must_count, rule_out
 from llmroute.request.request import Request
 from llmroute.routing.decide import decide

@@ -15,9 +15,9 @@ import numpy as np
 from llmroute._version import __version__
 from llmroute.errors import ConfigurationError, LLMRouteError, NoEligibleModel
 from llmroute.numerics import Bools
-from llmroute.policies import Pinned, Policy, StrongCalls, fallback_order
+from llmroute.policies import Pinned, Policy, StrongCalls
 from llmroute.pool import ModelPool
-from llmroute.records import Decision, Estimates, model_estimates
+from llmroute.records import Decision, Estimates, comparable_cost, model_estimates
 from llmroute.request.capabilities import rule_out
 from llmroute.request.conversation import with_cache
 from llmroute.request.request import Request
@@ -271,3 +271,17 @@ def _without_scorer(requests: Sequence[Request], pool: ModelPool) -> Estimates:
         prior_quality=standing,
         scorer="none",
     )
+
+
+def fallback_order(estimates: Estimates, row: int, allowed: Bools, chosen: int) -> list[int]:
+    """The order in which the eligible models are asked: the chosen one, then its stand-ins.
+
+    Stand-ins that are expected to do at least as well come first, cheapest first; then the others,
+    best first.
+    """
+    quality = estimates.quality[row].tolist()
+    cost = comparable_cost(estimates)[row].tolist()
+    others = [m for m, is_allowed in enumerate(allowed[row].tolist()) if is_allowed and m != chosen]
+    as_good = sorted((m for m in others if quality[m] >= quality[chosen]), key=lambda m: cost[m])
+    weaker = sorted((m for m in others if quality[m] < quality[chosen]), key=lambda m: -quality[m])
+    return [int(chosen), *as_good, *weaker]

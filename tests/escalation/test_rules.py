@@ -23,8 +23,8 @@ from llmroute import (
     SelfVerify,
     StrongShare,
 )
+from llmroute.answers.votes import lead_probability, leaders
 from llmroute.errors import AllModelsFailed, ConfigurationError, ProviderError
-from llmroute.escalation.rules import lead_probability, leaders
 from llmroute.testing import Fault, Reply, ScriptedProvider
 
 from ..conftest import WordScorer
