@@ -57,7 +57,7 @@ class RouterChain(Router):
         max_retries: Further tries on the same model after 429, 5xx or a lost connection, before
             the next model is asked.
         max_retry_wait: Seconds; when a provider asks to wait longer, the next model is asked.
-        cooldown: When a model that keeps failing is left alone; None asks it every time.
+        cooldown: when a model that keeps failing is not asked for a while; None asks it every time.
         when_refused: The member to ask when a provider's content policy refused a request; by
             default the refusal is raised.
         empty_stream_fails: Ask the next model when a stream ends properly without any content.

@@ -298,15 +298,15 @@ def model_estimates(estimates: Estimates, row: int) -> dict[str, ModelEstimate]:
     }
 
 
-_A_HAIR_LESS = 1 - 1e-6
+_SLIGHTLY_LESS = 1 - 1e-6
 
 
 def comparable_cost(estimates: Estimates) -> Floats:
     """Costs that can be ordered, where some are unknown.
 
-    A model of unknown cost counts as a hair cheaper than the cheapest one that stands at least as
-    high, or a hair dearer than all when there is none. Where no cost is known at all, standing
-    itself serves: the weaker, the cheaper.
+    A model of unknown cost counts as slightly cheaper than the cheapest one that stands at least as
+    high, or slightly dearer than all when there is none. Where no cost is known at all, the prior
+    quality itself serves: the weaker, the cheaper.
 
     Args:
         estimates: P prompts, M models.
@@ -323,7 +323,7 @@ def comparable_cost(estimates: Estimates) -> Floats:
     for m in np.flatnonzero(unknown.any(axis=0)):
         above = known[:, prior >= prior[m]].min(axis=1)
         dearest = np.where(unknown, 0.0, cost).max(axis=1)
-        guess = np.where(np.isfinite(above), above * _A_HAIR_LESS, dearest / _A_HAIR_LESS)
+        guess = np.where(np.isfinite(above), above * _SLIGHTLY_LESS, dearest / _SLIGHTLY_LESS)
         filled[:, m] = np.where(unknown[:, m], guess, cost[:, m])
     filled[unknown.all(axis=1)] = prior
     return filled

@@ -148,7 +148,7 @@ class Talk:
     """The calls made for one request: asking, asking again, and the record of it.
 
     Args:
-        decision: The choice, with the order of stand-ins.
+        decision: The choice, with the order of fallbacks.
         pool: For prices.
         retry: When to try a model again.
 
@@ -214,7 +214,7 @@ class Talk:
 
         Args:
             models: At least one.
-            purpose: Why the first is asked; the others are its stand-ins.
+            purpose: Why the first is asked; the others are its fallbacks.
 
         Raises:
             ProviderError: An error that another model would not cure; or, where only one model is
@@ -236,7 +236,7 @@ class Talk:
             raise error
         raise AllModelsFailed(self.calls, error) from error
 
-    def stand_ins(self, failed: Answered) -> Generator[Step, Any, Answered]:
+    def fall_back(self, failed: Answered) -> Generator[Step, Any, Answered]:
         """The models that come after the chosen one, which failed.
 
         Args:
@@ -291,7 +291,7 @@ def answer(
     """Ask until there is an answer for the user.
 
     Args:
-        decision: The choice, with the order of stand-ins.
+        decision: The choice, with the order of fallbacks.
         pool: For prices.
         retry: When to try a model again.
         checking: What the chosen model's answer has to pass, where a check is due.

@@ -98,7 +98,7 @@ class Planned:
                 hearing.generations.append(heard)
                 self._remember(step, hearing)
             elif not hearing.generations:
-                return (yield from case.talk.stand_ins(heard))
+                return (yield from case.talk.fall_back(heard))
             else:
                 self._failed.add(step.model)
         return None

@@ -206,7 +206,7 @@ class _TwoTiers:
             return (yield from no_time(case))
         draft = yield from case.hear(decision.chosen, "draft")
         if not isinstance(draft, Generation):
-            return (yield from talk.stand_ins(draft))
+            return (yield from talk.fall_back(draft))
         finding = yield from rule.examine(draft, case)
         best: Generation = finding.answer or draft
         if finding.good:

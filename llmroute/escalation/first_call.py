@@ -5,7 +5,7 @@ model to ask first also depends on what can be learned of its answer afterwards.
 model together with the evidence that would be bought of its answer: what comes with it, more
 samples of it, a verification, or a second model's answer. After it, either the best answer in hand
 is returned or one more model is asked (cascade routing, arXiv 2410.10347). Only the first call of
-the best opening is made; then the plan is made anew with what was heard.
+the best opening is made; then the plan is made again with what was observed.
 
 This runs for every decision, so it is one pass over small arrays.
 """

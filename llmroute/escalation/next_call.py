@@ -4,7 +4,7 @@ One rule for routing and cascading together (cascade routing, arXiv 2410.10347):
 answer is worth in USD, go on as long as v times what is gained is more than what it costs. A step
 is worth what it would make possible: after each of its outcomes, either stop with the best answer
 then in hand or ask one more model and return its answer, whichever leaves more. Then the step is
-taken, and the plan is made anew with what was heard.
+taken, and the plan is made again with what was observed.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class Outlooks:
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[type[Outlooks], tuple[str | None, tuple[str, ...]]]:
-        """What was worked out stays in its process; a copy works it out anew."""
+        """What was worked out stays in its process; a copy works it out again."""
         return Outlooks, self._made_of
 
     def begin(

@@ -22,7 +22,7 @@ def no_time(case: Case) -> Flow:
 def above(decision: Decision) -> list[str]:
     """The models to ask when the chosen one's answer was rejected: the strongest, then the rest.
 
-    Only those expected to answer better than the chosen one; those that are left alone after
+    Only those expected to answer better than the chosen one; those that cool down after
     failures come last.
 
     Args:

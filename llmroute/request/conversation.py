@@ -23,9 +23,10 @@ class Conversation(Frozen):
     """How a conversation stays with its model.
 
     The rule: inside a tool loop, from the model's call of a tool to the user's next words, the
-    model that called is asked. Otherwise every turn is decided anew, and the model that answered
-    last is expected to find the conversation so far in its provider's prompt cache: its input
-    counts at the cached price, so another model has to be better or cheaper by more than that.
+    model that called is asked. Otherwise every turn is decided by itself, and the model that
+    answered last is expected to find the conversation so far in its provider's prompt cache: its
+    input counts at the cached price, so another model has to be better or cheaper by more than
+    that.
 
     Who answered last is read from the record on the conversation's last answer; where messages
     carry none, from what the router remembers of the session (`session_id` or `thread_id` of the

@@ -40,8 +40,8 @@ class DecisionContext:
         policy: Chooses by them.
         escalation: What looks at answers before the user sees them.
         state: What the router has seen so far.
-        cooling_down: Models that failed in a row, each with why it is left alone. They are asked
-            after all others.
+        cooling_down: Models that failed in a row, each with why it is not asked first. They are
+            asked after all others.
     """
 
     pool: ModelPool
@@ -183,7 +183,7 @@ def _excluded(
 
 
 def _cooling_down(excluded: Mapping[str, str], context: DecisionContext) -> dict[str, str]:
-    """The models that could be asked but are left alone, each with why; the others come first."""
+    """The models that could be asked but are cooling down, each with why; the others come first."""
     cooling_down = context.cooling_down
     if not cooling_down or set(context.pool.names) <= {*excluded, *cooling_down}:
         return {}
@@ -223,7 +223,7 @@ def _chosen(
 def _estimate(
     requests: Sequence[Request], pool: ModelPool, scorer: Scorer
 ) -> tuple[Estimates, str | None]:
-    """The scorer's estimates; or, when it breaks, a stand-in by which the strongest is chosen.
+    """The scorer's estimates; or, when it breaks, estimates by which the strongest is chosen.
 
     A scorer that breaks must not take the user's application down with it: the answer is worth
     more than the saving. It warns, and the decision says so.
@@ -274,9 +274,9 @@ def _without_scorer(requests: Sequence[Request], pool: ModelPool) -> Estimates:
 
 
 def fallback_order(estimates: Estimates, row: int, allowed: Bools, chosen: int) -> list[int]:
-    """The order in which the eligible models are asked: the chosen one, then its stand-ins.
+    """The order in which the eligible models are asked: the chosen one, then its fallbacks.
 
-    Stand-ins that are expected to do at least as well come first, cheapest first; then the others,
+    Fallbacks that are expected to do at least as well come first, cheapest first; then the others,
     best first.
     """
     quality = estimates.quality[row].tolist()

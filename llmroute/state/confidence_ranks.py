@@ -25,7 +25,7 @@ Key = tuple[str, int, str]
 
 
 class ConfidenceRanks:
-    """The confidences that a pool's models gave of late. Thread-safe; a copy begins anew."""
+    """The confidences that a pool's models gave last. Thread-safe; a copy starts empty."""
 
     def __init__(self) -> None:
         self._seen: OrderedDict[Key, SortedWindow] = OrderedDict()

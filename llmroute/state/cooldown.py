@@ -1,4 +1,4 @@
-"""Models that have failed of late and are left in peace for a while."""
+"""Models that failed in a row and are not asked for a while."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ class Cooldown(Frozen):
     """When a failing model is no longer asked, and for how long.
 
     Args:
-        after: Failures in a row (429, 5xx, no connection, timeout) from which it is left alone.
+        after: Failures in a row (429, 5xx, no connection, timeout) from which it is not asked for a
+            while.
         seconds: How long. When a provider asks with its 429 for a longer wait than the router's
-            `max_retry_wait`, it is left alone at once, for as long as it asks.
+            `max_retry_wait`, it is not asked from then on, for as long as the provider says.
     """
 
     after: int = Field(default=5, ge=1)
@@ -34,7 +35,7 @@ class Cooldown(Frozen):
 class _Health:
     failures: int = 0
     until: float = 0.0
-    #: Until when the provider itself asked to be left alone.
+    #: Until when the provider itself asked for a pause.
     asked_until: float = 0.0
 
     @property
@@ -60,7 +61,7 @@ class Cooldowns:
         Args:
             model: The pool member.
             error: What it ended with, or None for an answer.
-            rule: When a model is left alone, and how long.
+            rule: When a model is not asked, and for how long.
             patience: Seconds a request waits for one model; see `Cooldown.seconds`.
         """
         if error is None:
@@ -90,7 +91,7 @@ class Cooldowns:
                 del self._health[model]
 
     def cooling_down(self) -> dict[str, str]:
-        """The models that are left alone now, each with why."""
+        """The models that are not asked now, each with why."""
         if not self._health:
             return {}
         now = time.monotonic()

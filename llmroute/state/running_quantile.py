@@ -40,7 +40,7 @@ class RunningQuantile:
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type[RunningQuantile], tuple[float, int]]:
-        """A copy begins anew: two counts of one traffic would not add up."""
+        """A copy starts empty: two counts of one traffic would not add up."""
         return RunningQuantile, (self.share, self._window)
 
     @property
