@@ -340,12 +340,12 @@ def test_no_key_is_ever_written_or_said(
     model = Model("m", api_key=member_key, params={**in_params(param_key), "temperature": 0})
     router = RouterChain(pool=[model], api_key=router_key, metadata=in_metadata(noted_key))
     path = folder / f"keys.{suffix}"
-    with warnings.catch_warnings(record=True) as heard:
+    with warnings.catch_warnings(record=True) as observed:
         warnings.simplefilter("always")
         router.to_file(path)
     text = path.read_text(encoding="utf-8")
     text += json.dumps(json.loads(text), ensure_ascii=False) if suffix == "json" else ""
-    (warning,) = heard
+    (warning,) = observed
     for key in (router_key, member_key, param_key, noted_key):
         assert key not in text
         assert key not in str(warning.message)

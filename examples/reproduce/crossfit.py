@@ -80,8 +80,8 @@ def measured_rows(
         settings: Settings of the runs, the loss excepted.
         progress: Told how training goes.
     """
-    ways = {"at random": ground.groups_at_random(), "by category": ground.groups_by_category()}
-    for way, group in ways.items():
+    layout = {"at random": ground.groups_at_random(), "by category": ground.groups_by_category()}
+    for way, group in layout.items():
         parts = {"train": ground.trained, "test": ~ground.trained}
         asked = {name: np.flatnonzero((group >= 0) & part) for name, part in parts.items()}
         first: dict[str, Measured] = {}

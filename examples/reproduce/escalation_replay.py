@@ -19,16 +19,17 @@ from llmroute.answers.answer_type import expected
 from llmroute.answers.equivalence import groups
 from llmroute.answers.extract import answer_of
 from llmroute.answers.votes import Vote
-from llmroute.escalation.belief import Judge
+from llmroute.escalation.belief import BeliefModel
 from llmroute.escalation.calibration_fit import Recorded
-from llmroute.escalation.first_call import Openings, Table
-from llmroute.escalation.next_call import Plan, Prices
+from llmroute.escalation.first_call import FirstCallOptions, OptionTable
+from llmroute.escalation.next_call import NextCallPlan, Prices
 from llmroute.escalation.priors import FORMS
 from llmroute.evaluation.run import Run, strongest
 from llmroute.numerics import Floats, Ints
 from llmroute.outcomes.outcomes import Outcomes
 from llmroute.outcomes.splits import folds
 from llmroute.pool import ModelPool
+from llmroute.state.confidence_ranks import ConfidenceRanks
 
 Texts = npt.NDArray[np.str_]
 
@@ -39,7 +40,7 @@ _TABLES = ("quality", "ask", "verify", "groups", "forms", "token", "verified")
 
 
 @dataclass(frozen=True)
-class Case:
+class DraftContext:
     """P prompts with all that a replay needs.
 
     Attributes:
@@ -64,7 +65,7 @@ class Case:
     token: Floats
     verified: Floats
 
-    def select(self, rows: npt.NDArray[np.bool_]) -> Case:
+    def select(self, rows: npt.NDArray[np.bool_]) -> DraftContext:
         """Some of the prompts.
 
         Args:
@@ -73,7 +74,7 @@ class Case:
         arrays = {name: getattr(self, name)[rows] for name in (*_TABLES, "asked")}
         return replace(self, outcomes=self.outcomes.select(rows), **arrays)
 
-    def only(self, models: Sequence[int]) -> Case:
+    def only(self, models: Sequence[int]) -> DraftContext:
         """Some of the models, in that order.
 
         Args:
@@ -95,7 +96,7 @@ class Case:
         )
 
 
-def cases(train: Outcomes, test: Outcomes) -> tuple[Case, Case]:
+def cases(train: Outcomes, test: Outcomes) -> tuple[DraftContext, DraftContext]:
     """The train split with estimates of held-out folds, and the test split.
 
     Args:
@@ -133,7 +134,7 @@ def _verification_ratio(train: Outcomes) -> Floats:
     return ratio
 
 
-def _case(outcomes: Outcomes, quality: Floats, ask: Floats, ratio: Floats) -> Case:
+def _case(outcomes: Outcomes, quality: Floats, ask: Floats, ratio: Floats) -> DraftContext:
     responses, confidence, extra = (
         outcomes.responses,
         outcomes.confidence,
@@ -153,7 +154,7 @@ def _case(outcomes: Outcomes, quality: Floats, ask: Floats, ratio: Floats) -> Ca
         read = [answer_of(text, asked) for text in texts]
         forms[row] = [asked.kind or (one.kind if one else "text") for one in read]
         wanted.append(asked.kind or "text")
-    return Case(
+    return DraftContext(
         outcomes=outcomes,
         quality=quality,
         ask=ask,
@@ -166,43 +167,44 @@ def _case(outcomes: Outcomes, quality: Floats, ask: Floats, ratio: Floats) -> Ca
     )
 
 
-def replay(name: str, judge: Judge, case: Case, worths: Floats) -> Run:
+def replay(name: str, belief_model: BeliefModel, context: DraftContext, worths: Floats) -> Run:
     """Judge and planner on recorded answers, at each worth of a good answer.
 
     Args:
         name: What it is called in a report.
-        judge: The judge of the M models.
-        case: P prompts.
+        belief_model: The judge of the M models.
+        context: P prompts.
         worths: (N,) USD.
     """
-    score, cost, strong = np.zeros((3, len(worths), len(case.outcomes)))
-    best, beginnings = strongest(case.outcomes), _Beginnings(judge, case)
-    for row in range(len(case.outcomes)):
-        prompt = _Prompt(judge, case, row, beginnings)
-        for number, worth in enumerate(worths.tolist()):
-            told = prompt.answered(worth)
-            score[number, row], cost[number, row] = told.score, told.cost
-            strong[number, row] = best in told.asked
+    score, cost, strong = np.zeros((3, len(worths), len(context.outcomes)))
+    best, beginnings = strongest(context.outcomes), _Beginnings(belief_model, context)
+    for row in range(len(context.outcomes)):
+        prompt = _Prompt(belief_model, context, row, beginnings)
+        for number, value_per_answer in enumerate(worths.tolist()):
+            evidence = prompt.answered(value_per_answer)
+            score[number, row], cost[number, row] = evidence.score, evidence.cost
+            strong[number, row] = best in evidence.asked
     return Run(name=name, score=score, cost=cost, strong=strong, parameter=worths)
 
 
 class _Beginnings:
     """The product's tables of openings for the prompts of a case."""
 
-    def __init__(self, judge: Judge, case: Case) -> None:
-        self._judge, self._case = judge, case
-        self._typical = case.quality.mean(axis=0)
-        self._confident = ~np.isnan(case.token)
-        self._all = [True] * case.quality.shape[1]
-        self._openings: dict[tuple[str, tuple[bool, ...]], Openings] = {}
+    def __init__(self, belief_model: BeliefModel, context: DraftContext) -> None:
+        self.ranks = ConfidenceRanks()
+        self._belief_model, self._case = belief_model, context
+        self._typical = context.quality.mean(axis=0)
+        self._confident = ~np.isnan(context.token)
+        self._all = [True] * context.quality.shape[1]
+        self._openings: dict[tuple[str, tuple[bool, ...]], FirstCallOptions] = {}
 
-    def table(self, row: int, prices: Prices) -> Table:
+    def table(self, row: int, prices: Prices) -> OptionTable:
         """What may come of each opening on a prompt."""
         form = str(self._case.asked[row])
         key = form, tuple(self._confident[row].tolist())
         if key not in self._openings:
-            known = self._judge.forms.get(form, FORMS["text"])
-            self._openings[key] = Openings(self._judge, key[1], known, self._typical)
+            known = self._belief_model.forms.get(form, FORMS["text"])
+            self._openings[key] = FirstCallOptions(self._belief_model, key[1], known, self._typical)
         return self._openings[key].table(self._case.quality[row], prices, self._all)
 
 
@@ -218,29 +220,32 @@ class _Told:
 class _Prompt:
     """One recorded prompt; what was planned in a state is kept for other worths."""
 
-    def __init__(self, judge: Judge, case: Case, row: int, beginnings: _Beginnings) -> None:
-        self._judge, self._case, self._row = judge, case, row
-        self._plans: dict[tuple[tuple[int, ...], frozenset[int]], Plan] = {}
+    def __init__(
+        self, belief_model: BeliefModel, context: DraftContext, row: int, beginnings: _Beginnings
+    ) -> None:
+        self._belief_model, self._case, self._row = belief_model, context, row
+        self._plans: dict[tuple[tuple[int, ...], frozenset[int]], NextCallPlan] = {}
         self._noted: set[tuple[int, bool]] = set()
+        self._ranks = beginnings.ranks
         self._prices = Prices.of(
-            case.ask[row].tolist(),
-            verify=case.verify[row].tolist(),
-            confident=(~np.isnan(case.token[row])).tolist(),
+            context.ask[row].tolist(),
+            verify=context.verify[row].tolist(),
+            confident=(~np.isnan(context.token[row])).tolist(),
         )
         self._table = beginnings.table(row, self._prices)
 
-    def answered(self, worth: float) -> _Told:
+    def answered(self, value_per_answer: float) -> _Told:
         """The answer that is returned, and what it cost."""
         outcomes, row = self._case.outcomes, self._row
         spend, extra = outcomes.cost, outcomes.confidence_cost
         assert spend is not None
         assert extra is not None
-        first = self._table.most_left(worth).first
+        first = self._table.best_option(value_per_answer).first
         asked: tuple[int, ...] = (first,)
         verified: frozenset[int] = frozenset()
         cost = float(spend[row, first])
         while True:
-            step = self._plan(asked, verified).step(worth)
+            step = self._plan(asked, verified).step(value_per_answer)
             if step.kind == "stop":
                 return _Told(float(outcomes.score[row, step.model]), cost, frozenset(asked))
             if step.kind == "ask":
@@ -250,23 +255,23 @@ class _Prompt:
                 verified |= {step.model}
                 cost += float(extra[row, step.model])
 
-    def _plan(self, asked: tuple[int, ...], verified: frozenset[int]) -> Plan:
+    def _plan(self, asked: tuple[int, ...], verified: frozenset[int]) -> NextCallPlan:
         key = asked[:1] + tuple(sorted(asked[1:])), verified
         if key not in self._plans:
-            case, row = self._case, self._row
+            context, row = self._case, self._row
             votes = [
                 Vote(
                     model=m,
-                    answer=int(case.groups[row, m]),
-                    confidence=float(case.token[row, m]),
-                    verified=float(case.verified[row, m]) if m in verified else np.nan,
+                    answer=int(context.groups[row, m]),
+                    confidence=float(context.token[row, m]),
+                    verified=float(context.verified[row, m]) if m in verified else np.nan,
                 )
                 for m in asked
             ]
-            form = str(case.forms[row, asked[0]])
+            form = str(context.forms[row, asked[0]])
             self._note(votes, form)
-            belief = self._judge.belief(case.quality[row], votes, form)
-            self._plans[key] = Plan(belief, self._prices)
+            belief = self._belief_model.belief(context.quality[row], votes, form, self._ranks)
+            self._plans[key] = NextCallPlan(belief, self._prices)
         return self._plans[key]
 
     def _note(self, votes: Sequence[Vote], form: str) -> None:
@@ -275,4 +280,4 @@ class _Prompt:
             was_verified = not np.isnan(vote.verified)
             if (vote.model, was_verified) not in self._noted:
                 self._noted.add((vote.model, was_verified))
-                self._judge.note(vote, form)
+                self._belief_model.note(vote, form, self._ranks)

@@ -12,9 +12,9 @@ from examples.reproduce import escalation_votes as votes
 from examples.reproduce.escalation_default import figures as figures_as_configured
 from examples.reproduce.escalation_figures import NEVER, area, figures, plain_cascade
 from examples.reproduce.escalation_picture import picture
-from examples.reproduce.escalation_replay import Case, replay
+from examples.reproduce.escalation_replay import DraftContext, replay
 from examples.reproduce.escalation_study import Study
-from llmroute.escalation.belief import Judge
+from llmroute.escalation.belief import BeliefModel
 from llmroute.evaluation.baselines import estimates_run, oracle_sweep, random_choice, zero_router
 from llmroute.evaluation.run import Run, strongest
 from llmroute.files import write_whole
@@ -47,15 +47,17 @@ def all_models(study: Study, pictures: Path | None = None) -> Iterator[str]:
         study: The data, and what was fitted.
         pictures: The folder for a picture; None for none.
     """
-    case, outcomes = study.test, study.test.outcomes
+    context, outcomes = study.test, study.test.outcomes
     resamples = Resamples(outcomes.prompt_ids)
     best = outcomes.models.index("llama3.1-405b")
     count = len(outcomes.models)
-    ours = replay("**judge and planner**", study.calibration.judge(outcomes.models), case, WORTHS)
+    ours = replay(
+        "**judge and planner**", study.calibration.belief_model(outcomes.models), context, WORTHS
+    )
     rows = [
         ours,
-        replay("the same, judge not fitted", Judge.unfitted(count), case, WORTHS),
-        estimates_run("prompt only (the same router)", outcomes, case.quality, case.ask),
+        replay("the same, judge not fitted", BeliefModel.unfitted(count), context, WORTHS),
+        estimates_run("prompt only (the same router)", outcomes, context.quality, context.ask),
         plain_cascade(outcomes, PLAIN_CHAIN),
         zero_router(outcomes),
         random_choice(outcomes),
@@ -113,10 +115,10 @@ def _chosen(study: Study, run: Run, best: int) -> Iterator[str]:
 
 def one_pair(study: Study) -> Iterator[str]:
     """The section on GPT-4o-mini and GPT-4o."""
-    case = study.test.only([study.test.outcomes.models.index(name) for name in PAIR])
-    outcomes = case.outcomes
+    context = study.test.only([study.test.outcomes.models.index(name) for name in PAIR])
+    outcomes = context.outcomes
     resamples, best = Resamples(outcomes.prompt_ids), strongest(outcomes)
-    rows = _pair_runs(study, case)
+    rows = _pair_runs(study, context)
     yield f"## {PAIR[0]} and {PAIR[1]}"
     yield ""
     yield from _table(
@@ -128,17 +130,22 @@ def one_pair(study: Study) -> Iterator[str]:
     )
 
 
-def _pair_runs(study: Study, case: Case) -> list[Run]:
+def _pair_runs(study: Study, context: DraftContext) -> list[Run]:
     """Ours, prompt only, plain confidence and random, on a pair of which the first is the weak."""
-    outcomes = case.outcomes
+    outcomes = context.outcomes
     assert outcomes.cost is not None
     spend = outcomes.cost.mean(axis=0)
     low, high = float(spend.min()), float(spend.max())
     worths = np.append(low * 1e-3, np.geomspace(low * 0.3, high * 60, _PAIR_STEPS))
     plain = plain_cascade(outcomes, outcomes.models)
     return [
-        replay("**judge and planner**", study.calibration.judge(outcomes.models), case, worths),
-        estimates_run("prompt only (the same router)", outcomes, case.quality, case.ask),
+        replay(
+            "**judge and planner**",
+            study.calibration.belief_model(outcomes.models),
+            context,
+            worths,
+        ),
+        estimates_run("prompt only (the same router)", outcomes, context.quality, context.ask),
         plain,
         zero_router(outcomes),
     ]
@@ -149,10 +156,10 @@ def all_pairs(study: Study) -> Iterator[str]:
     order = np.argsort(study.train.outcomes.score.mean(axis=0), kind="stable").tolist()
     rows, won = [], 0
     for weak, strong in itertools.combinations(order, 2):
-        case = study.test.only([weak, strong])
-        areas = [area(run, case.outcomes) for run in _pair_runs(study, case)]
+        context = study.test.only([weak, strong])
+        areas = [area(run, context.outcomes) for run in _pair_runs(study, context)]
         won += areas[0] > max(areas[1:])
-        names = case.outcomes.models
+        names = context.outcomes.models
         mark = "yes" if areas[0] > max(areas[1:]) else "no"
         rows.append((f"{names[0]} → {names[1]}", *(f"{one:.4f}" for one in areas), mark))
     yield "## Every pair of a weaker and a stronger model"

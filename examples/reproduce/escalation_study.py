@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from examples.reproduce.escalation_replay import Case, cases, replay
+from examples.reproduce.escalation_replay import DraftContext, cases, replay
 from llmroute.escalation.calibration_file import Calibration
 from llmroute.evaluation.run import Run
 from llmroute.numerics import Floats
@@ -29,8 +29,8 @@ class Study:
         fold: (P,) fold of each prompt of train.
     """
 
-    train: Case
-    test: Case
+    train: DraftContext
+    test: DraftContext
     calibration: Calibration
     folds: tuple[Calibration, ...]
     fold: npt.NDArray[np.int64]
@@ -64,10 +64,10 @@ class Study:
             worths: USD of a good answer.
         """
         columns = [self.train.outcomes.models.index(name) for name in names]
-        case = self.train.only(columns)
-        score, cost = np.zeros((2, len(worths), len(case.outcomes)))
+        context = self.train.only(columns)
+        score, cost = np.zeros((2, len(worths), len(context.outcomes)))
         for number, calibration in enumerate(self.folds):
             rows = self.fold == number
-            run = replay("", calibration.judge(names), case.select(rows), worths)
+            run = replay("", calibration.belief_model(names), context.select(rows), worths)
             score[:, rows], cost[:, rows] = run.score, run.cost
         return Run("cross-fitted", score, cost, np.zeros_like(cost), worths)

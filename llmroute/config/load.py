@@ -13,7 +13,7 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import BaseModel, PrivateAttr, SecretStr, ValidationError
 
 from llmroute.backends.provider_errors import redact, secrets_in
-from llmroute.config.schema import POLICIES, RULES, VARIABLE, Form, router_form
+from llmroute.config.schema import POLICIES, RULES, VARIABLE, AnswerForm, router_form
 from llmroute.config.source import ENV, Source, Way, read_source
 from llmroute.errors import ConfigurationError, MissingExtra
 from llmroute.escalation.escalation import AUTO, Escalation
@@ -104,7 +104,7 @@ class _Reading:
     chat_models: Mapping[str, BaseChatModel]
     asks: bool
 
-    def stated(self, way: Way, form: Form, leave_out: Set[str]) -> dict[str, Any]:
+    def stated(self, way: Way, form: AnswerForm, leave_out: Set[str]) -> dict[str, Any]:
         """What a form says, as arguments of the class it was derived from."""
         settings: dict[str, Any] = {}
         for name, info in type(form).model_fields.items():
@@ -137,7 +137,7 @@ class _Reading:
             return made(kinds[form.name], settings)
 
     def _within(self, way: Way, value: Any, kinds: Mapping[str, type[_Kind]]) -> Any:
-        if isinstance(value, Form):
+        if isinstance(value, AnswerForm):
             return self.named(way, value, kinds)
         if isinstance(value, tuple):
             return tuple(self._within((*way, n), each, kinds) for n, each in enumerate(value))
@@ -234,6 +234,6 @@ def _litellm_name(init: Mapping[str, Any]) -> str | None:
 
 def _plain(value: Any) -> Any:
     """Forms within as plain values: the class that takes them makes its own objects of them."""
-    if isinstance(value, Form):
+    if isinstance(value, AnswerForm):
         return value.model_dump(exclude_unset=True, by_alias=True)
     return value

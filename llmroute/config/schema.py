@@ -54,7 +54,7 @@ RULES: dict[str, type[Rule]] = {
 }
 
 
-class Form(BaseModel):
+class AnswerForm(BaseModel):
     """A part of a router's file.
 
     Validated with a dict as context, it notes there which fields each object may have, under the
@@ -76,7 +76,7 @@ def _form_of(
     leave_out: frozenset[str] = frozenset(),
     turned: Callable[[Any], Any] = lambda annotation: annotation,
     **more: Any,
-) -> type[Form]:
+) -> type[AnswerForm]:
     """A form with the fields of a class that are plain values; keys become variables' names."""
     meanings, fields = meanings_in(kind), dict(more)
     for name, info in kind.model_fields.items():
@@ -89,7 +89,7 @@ def _form_of(
         elif (annotation := turned(_plain_part(info.annotation))) is not None:
             fields[name] = (annotation, _described(info, meaning))
     doc = (inspect.getdoc(kind) or "").partition("\n")[0]
-    form: type[Form] = create_model(kind.__name__, __base__=Form, __doc__=doc, **fields)
+    form: type[AnswerForm] = create_model(kind.__name__, __base__=AnswerForm, __doc__=doc, **fields)
     return form
 
 
@@ -204,7 +204,7 @@ _Name = Annotated[str, Field(min_length=1)]
 
 
 @cache
-def router_form(kind: type[Router]) -> type[Form]:
+def router_form(kind: type[Router]) -> type[AnswerForm]:
     """What a file of a router may hold.
 
     Args:

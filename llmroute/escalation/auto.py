@@ -14,13 +14,12 @@ from typing import Any
 
 from llmroute.answers import logprobs
 from llmroute.answers.votes import NO_ANSWER, Vote
-from llmroute.engine.flow import Answered, Ask, Flow, Talk
-from llmroute.engine.flow import Step as Call
+from llmroute.engine.flow import Answered, Ask, Flow, Step, Talk
 from llmroute.errors import AllModelsFailed, ProviderError
 from llmroute.escalation.belief import Belief
-from llmroute.escalation.context import Case, Finding, Generation
-from llmroute.escalation.next_call import Plan, Step
-from llmroute.escalation.request_plan import SAMPLES, Outlook
+from llmroute.escalation.context import DraftContext, Finding, Generation
+from llmroute.escalation.next_call import NextCall, NextCallPlan
+from llmroute.escalation.request_plan import SAMPLES, RequestPlan
 from llmroute.escalation.stronger import no_time
 from llmroute.request.request import Request
 from llmroute.state.confidence_ranks import ConfidenceRanks
@@ -31,11 +30,11 @@ _TEMPERATURE = 0.7
 
 
 @dataclass
-class Planned:
+class AutoEscalation:
     """One request, asked by judge and planner.
 
     Attributes:
-        outlook: What is believed before the first call.
+        request_plan: What is believed before the first call.
         request: The request.
         state: What the router has seen so far.
         keep: Return the best answer in hand when no stronger model can be had.
@@ -43,7 +42,7 @@ class Planned:
         latency: Seconds the whole request may take, or None.
     """
 
-    outlook: Outlook
+    request_plan: RequestPlan
     request: Request
     state: RouterState
     keep: bool = True
@@ -58,7 +57,7 @@ class Planned:
         Args:
             talk: The calls of the request.
         """
-        case = Case(
+        context = DraftContext(
             self.request,
             talk,
             self.agreement,
@@ -67,125 +66,136 @@ class Planned:
             only_known=True,
             state=self.state,
         )
-        hearing = _Hearing(case)
-        if case.is_late_for(talk.decision.chosen):
-            return (yield from no_time(case))
-        step = Step("ask", hearing.column(talk.decision.chosen), 0.0)
+        observations = _Observations(context)
+        if context.is_late_for(talk.decision.chosen):
+            return (yield from no_time(context))
+        step = NextCall("ask", observations.column(talk.decision.chosen), 0.0)
         while True:
-            answer = yield from self._take(step, hearing)
+            answer = yield from self._take(step, observations)
             if answer is not None:
                 return answer
-            belief = self._belief(hearing)
-            step = self._next(belief, hearing)
-            self._note(step, belief, hearing)
+            belief = self._belief(observations)
+            step = self._next(belief, observations)
+            self._note(step, belief, observations)
             if step.kind == "stop":
-                return self._stopped(step, belief, hearing)
+                return self._stopped(step, belief, observations)
 
-    def _take(self, step: Step, hearing: _Hearing) -> Generator[Call, Any, Answered | None]:
+    def _take(
+        self, step: NextCall, observations: _Observations
+    ) -> Generator[Step, Any, Answered | None]:
         """Make one step; the end of the flow where it ends it."""
-        case, name = hearing.case, hearing.names[step.model]
+        context, name = observations.context, observations.names[step.model]
         self._bought.add((step.kind, step.model))
         if step.kind == "verify":
-            yield from hearing.verify(name)
-            self._remember(step, hearing)
+            yield from observations.verify(name)
+            self._remember(step, observations)
         elif step.kind == "sample":
-            yield from hearing.sample(name)
-        elif hearing.generations and self._is_last(step, hearing):
-            return (yield from self._end(step, hearing))
+            yield from observations.sample(name)
+        elif observations.generations and self._is_last(step, observations):
+            return (yield from self._end(step, observations))
         else:
-            heard = yield from case.hear(name, "draft")
-            if isinstance(heard, Generation):
-                hearing.generations.append(heard)
-                self._remember(step, hearing)
-            elif not hearing.generations:
-                return (yield from case.talk.fall_back(heard))
+            observed = yield from context.hear(name, "draft")
+            if isinstance(observed, Generation):
+                observations.generations.append(observed)
+                self._remember(step, observations)
+            elif not observations.generations:
+                return (yield from context.talk.fall_back(observed))
             else:
                 self._failed.add(step.model)
         return None
 
-    def _remember(self, step: Step, hearing: _Hearing) -> None:
+    def _remember(self, step: NextCall, observations: _Observations) -> None:
         """What a model's confidences are worth shows beside those that it gave before."""
-        votes = hearing.votes()
+        votes = observations.votes()
         vote = next(v for v in reversed(votes) if v.model == step.model)
         if step.kind == "verify":
             vote = replace(vote, confidence=math.nan)
-        self.outlook.judge.note(vote, hearing.form, self._ranks(hearing))
+        self.request_plan.belief_model.note(vote, observations.form, self._ranks(observations))
 
-    def _end(self, step: Step, hearing: _Hearing) -> Generator[Call, Any, Answered | None]:
+    def _end(
+        self, step: NextCall, observations: _Observations
+    ) -> Generator[Step, Any, Answered | None]:
         """A model whose answer is the user's whatever it says; it may stream."""
-        ask = Ask(hearing.names[step.model], "answer")
-        answered = yield from hearing.case.talk.ask(ask, lenient=True)
+        ask = Ask(observations.names[step.model], "answer")
+        answered = yield from observations.context.talk.ask(ask, lenient=True)
         if answered.result.error is None:
             return replace(answered, escalated=True)
         self._failed.add(step.model)
         return None
 
-    def _stopped(self, step: Step, belief: Belief, hearing: _Hearing) -> Answered:
+    def _stopped(self, step: NextCall, belief: Belief, observations: _Observations) -> Answered:
         """The best answer in hand; marked where a model that failed was wanted."""
-        talk = hearing.case.talk
+        talk = observations.context.talk
         unchecked = bool(self._failed) and (
-            self._next(belief, hearing, also_failed=True).kind != "stop"
+            self._next(belief, observations, also_failed=True).kind != "stop"
         )
         if unchecked and not self.keep:
             failed = [call for call in talk.calls if call.status != "ok"]
             last = ProviderError(failed[-1].error or "it failed", model=failed[-1].model)
             raise AllModelsFailed(talk.calls, last)
-        best = hearing.returned(belief, step)
-        first = next(g for g in hearing.generations if g.model == talk.decision.chosen)
-        agree = hearing.case.groups([first, best])
-        return hearing.case.accept(
+        best = observations.returned(belief, step)
+        first = next(g for g in observations.generations if g.model == talk.decision.chosen)
+        agree = observations.context.groups([first, best])
+        return observations.context.accept(
             best, unchecked=unchecked, escalated=first is not best and agree[0] != agree[1]
         )
 
-    def _belief(self, hearing: _Hearing) -> Belief:
-        outlook = self.outlook
-        return outlook.judge.belief(
-            outlook.prior, hearing.votes(), hearing.form, self._ranks(hearing)
+    def _belief(self, observations: _Observations) -> Belief:
+        request_plan = self.request_plan
+        return request_plan.belief_model.belief(
+            request_plan.prior, observations.votes(), observations.form, self._ranks(observations)
         )
 
-    def _ranks(self, hearing: _Hearing) -> ConfidenceRanks:
-        return self.state.confidence_ranks(hearing.names)
+    def _ranks(self, observations: _Observations) -> ConfidenceRanks:
+        return self.state.confidence_ranks(observations.names)
 
-    def _next(self, belief: Belief, hearing: _Hearing, *, also_failed: bool = False) -> Step:
-        outlook, talk = self.outlook, hearing.case.talk
+    def _next(
+        self, belief: Belief, observations: _Observations, *, also_failed: bool = False
+    ) -> NextCall:
+        request_plan, talk = self.request_plan, observations.context.talk
         spent = sum(call.cost_usd or 0.0 for call in talk.calls)
         may = [
             m
-            for m in outlook.allowed
+            for m in request_plan.allowed
             if (also_failed or m not in self._failed)
-            and (hearing.names[m] == talk.decision.strongest or not hearing.is_late_for(m))
+            and (
+                observations.names[m] == talk.decision.strongest or not observations.is_late_for(m)
+            )
         ]
         prices = replace(
-            outlook.prices,
-            verify=self._without_bought(outlook.prices.verify),
-            sample=self._without_bought(outlook.prices.sample),
+            request_plan.prices,
+            verify=self._without_bought(request_plan.prices.verify),
+            sample=self._without_bought(request_plan.prices.sample),
         )
-        plan = Plan(belief, prices, models=may, limit=outlook.aim.limit - spent)
-        return plan.step(outlook.aim.worth)
+        plan = NextCallPlan(belief, prices, models=may, limit=request_plan.objective.limit - spent)
+        return plan.step(request_plan.objective.value_per_answer)
 
     def _without_bought(self, price: Sequence[float]) -> list[float]:
         """Prices of evidence without what was bought already: one kind of each answer is enough."""
         bought = {model for kind, model in self._bought if kind in ("verify", "sample")}
         return [math.nan if model in bought else usd for model, usd in enumerate(price)]
 
-    def _is_last(self, step: Step, hearing: _Hearing) -> bool:
+    def _is_last(self, step: NextCall, observations: _Observations) -> bool:
         """Whether a model's answer would be the one returned, whatever it is."""
-        votes, outlook = hearing.votes(), self.outlook
+        votes, request_plan = observations.votes(), self.request_plan
         known = {vote.answer for vote in votes} - {NO_ANSWER}
         for answer in {*known, max(known, default=NO_ANSWER) + 1}:
-            after = outlook.judge.belief(
-                outlook.prior,
+            after = request_plan.belief_model.belief(
+                request_plan.prior,
                 [*votes, Vote(step.model, answer)],
-                hearing.form,
-                self._ranks(hearing),
+                observations.form,
+                self._ranks(observations),
             )
-            if after.answers[after.best] != answer or self._next(after, hearing).kind != "stop":
+            if (
+                after.answers[after.best] != answer
+                or self._next(after, observations).kind != "stop"
+            ):
                 return False
         return True
 
-    def _note(self, step: Step, belief: Belief, hearing: _Hearing) -> None:
+    def _note(self, step: NextCall, belief: Belief, observations: _Observations) -> None:
         """Put what is believed now, and what follows from it, into the record."""
-        name = hearing.names[step.model]
+        name = observations.names[step.model]
         todo = {
             "verify": f"{name} is asked to verify its answer",
             "sample": f"{name} is asked again",
@@ -196,23 +206,23 @@ class Planned:
         else:
             asked = todo.get(step.kind, f"{name} is asked")
             reason += f": {asked}, for {step.cost:.2g} USD."
-        speaker = hearing.names[belief.speaker]
+        speaker = observations.names[belief.speaker]
         finding = Finding(step.kind == "stop", reason, score=belief.held)
-        hearing.case.check("auto", speaker, finding)
+        observations.context.check("auto", speaker, finding)
 
 
 @dataclass
-class _Hearing:
+class _Observations:
     """What was heard of one request."""
 
-    case: Case
+    context: DraftContext
     generations: list[Generation] = field(default_factory=list)
     verified: dict[str, float] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The pool's models."""
-        return self.case.talk.pool.names
+        return self.context.talk.pool.names
 
     def column(self, name: str) -> int:
         """A model's place in the pool."""
@@ -221,16 +231,16 @@ class _Hearing:
     @property
     def form(self) -> str | None:
         """What kind of answer the request asks for; where it does not tell, what was answered."""
-        kinds = (self.case.kind(generation) for generation in self.generations)
-        return self.case.asked.kind or next((kind for kind in kinds if kind), None)
+        kinds = (self.context.kind(generation) for generation in self.generations)
+        return self.context.asked.kind or next((kind for kind in kinds if kind), None)
 
     def is_late_for(self, model: int) -> bool:
         """Whether asking a model leaves no time for the strongest."""
-        return self.case.is_late_for(self.names[model])
+        return self.context.is_late_for(self.names[model])
 
     def votes(self) -> list[Vote]:
         """The generations as the judge sees them."""
-        groups = self.case.groups(self.generations)
+        groups = self.context.groups(self.generations)
         return [
             Vote(
                 model=self.column(generation.model),
@@ -244,29 +254,29 @@ class _Hearing:
 
     def _confidence(self, generation: Generation) -> float:
         tokens = logprobs.tokens_of(generation.message)
-        if self.case.is_long(generation):
+        if self.context.is_long(generation):
             sure = logprobs.mean_probability(tokens)
         else:
-            token = logprobs.decisive(tokens, self.case.final_words(generation))
+            token = logprobs.decisive(tokens, self.context.final_words(generation))
             sure = None if token is None else token.probability
         return math.nan if sure is None else sure
 
-    def verify(self, name: str) -> Generator[Call, Any, None]:
+    def verify(self, name: str) -> Generator[Step, Any, None]:
         """Ask a model whether its answer is right."""
         draft = next(g for g in self.generations if g.model == name)
-        said = yield from self.case.hear(name, "verify", self.case.verification(draft))
+        said = yield from self.context.hear(name, "verify", self.context.verification(draft))
         yes = logprobs.yes_probability(said.message) if isinstance(said, Generation) else None
         if yes is not None:
             self.verified[name] = yes
 
-    def sample(self, name: str) -> Generator[Call, Any, None]:
+    def sample(self, name: str) -> Generator[Step, Any, None]:
         """Ask a model again, as often as a vote needs, all at once."""
         styles = [""] * (SAMPLES - 1)
-        self.generations += yield from self.case.sample(name, styles, _TEMPERATURE)
+        self.generations += yield from self.context.sample(name, styles, _TEMPERATURE)
 
-    def returned(self, belief: Belief, step: Step) -> Generation:
+    def returned(self, belief: Belief, step: NextCall) -> Generation:
         """The generation to return for the best answer: in the speaker's words."""
-        groups = self.case.groups(self.generations)
+        groups = self.context.groups(self.generations)
         best = belief.answers[belief.best]
         same = [g for g, group in zip(self.generations, groups, strict=True) if group == best]
         return min(same, key=lambda g: (g.model != self.names[step.model], g.style != ""))

@@ -26,18 +26,23 @@ import numpy as np
 
 from llmroute.answers.votes import Vote
 from llmroute.errors import ConfigurationError
-from llmroute.escalation.confidence_model import Curve, chances, log_likelihoods, standard_score
-from llmroute.escalation.evidence import Heard, grouped, heard
-from llmroute.escalation.hypotheses import ewens, labellings
+from llmroute.escalation.confidence_model import (
+    ConfidenceModel,
+    chances,
+    log_likelihoods,
+    standard_score,
+)
+from llmroute.escalation.evidence import ModelEvidence, grouped, observed
+from llmroute.escalation.hypotheses import all_hypotheses, ewens
 from llmroute.escalation.latent_difficulty import (
     GRID,
     LEAST,
     WEIGHTS,
     inside,
-    level_of,
+    intercept_for,
     mean_success,
 )
-from llmroute.escalation.priors import FORMS, Form, Member
+from llmroute.escalation.priors import FORMS, AnswerForm, ModelPriors
 from llmroute.numerics import Floats, logit
 from llmroute.state.confidence_ranks import ConfidenceRanks
 
@@ -58,7 +63,7 @@ class Prospects:
 
 
 class Belief:
-    """What is known once some generations were heard. Made by `Judge.belief`.
+    """What is known once some generations were heard. Made by `BeliefModel.belief`.
 
     Attributes:
         answers: Numbers of the G different answers; `NO_ANSWER` for a generation without one.
@@ -69,21 +74,29 @@ class Belief:
 
     def __init__(
         self,
-        judge: Judge,
+        belief_model: BeliefModel,
         prior: Floats,
-        told: Sequence[Heard],
+        evidence: Sequence[ModelEvidence],
         form: str,
         ranks: ConfidenceRanks,
     ) -> None:
         self._ranks = ranks
-        self._judge, self._logits, self._heard = judge, logit(prior, LEAST), told
-        self._kind, self._form, self._tempted = form, judge.forms[form], judge.tempted[form]
-        self.answers, self.voters = grouped(told)
+        self._belief_model, self._logits, self._evidence = (
+            belief_model,
+            logit(prior, LEAST),
+            evidence,
+        )
+        self._kind, self._form, self._shared_error_rate = (
+            form,
+            belief_model.forms[form],
+            belief_model.shared_error_rate[form],
+        )
+        self.answers, self.voters = grouped(evidence)
         self._sizes = np.array([len(voters) for voters in self.voters], dtype=np.float64)
-        self._labels = labellings(len(self.answers))
-        self._success = judge.success(prior)
+        self._hypotheses = all_hypotheses(len(self.answers))
+        self._success = belief_model.success(prior)
         self._weights = self._posterior()
-        self.good: Floats = self._labels.good.T @ self._weights.sum(axis=1)
+        self.good: Floats = self._hypotheses.good.T @ self._weights.sum(axis=1)
         self.able: Floats = self._success @ self._weights.sum(axis=0)
 
     @property
@@ -99,17 +112,17 @@ class Belief:
     @property
     def asked(self) -> frozenset[int]:
         """The models that were heard."""
-        return frozenset(one.model for one in self._heard)
+        return frozenset(one.model for one in self._evidence)
 
     @property
     def verified(self) -> frozenset[int]:
         """The models whose answer was verified."""
-        return frozenset(one.model for one in self._heard if one.score("verified") is not None)
+        return frozenset(one.model for one in self._evidence if one.score("verified") is not None)
 
     @property
     def sampled(self) -> frozenset[int]:
         """The models that were heard more than once."""
-        return frozenset(one.model for one in self._heard if one.score("share") is not None)
+        return frozenset(one.model for one in self._evidence if one.score("share") is not None)
 
     @property
     def speaker(self) -> int:
@@ -125,25 +138,29 @@ class Belief:
             model: Its column, of one that was not heard yet.
             confident: Whether its confidence would come with the answer.
         """
-        form, labels, weights = self._form, self._labels, self._weights
+        form, labels, weights = self._form, self._hypotheses, self._weights
         # By what the answer is: (G + 1, L, D), one of those in hand or, in the last row, a new one.
         goods = weights / (form.right + labels.good @ self._sizes)[:, None]
         others = weights / (form.other + labels.other @ self._sizes)[:, None]
-        untempted = weights * (1 - labels.tempting.sum(axis=1))[:, None]
+        unshared = weights * (1 - labels.shared_error.sum(axis=1))[:, None]
         joins = (
             _joined(labels.good * self._sizes, goods, form.right * goods),
-            _joined(labels.tempting, weights, untempted),
+            _joined(labels.shared_error, weights, unshared),
             _joined(labels.other * self._sizes, others, form.other * others),
         )
-        success, tempted = self._success[model], self._tempted[model]
-        chances = success, (1 - success) * tempted, (1 - success) * (1 - tempted)
+        success, shared_error_rate = self._success[model], self._shared_error_rate[model]
+        chances = (
+            success,
+            (1 - success) * shared_error_rate,
+            (1 - success) * (1 - shared_error_rate),
+        )
         whole = labels.with_all
         parts = [
             np.tensordot(whole, join, axes=(0, 1)) * chance
             for join, chance in zip(joins, chances, strict=True)
         ]
         if confident:
-            seen = self._judge.seen("token", model, float(self._logits[model]))
+            seen = self._belief_model.seen("token", model, float(self._logits[model]))
         else:
             seen = (np.ones((1, len(GRID))),) * 3
         joint = _summed([part @ bins.T for part, bins in zip(parts, seen, strict=True)])
@@ -160,10 +177,10 @@ class Belief:
             kind: `"verified"` for a verification call, `"share"` for further samples of it.
         """
         place = next(g for g, voters in enumerate(self.voters) if model in voters)
-        labels = self._labels
-        states = labels.good, labels.tempting, labels.other
+        labels = self._hypotheses
+        states = labels.good, labels.shared_error, labels.other
         parts = [(labels.with_all * state[:, [place]]).T @ self._weights for state in states]
-        seen = self._judge.seen(kind, model, float(self._logits[model]))
+        seen = self._belief_model.seen(kind, model, float(self._logits[model]))
         joint = _summed([part @ bins.T for part, bins in zip(parts, seen, strict=True)])
         grid = _summed([part[0] * bins for part, bins in zip(parts, seen, strict=True)])
         return self._prospects(joint[0], joint[1:].max(axis=0), grid)
@@ -174,18 +191,21 @@ class Belief:
     def _posterior(self) -> Floats:
         """(L, D) probability of each labelling of the answers and of each d."""
         logs = np.zeros((3, len(self.answers), len(GRID)))
-        for one in self._heard:
+        for one in self._evidence:
             place = next(g for g, voters in enumerate(self.voters) if one.model in voters)
-            success, tempted = self._success[one.model], self._tempted[one.model]
+            success, shared_error_rate = (
+                self._success[one.model],
+                self._shared_error_rate[one.model],
+            )
             wrong = np.log1p(-success)
             logs[0, place] += np.log(success)
-            logs[1, place] += wrong + math.log(tempted)
-            logs[2, place] += wrong + math.log1p(-tempted)
+            logs[1, place] += wrong + math.log(shared_error_rate)
+            logs[2, place] += wrong + math.log1p(-shared_error_rate)
             logit = float(self._logits[one.model])
-            logs[:, place] += self._judge.likelihoods(one, logit, self._kind, self._ranks)
-        labels = self._labels
-        weights = self._judge.log_weights + labels.good @ logs[0]
-        weights += labels.tempting @ logs[1] + labels.other @ logs[2]
+            logs[:, place] += self._belief_model.likelihoods(one, logit, self._kind, self._ranks)
+        labels = self._hypotheses
+        weights = self._belief_model.log_weights + labels.good @ logs[0]
+        weights += labels.shared_error @ logs[1] + labels.other @ logs[2]
         weights += ewens(self._sizes, labels.good, self._form.right)[:, None]
         weights += ewens(self._sizes, labels.other, self._form.other)[:, None]
         weights = np.exp(weights - weights.max())
@@ -193,39 +213,44 @@ class Belief:
         return result
 
 
-class Judge:
+class BeliefModel:
     """Judges answers of a pool's M models. Thread-safe: nothing of it changes once it is made.
 
     Args:
-        members: What is known of each model, in the pool's order; `Judge.unfitted` for nothing.
+        members: What is known of each model, in the pool's order; `BeliefModel.unfitted` for
+            nothing.
         forms: How answers of each form coincide; a form it lacks counts as `"text"`.
     """
 
     def __init__(
         self,
-        members: Sequence[Member],
-        forms: Mapping[str, Form] = FORMS,
+        members: Sequence[ModelPriors],
+        forms: Mapping[str, AnswerForm] = FORMS,
     ) -> None:
         self.members = tuple(members)
-        self.forms: Mapping[str, Form] = {**FORMS, **forms}
+        self.forms: Mapping[str, AnswerForm] = {**FORMS, **forms}
         self.weights: Floats = WEIGHTS
         self.log_weights: Floats = np.log(WEIGHTS)
-        self._means = [mean_success(member.reach).tolist() for member in self.members]
+        self._means = [mean_success(member.discrimination).tolist() for member in self.members]
         # (M, D) odds against a good answer at level 0; exp(-level) times these at any other.
-        self._against = np.exp(-np.array([[member.reach] for member in self.members]) * GRID)
-        self.tempted: Mapping[str, Floats] = {
-            name: np.array([m.tempted.get(name, form.tempted) for m in self.members])
+        self._against = np.exp(
+            -np.array([[member.discrimination] for member in self.members]) * GRID
+        )
+        self.shared_error_rate: Mapping[str, Floats] = {
+            name: np.array(
+                [m.shared_error_rate.get(name, form.shared_error_rate) for m in self.members]
+            )
             for name, form in self.forms.items()
         }
 
     @classmethod
-    def unfitted(cls, models: int) -> Judge:
+    def unfitted(cls, models: int) -> BeliefModel:
         """The judge of models nobody has measured: the same rounded numbers for all.
 
         Args:
             models: How many there are.
         """
-        return cls([Member()] * models)
+        return cls([ModelPriors()] * models)
 
     def belief(
         self,
@@ -253,7 +278,7 @@ class Judge:
             )
         prior = np.asarray(prior, dtype=np.float64)
         ranks = ConfidenceRanks() if ranks is None else ranks
-        return Belief(self, prior, heard(votes), self._known(form), ranks)
+        return Belief(self, prior, observed(votes), self._known(form), ranks)
 
     def note(self, vote: Vote, form: str | None, ranks: ConfidenceRanks) -> None:
         """Take note of the confidences in an answer that was heard, once for each.
@@ -276,33 +301,37 @@ class Judge:
         Args:
             prior: (M,) success probabilities of the scorer, 0..1.
         """
-        levels = map(level_of, prior.tolist(), self._means)
-        against = np.array([[math.exp(-level)] for level in levels]) * self._against
+        intercepts = map(intercept_for, prior.tolist(), self._means)
+        against = np.array([[math.exp(-intercept)] for intercept in intercepts]) * self._against
         return inside(1 / (1 + against))
 
-    def likelihoods(self, one: Heard, logit: float, form: str, ranks: ConfidenceRanks) -> Floats:
+    def likelihoods(
+        self, one: ModelEvidence, logit: float, form: str, ranks: ConfidenceRanks
+    ) -> Floats:
         """(3, D) log-likelihoods of a model's confidences: answer good, tempting, else wrong."""
         logs = np.zeros((3, len(GRID)))
         for kind, confidence in one.scores:
-            curve = self.curve(kind, one.model)
+            confidence_model = self.confidence_model(kind, one.model)
             rank = ranks.rank((kind, one.model, form), confidence)
-            logs += log_likelihoods(curve, standard_score(curve, confidence, rank), logit)
+            logs += log_likelihoods(
+                confidence_model, standard_score(confidence_model, confidence, rank), logit
+            )
         return logs
 
     def imagined(self, kind: str, model: int, logit: float) -> tuple[Floats, Floats]:
         """(4, D) each: chance that a confidence falls between the cuts; answer good, and bad."""
-        good, tempting, other = self.seen(kind, model, logit)
-        tempted = float(self.tempted["text"][model])
-        return good, tempted * tempting + (1 - tempted) * other
+        good, shared_error, other = self.seen(kind, model, logit)
+        shared_error_rate = float(self.shared_error_rate["text"][model])
+        return good, shared_error_rate * shared_error + (1 - shared_error_rate) * other
 
     def seen(self, kind: str, model: int, logit: float) -> tuple[Floats, Floats, Floats]:
         """(4, D) each: chance that a confidence falls between the cuts; good, tempting, wrong."""
-        return chances(self.curve(kind, model), logit)
+        return chances(self.confidence_model(kind, model), logit)
 
-    def curve(self, kind: str, model: int) -> Curve:
+    def confidence_model(self, kind: str, model: int) -> ConfidenceModel:
         """The curve of one kind of confidence: `"token"`, `"verified"` or `"share"`."""
-        curve: Curve = getattr(self.members[model], kind)
-        return curve
+        confidence_model: ConfidenceModel = getattr(self.members[model], kind)
+        return confidence_model
 
 
 def _joined(joins: Floats, weights: Floats, new: Floats) -> Floats:

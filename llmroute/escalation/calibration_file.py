@@ -13,10 +13,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from llmroute.errors import ArtifactError, ConfigurationError
-from llmroute.escalation.belief import Judge
-from llmroute.escalation.calibration_fit import Recorded, fit_judge
-from llmroute.escalation.confidence_model import Curve
-from llmroute.escalation.priors import Form, Member
+from llmroute.escalation.belief import BeliefModel
+from llmroute.escalation.calibration_fit import Recorded, fit_belief_model
+from llmroute.escalation.confidence_model import ConfidenceModel
+from llmroute.escalation.priors import AnswerForm, ModelPriors
 from llmroute.files import write_whole
 from llmroute.validation import read_json
 
@@ -26,26 +26,36 @@ FORMAT = 1
 _PLACES = 6
 
 
+#: What stands in the file under another name than in the code: format 1 came before the names.
+_IN_FILE = {"intercept": "level", "discrimination": "reach", "shared_error_rate": "tempted"}
+
+
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        alias_generator=lambda name: _IN_FILE.get(name, name),
+        populate_by_name=True,
+    )
 
 
 class _Curve(_Strict):
     knots: tuple[float, ...]
-    level: float
+    intercept: float
     gap: float
     load: float
     both: float
     prior: float
-    tempted: float
+    shared_error_rate: float
     spread: float = Field(gt=0)
     centre: float = 2.2
     scale: float = Field(default=2.5, gt=0)
 
 
 class _Member(_Strict):
-    reach: float = Field(ge=0)
-    tempted: dict[str, float]
+    discrimination: float = Field(ge=0)
+    shared_error_rate: dict[str, float]
     token: _Curve
     verified: _Curve
     share: _Curve
@@ -53,7 +63,7 @@ class _Member(_Strict):
 
 class _Form(_Strict):
     right: float = Field(gt=0)
-    tempted: float = Field(gt=0, lt=1)
+    shared_error_rate: float = Field(gt=0, lt=1)
     other: float = Field(gt=0)
 
 
@@ -81,7 +91,7 @@ class Calibration:
     """
 
     models: tuple[str, ...]
-    fitted: Judge
+    fitted: BeliefModel
     source: str
     data_sha256: str
     prompts: int
@@ -105,18 +115,22 @@ class Calibration:
                 f"{len(models)} names were given for {recorded.score.shape[1]} models."
             )
         return cls(
-            tuple(models), fit_judge(recorded), source, _digest(recorded), len(recorded.score)
+            tuple(models),
+            fit_belief_model(recorded),
+            source,
+            _digest(recorded),
+            len(recorded.score),
         )
 
-    def judge(self, names: Sequence[str]) -> Judge:
+    def belief_model(self, names: Sequence[str]) -> BeliefModel:
         """The judge of a pool; a model that was not measured gets the rounded defaults.
 
         Args:
             names: The pool's models, in its order.
         """
         known = dict(zip(self.models, self.fitted.members, strict=True))
-        members = [known.get(name, Member()) for name in names]
-        return Judge(members, self.fitted.forms)
+        members = [known.get(name, ModelPriors()) for name in names]
+        return BeliefModel(members, self.fitted.forms)
 
     def save(self, path: str | Path) -> Path:
         """Writes the file, whole or not at all.
@@ -136,7 +150,8 @@ class Calibration:
             "forms": {name: asdict(form) for name, form in self.fitted.forms.items()},
             "members": {name: asdict(member) for name, member in members.items()},
         }
-        text = json.dumps(_rounded(content), indent=1, ensure_ascii=False) + "\n"
+        written = _File.model_validate(content).model_dump(by_alias=True)
+        text = json.dumps(_rounded(written), indent=1, ensure_ascii=False) + "\n"
         try:
             write_whole(path, text)
         except OSError as fault:
@@ -163,16 +178,16 @@ class Calibration:
             error=ArtifactError,
         )
         members = [_member(one) for one in read.members.values()]
-        forms = {name: Form(**form.model_dump()) for name, form in read.forms.items()}
-        judge = Judge(members, forms)
-        return cls(tuple(read.members), judge, read.source, read.data_sha256, read.prompts)
+        forms = {name: AnswerForm(**form.model_dump()) for name, form in read.forms.items()}
+        belief_model = BeliefModel(members, forms)
+        return cls(tuple(read.members), belief_model, read.source, read.data_sha256, read.prompts)
 
 
-def _member(read: _Member) -> Member:
+def _member(read: _Member) -> ModelPriors:
     values: dict[str, Any] = dict(read)
     for kind in ("token", "verified", "share"):
-        values[kind] = Curve(**dict(values[kind]))
-    return Member(**values)
+        values[kind] = ConfidenceModel(**dict(values[kind]))
+    return ModelPriors(**values)
 
 
 def _digest(recorded: Recorded) -> str:

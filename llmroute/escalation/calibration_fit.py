@@ -17,10 +17,17 @@ import numpy.typing as npt
 
 from llmroute.answers.votes import NO_ANSWER
 from llmroute.errors import ConfigurationError
-from llmroute.escalation.belief import Judge
-from llmroute.escalation.confidence_model import Curve, standard_score
-from llmroute.escalation.latent_difficulty import GRID, LEAST, LEVELS, WEIGHTS, inside, mean_success
-from llmroute.escalation.priors import FORMS, Form, Member
+from llmroute.escalation.belief import BeliefModel
+from llmroute.escalation.confidence_model import ConfidenceModel, standard_score
+from llmroute.escalation.latent_difficulty import (
+    GRID,
+    INTERCEPTS,
+    LEAST,
+    WEIGHTS,
+    inside,
+    mean_success,
+)
+from llmroute.escalation.priors import FORMS, AnswerForm, ModelPriors
 from llmroute.numerics import Bools, Floats, Ints, logit
 
 #: Rounds of expectation–maximisation, for d and for temptation.
@@ -71,7 +78,7 @@ class Recorded:
                 )
 
 
-def fit_judge(recorded: Recorded) -> Judge:
+def fit_belief_model(recorded: Recorded) -> BeliefModel:
     """The judge that explains recorded answers.
 
     Args:
@@ -89,29 +96,33 @@ def fit_judge(recorded: Recorded) -> Judge:
     good = np.where(known, recorded.score >= 0.5, False)
     logits = logit(recorded.quality, LEAST)
     reaches, posterior = _fit_reaches(inside(recorded.quality), good, known)
-    tempted = _fit_temptation(recorded, good, known)
+    shared_error_rate = _fit_temptation(recorded, good, known)
     curves = {
-        kind: _fit_curves(getattr(recorded, kind), logits, good, known, posterior, tempted.belief)
+        kind: _fit_curves(
+            getattr(recorded, kind), logits, good, known, posterior, shared_error_rate.belief
+        )
         for kind in ("token", "verified", "share")
     }
     members = [
-        Member(
-            reach=float(reaches[m]),
-            tempted={form: float(rates[m]) for form, rates in tempted.rates.items()},
+        ModelPriors(
+            discrimination=float(reaches[m]),
+            shared_error_rate={
+                form: float(rates[m]) for form, rates in shared_error_rate.rates.items()
+            },
             token=curves["token"][m],
             verified=curves["verified"][m],
             share=curves["share"][m],
         )
         for m in range(len(reaches))
     ]
-    forms = _fit_forms(recorded, good, known, tempted.rates)
-    return Judge(members, forms)
+    forms = _fit_forms(recorded, good, known, shared_error_rate.rates)
+    return BeliefModel(members, forms)
 
 
 def _fit_reaches(prior: Floats, good: Bools, known: Bools) -> tuple[Floats, Floats]:
     """(M,) reach of each model; (P, D) what is believed of each prompt's d."""
     models = good.shape[1]
-    found = np.full(models, Member().reach)
+    found = np.full(models, ModelPriors().discrimination)
     for _ in range(_ROUNDS):
         logs = np.tile(np.log(WEIGHTS), (len(good), 1))
         for m in range(models):
@@ -121,9 +132,12 @@ def _fit_reaches(prior: Floats, good: Bools, known: Bools) -> tuple[Floats, Floa
         before = found.copy()
         for m in range(models):
             scores = [
-                (posterior * _log_likelihood(reach, prior[:, m], good[:, m], known[:, m])).sum()
-                - _REACH_RIDGE * (reach - Member().reach) ** 2
-                for reach in _REACHES
+                (
+                    posterior
+                    * _log_likelihood(discrimination, prior[:, m], good[:, m], known[:, m])
+                ).sum()
+                - _REACH_RIDGE * (discrimination - ModelPriors().discrimination) ** 2
+                for discrimination in _REACHES
             ]
             found[m] = _REACHES[int(np.argmax(scores))]
         if (found == before).all():
@@ -131,10 +145,10 @@ def _fit_reaches(prior: Floats, good: Bools, known: Bools) -> tuple[Floats, Floa
     return found, posterior
 
 
-def _log_likelihood(reach: float, prior: Floats, good: Bools, known: Bools) -> Floats:
+def _log_likelihood(discrimination: float, prior: Floats, good: Bools, known: Bools) -> Floats:
     """(P, D) of one model's answers, good or bad; 0 where it was not asked."""
-    level = np.interp(prior, mean_success(float(reach)), LEVELS)
-    inner = level[:, None] + reach * GRID
+    intercept = np.interp(prior, mean_success(float(discrimination)), INTERCEPTS)
+    inner = intercept[:, None] + discrimination * GRID
     signed = np.where(good[:, None], inner, -inner)
     return np.where(known[:, None], -np.logaddexp(0.0, -signed), 0.0)
 
@@ -160,12 +174,12 @@ def _fit_temptation(recorded: Recorded, good: Bools, known: Bools) -> _Temptatio
         form = FORMS.get(name, FORMS["text"])
         rows = np.flatnonzero(recorded.forms == name)
         cells = [_wrong_groups(recorded.groups[row], wrong[row]) for row in rows]
-        rate = np.full(good.shape[1], form.tempted)
+        rate = np.full(good.shape[1], form.shared_error_rate)
         for _ in range(_TEMPTING_ROUNDS):
             for row, groups in zip(rows, cells, strict=True):
                 _believe(belief[row], groups, rate, form)
             fallen, count = belief[rows].sum(axis=0), wrong[rows].sum(axis=0)
-            overall = (fallen.sum() + _TEMPTED_RIDGE * form.tempted) / (
+            overall = (fallen.sum() + _TEMPTED_RIDGE * form.shared_error_rate) / (
                 count.sum() + _TEMPTED_RIDGE
             )
             rate = (fallen + _TEMPTED_RIDGE * overall) / (count + _TEMPTED_RIDGE)
@@ -183,7 +197,7 @@ def _wrong_groups(groups: Ints, wrong: Bools) -> list[list[int]]:
     return list(found.values())
 
 
-def _believe(belief: Floats, groups: list[list[int]], rate: Floats, form: Form) -> None:
+def _believe(belief: Floats, groups: list[list[int]], rate: Floats, form: AnswerForm) -> None:
     """Writes the probability that each model's answer is the tempting one."""
     if not groups:
         return
@@ -213,7 +227,7 @@ def _fit_forms(
     good: Bools,
     known: Bools,
     rates: Mapping[str, Floats],
-) -> dict[str, Form]:
+) -> dict[str, AnswerForm]:
     """How often good answers of each form agree; drawn to the default."""
     found = {}
     for name, rate in rates.items():
@@ -226,7 +240,7 @@ def _fit_forms(
         count, agree = float((pairs & upper).sum()), float((pairs & same & upper).sum())
         share = (agree + _AGREE_RIDGE / (1 + form.right)) / (count + _AGREE_RIDGE)
         right_ways = max(1 / max(share, 0.02) - 1, 0.001)
-        found[name] = Form(right_ways, float(rate.mean()), form.other)
+        found[name] = AnswerForm(right_ways, float(rate.mean()), form.other)
     return found
 
 
@@ -236,10 +250,10 @@ def _fit_curves(
     good: Bools,
     known: Bools,
     posterior: Floats,
-    tempted: Floats,
-) -> list[Curve]:
+    shared_error_rate: Floats,
+) -> list[ConfidenceModel]:
     """Each model's curve; the default's where it has too few confidences."""
-    curves = [Curve()] * good.shape[1]
+    curves = [ConfidenceModel()] * good.shape[1]
     if confidence is None:
         return curves
     for m in range(len(curves)):
@@ -250,19 +264,19 @@ def _fit_curves(
                 logits[rows, m],
                 good[rows, m].astype(np.float64),
                 posterior[rows],
-                tempted[rows, m],
+                shared_error_rate[rows, m],
             )
     return curves
 
 
 def _fit_curve(
-    confidence: Floats, logit: Floats, good: Floats, posterior: Floats, tempted: Floats
-) -> Curve:
+    confidence: Floats, logit: Floats, good: Floats, posterior: Floats, shared_error_rate: Floats
+) -> ConfidenceModel:
     knots = np.maximum.accumulate(np.quantile(confidence, np.linspace(0, 1, _KNOTS)))
-    ranked = Curve(knots=tuple(knots.tolist()))
+    ranked = ConfidenceModel(knots=tuple(knots.tolist()))
     scores = np.array([standard_score(ranked, value) for value in confidence.tolist()])
     d = np.tile(GRID, len(scores))
-    each = np.repeat(np.stack([good, logit, tempted], axis=1), len(GRID), axis=0)
+    each = np.repeat(np.stack([good, logit, shared_error_rate], axis=1), len(GRID), axis=0)
     features = np.stack(
         [np.ones(len(d)), each[:, 0], d, each[:, 0] * d, each[:, 1], each[:, 2]], axis=1
     )
@@ -270,14 +284,14 @@ def _fit_curve(
     square = (features * weights[:, None]).T @ features + _CURVE_RIDGE * np.eye(6)
     found = np.linalg.solve(square, (features * weights[:, None]).T @ target)
     missed = (weights * (target - features @ found) ** 2).sum() / weights.sum()
-    level, gap, load, both, prior, tempting = found.tolist()
-    return Curve(
+    intercept, gap, load, both, prior, shared_error = found.tolist()
+    return ConfidenceModel(
         knots=ranked.knots,
-        level=level,
+        intercept=intercept,
         gap=max(gap, 0.0),
         load=load,
         both=both,
         prior=prior,
-        tempted=tempting,
+        shared_error_rate=shared_error,
         spread=max(math.sqrt(missed), _LEAST_SPREAD),
     )

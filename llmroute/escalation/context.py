@@ -74,7 +74,7 @@ _STYLE_OF = {words: name for name, words in STYLES.items()}
 
 
 @dataclass
-class Case:
+class DraftContext:
     """One request whose answer is looked at.
 
     Attributes:
@@ -348,16 +348,16 @@ def _generations(answered: Answered) -> list[Generation]:
     ]
 
 
-def representative(heard: Sequence[Generation], groups: Sequence[int]) -> Generation:
+def representative(observed: Sequence[Generation], groups: Sequence[int]) -> Generation:
     """A generation of the largest group, in the user's own way of asking where there is one.
 
     Args:
-        heard: The generations, the draft first.
+        observed: The generations, the draft first.
         groups: Number of each one's group.
     """
     counts = Counter(group for group in groups if group != NO_ANSWER)
     if not counts:
-        return heard[0]
+        return observed[0]
     winner, _ = counts.most_common(1)[0]
-    of_winner = [g for g, group in zip(heard, groups, strict=True) if group == winner]
+    of_winner = [g for g, group in zip(observed, groups, strict=True) if group == winner]
     return next((g for g in of_winner if not g.style), of_winner[0])

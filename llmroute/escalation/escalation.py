@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from llmroute.answers.answer_type import expected
 from llmroute.engine.flow import Checking, Flow, Talk
 from llmroute.errors import AllModelsFailed, ProviderError
-from llmroute.escalation.context import Case, Generation
+from llmroute.escalation.context import DraftContext, Generation
 from llmroute.escalation.rules import Rule, rule_of
 from llmroute.escalation.stronger import above, no_time
 from llmroute.numerics import Bools
@@ -24,7 +24,7 @@ from llmroute.state.router_state import RouterState
 from llmroute.validation import Frozen, readable_errors
 
 if TYPE_CHECKING:
-    from llmroute.escalation.request_plan import Outlooks
+    from llmroute.escalation.request_plan import RequestPlanner
 
 #: The rule that plans every call.
 AUTO = "auto"
@@ -73,11 +73,11 @@ class Escalation(Frozen):
         return rule if rule == AUTO else rule_of(rule)
 
     @cached_property
-    def outlooks(self) -> Outlooks:
+    def request_planner(self) -> RequestPlanner:
         """The plans of `"auto"`; a calibration is read when it is first used, or `check`ed."""
-        from llmroute.escalation.request_plan import Outlooks
+        from llmroute.escalation.request_plan import RequestPlanner
 
-        return Outlooks(self.calibration, self.buys)
+        return RequestPlanner(self.calibration, self.buys)
 
     @property
     def is_auto(self) -> bool:
@@ -87,7 +87,7 @@ class Escalation(Frozen):
     def check(self, models: tuple[str, ...]) -> None:
         """Raise ConfigurationError when the rule cannot work with these models."""
         if self.is_auto:
-            _ = self.outlooks  # reads the calibration
+            _ = self.request_planner  # reads the calibration
         else:
             self.rule.check(models)
 
@@ -126,7 +126,7 @@ class Escalation(Frozen):
         if self.is_auto:
             # Two models are compared by the form of their answers where a third may follow.
             form = expected(request).kind if len(pool) > 2 else None
-            plan = self.outlooks.begin(policy, estimates, allowed, pool, form)
+            plan = self.request_planner.begin(policy, estimates, allowed, pool, form)
         if plan is None:
             chosen = int(policy.choose_next(estimates, allowed, state)[0])
             is_due = not self.is_auto and chosen != strongest
@@ -162,12 +162,12 @@ class Escalation(Frozen):
         """
         latency = _shorter(self.latency, request.overrides.latency)
         if not self.is_auto:
-            return _TwoTiers(self, request, latency, state)
-        from llmroute.escalation.auto import Planned
+            return _RuleEscalation(self, request, latency, state)
+        from llmroute.escalation.auto import AutoEscalation
 
         form = expected(request).kind if len(pool) > 2 else None
-        outlook = self.outlooks.of(policy, decision, pool, form)
-        return Planned(outlook, request, state, self.keep, self.agreement, latency)
+        request_plan = self.request_planner.of(policy, decision, pool, form)
+        return AutoEscalation(request_plan, request, state, self.keep, self.agreement, latency)
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class FirstCall:
 
 
 @dataclass(frozen=True)
-class _TwoTiers:
+class _RuleEscalation:
     escalation: Escalation
     request: Request
     latency: float | None
@@ -194,7 +194,7 @@ class _TwoTiers:
 
     def run(self, talk: Talk) -> Flow:
         decision, rule = talk.decision, self.escalation.rule
-        case = Case(
+        context = DraftContext(
             self.request,
             talk,
             self.escalation.agreement,
@@ -202,21 +202,21 @@ class _TwoTiers:
             self.latency,
             state=self.state,
         )
-        if case.is_late_for(decision.chosen):
-            return (yield from no_time(case))
-        draft = yield from case.hear(decision.chosen, "draft")
+        if context.is_late_for(decision.chosen):
+            return (yield from no_time(context))
+        draft = yield from context.hear(decision.chosen, "draft")
         if not isinstance(draft, Generation):
             return (yield from talk.fall_back(draft))
-        finding = yield from rule.examine(draft, case)
+        finding = yield from rule.examine(draft, context)
         best: Generation = finding.answer or draft
         if finding.good:
-            return case.accept(best)
+            return context.accept(best)
         try:
             answered = yield from talk.until_answered(above(decision))
         except (ProviderError, AllModelsFailed):
             if not self.escalation.keep:
                 raise
-            return case.accept(best, unchecked=True)
+            return context.accept(best, unchecked=True)
         return replace(answered, escalated=True)
 
 

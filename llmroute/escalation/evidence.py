@@ -10,7 +10,7 @@ from llmroute.answers.votes import NO_ANSWER, Vote
 
 
 @dataclass(frozen=True)
-class Heard:
+class ModelEvidence:
     """All generations of one model as one.
 
     Attributes:
@@ -32,7 +32,7 @@ class Heard:
         return dict(self.scores).get(kind)
 
 
-def heard(votes: Sequence[Vote]) -> list[Heard]:
+def observed(votes: Sequence[Vote]) -> list[ModelEvidence]:
     """One entry for each model, in the order of their first generations.
 
     Args:
@@ -44,32 +44,34 @@ def heard(votes: Sequence[Vote]) -> list[Heard]:
     return [_as_one(model, given) for model, given in by_model.items()]
 
 
-def _as_one(model: int, votes: Sequence[Vote]) -> Heard:
+def _as_one(model: int, votes: Sequence[Vote]) -> ModelEvidence:
     answers = [vote.answer for vote in votes if vote.answer != NO_ANSWER]
     answer = max(answers, key=answers.count) if answers else NO_ANSWER
     chosen = [vote for vote in votes if vote.answer == answer]
     scores = []
-    for kind, told in (
+    for kind, evidence in (
         ("token", [vote.confidence for vote in chosen]),
         ("verified", [vote.verified for vote in chosen]),
     ):
-        known = [value for value in told if not math.isnan(value)]
+        known = [value for value in evidence if not math.isnan(value)]
         if known:
             scores.append((kind, sum(known) / len(known)))
     if len(votes) > 1:
         # As after one more sample of each kind: two of two say less than ten of ten.
         scores.append(("share", (len(chosen) + 1) / (len(votes) + 2)))
-    return Heard(model, answer, tuple(scores))
+    return ModelEvidence(model, answer, tuple(scores))
 
 
-def grouped(told: Sequence[Heard]) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+def grouped(
+    evidence: Sequence[ModelEvidence],
+) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
     """The different answers and their voters; a generation without an answer stands alone.
 
     Args:
-        told: What each model said.
+        evidence: What each model said.
     """
-    groups: dict[object, list[Heard]] = {}
-    for one in told:
+    groups: dict[object, list[ModelEvidence]] = {}
+    for one in evidence:
         key = one.answer if one.answer != NO_ANSWER else ("none", one.model)
         groups.setdefault(key, []).append(one)
     return (

@@ -21,10 +21,10 @@ from operator import add
 import numpy as np
 import numpy.typing as npt
 
-from llmroute.escalation.belief import Judge
+from llmroute.escalation.belief import BeliefModel
 from llmroute.escalation.latent_difficulty import GRID, LEAST, WEIGHTS
 from llmroute.escalation.next_call import Prices
-from llmroute.escalation.priors import Form
+from llmroute.escalation.priors import AnswerForm
 from llmroute.numerics import Floats, logit
 
 #: Kinds of evidence of one answer: what comes with it, a verification, more samples.
@@ -36,7 +36,7 @@ _RANGE, _HALVINGS = 1e4, 24
 
 
 @dataclass(frozen=True)
-class Opening:
+class FirstCallOption:
     """The best opening.
 
     Attributes:
@@ -53,7 +53,7 @@ class Opening:
 
 
 @dataclass(frozen=True)
-class Ways:
+class OptionLayout:
     """The O ways to begin, and the R outcomes of all of them: those of the first, and so on.
 
     Attributes:
@@ -70,11 +70,11 @@ class Ways:
 
 
 @dataclass(frozen=True)
-class Table:
+class OptionTable:
     """What may come of the openings, for one prompt.
 
     Attributes:
-        ways: The openings.
+        layout: The openings.
         cost: By opening, USD; infinite where it cannot be had.
         ask: By model, USD of a call.
         success: (M, D) success probability of each model at each d.
@@ -83,7 +83,7 @@ class Table:
         closed: (M, R) minus infinity where a model cannot be asked after an outcome, else 0.
     """
 
-    ways: Ways
+    layout: OptionLayout
     cost: Sequence[float]
     ask: Sequence[float]
     success: Floats
@@ -91,31 +91,33 @@ class Table:
     held: Floats
     closed: Floats
 
-    def most_left(self, worth: float) -> Opening:
+    def best_option(self, value_per_answer: float) -> FirstCallOption:
         """The opening that leaves most.
 
         Args:
-            worth: USD that a good answer is worth, above 0.
+            value_per_answer: USD that a good answer is worth, above 0.
         """
         # What is left, in good answers, when one more model is asked after an outcome: (M, R).
-        gain = self.success - (np.array(self.ask) / worth)[:, None]
+        gain = self.success - (np.array(self.ask) / value_per_answer)[:, None]
         replaced = gain @ self.mass.T
         replaced += self.closed
         most = np.maximum(self.held, replaced.max(axis=0))
-        reached = np.add.reduceat(most, self.ways.starts).tolist()
-        values = [value - usd / worth for value, usd in zip(reached, self.cost, strict=True)]
-        return self._opening(values.index(max(values)), replaced, worth)
+        reached = np.add.reduceat(most, self.layout.starts).tolist()
+        values = [
+            value - usd / value_per_answer for value, usd in zip(reached, self.cost, strict=True)
+        ]
+        return self._option(values.index(max(values)), replaced, value_per_answer)
 
-    def _opening(self, best: int, replaced: Floats, worth: float) -> Opening:
+    def _option(self, best: int, replaced: Floats, value_per_answer: float) -> FirstCallOption:
         """What comes of an opening.
 
         Args:
             best: Which.
             replaced: (M, R) what is left when one more model is asked.
-            worth: USD that a good answer is worth.
+            value_per_answer: USD that a good answer is worth.
         """
-        ways = self.ways
-        its = ways.outcomes[best]
+        layout = self.layout
+        its = layout.outcomes[best]
         chances = (self.mass[its] @ _ONES).tolist()
         quality, cost, goes_on = 0.0, self.cost[best], False
         outcomes = zip(chances, self.held[its].tolist(), replaced[:, its].T.tolist(), strict=True)
@@ -123,46 +125,52 @@ class Table:
             most = max(left)
             if most > held:
                 usd = chance * self.ask[left.index(most)]
-                quality += most + usd / worth
+                quality += most + usd / value_per_answer
                 cost += usd
                 goes_on = True
             else:
                 quality += held
-        return Opening(ways.first[best], quality, cost, ways.buys[best] or goes_on)
+        return FirstCallOption(layout.first[best], quality, cost, layout.buys[best] or goes_on)
 
 
-class Openings:
+class FirstCallOptions:
     """The ways to begin, for one judge and one form of answer. Thread-safe: nothing changes.
 
     Args:
-        judge: The judge of the pool's M models.
+        belief_model: The judge of the pool's M models.
         confident: Whether each model's confidence comes with its answer.
         form: How answers coincide.
         typical: (M,) prior at which confidences are imagined, 0..1.
     """
 
     def __init__(
-        self, judge: Judge, confident: Sequence[bool], form: Form, typical: Floats
+        self,
+        belief_model: BeliefModel,
+        confident: Sequence[bool],
+        form: AnswerForm,
+        typical: Floats,
     ) -> None:
-        self._judge, self._weights = judge, judge.weights
-        models = range(len(judge.members))
+        self._belief_model, self._weights = belief_model, belief_model.weights
+        models = range(len(belief_model.members))
         # Two models are compared where a third may follow. Which of the two is asked first makes no
         # difference to the plan; it is the earlier one in the pool.
         self._pairs = tuple(combinations(models, 2)) if len(models) > 2 else ()
         self._compared = tuple(np.array(self._pairs, dtype=np.intp).reshape(-1, 2).T)
         first = [*models] * len(_KINDS) + [one for one, _ in self._pairs]
         buys = [bool(kind) for kind in _KINDS for _ in models] + [True] * len(self._pairs)
-        alone = _alone(judge, confident, logit(typical, LEAST).tolist())
+        alone = _alone(belief_model, confident, logit(typical, LEAST).tolist())
         chances = alone + [_compared(form)] * len(self._pairs)
         counts = [len(right) for right, _ in chances]
         edges = [0, *accumulate(counts)]
         outcomes = [slice(start, end) for start, end in pairwise(edges)]
-        self._ways = Ways(first, buys, np.array(edges[:-1]), outcomes)
+        self._layout = OptionLayout(first, buys, np.array(edges[:-1]), outcomes)
         # (2, R, D) chances of the outcomes if what was told is right, and if it is wrong, times
-        # that of d; and whose answer is told, or which pair's: numbers of the rows of `told`.
-        self._chances = judge.weights * np.concatenate(chances, axis=1)
-        told = [*models] * len(_KINDS) + [len(models) + pair for pair in range(len(self._pairs))]
-        self._told = np.repeat(told, counts)
+        # that of d; and whose answer is told, or which pair's: numbers of the rows of `evidence`.
+        self._chances = belief_model.weights * np.concatenate(chances, axis=1)
+        evidence = [*models] * len(_KINDS) + [
+            len(models) + pair for pair in range(len(self._pairs))
+        ]
+        self._told = np.repeat(evidence, counts)
         self._differ = slice(edges[len(alone)] + 1, None, 2)
         asked = np.eye(len(models), dtype=np.bool_)[first]
         asked[np.arange(-len(self._pairs), 0), self._compared[1]] = True
@@ -170,7 +178,7 @@ class Openings:
 
     def table(
         self, prior: Floats, prices: Prices, allowed: Sequence[bool], limit: float = math.inf
-    ) -> Table:
+    ) -> OptionTable:
         """What may come of each opening.
 
         Args:
@@ -179,16 +187,16 @@ class Openings:
             allowed: Which models may be asked.
             limit: USD that may be spent.
         """
-        success = self._judge.success(prior)
+        success = self._belief_model.success(prior)
         # (2, M + P, D): a model's answer is right, or wrong; both answers of a pair are.
         models = len(success)
-        told = np.empty((2, models + len(self._pairs), len(GRID)))
-        told[0, :models] = success
-        np.subtract(1, success, out=told[1, :models])
+        evidence = np.empty((2, models + len(self._pairs), len(GRID)))
+        evidence[0, :models] = success
+        np.subtract(1, success, out=evidence[1, :models])
         if self._pairs:
-            one, two = (told.take(place, axis=1) for place in self._compared)
-            np.multiply(one, two, out=told[:, models:])
-        parts = told.take(self._told, axis=1)
+            one, two = (evidence.take(place, axis=1) for place in self._compared)
+            np.multiply(one, two, out=evidence[:, models:])
+        parts = evidence.take(self._told, axis=1)
         parts *= self._chances
         mass, held = parts[0] + parts[1], parts[0] @ _ONES
         if self._pairs:
@@ -198,7 +206,7 @@ class Openings:
             held[self._differ] += np.maximum(*(able.take(place) for place in self._compared))
         cost = self._cost(prices, allowed, limit)
         closed = self._closed_by(cost, prices.ask, allowed, limit)
-        return Table(self._ways, cost, prices.ask, success, mass, held, closed)
+        return OptionTable(self._layout, cost, prices.ask, success, mass, held, closed)
 
     def _cost(self, prices: Prices, allowed: Sequence[bool], limit: float) -> list[float]:
         """USD of each opening; infinite where it cannot be had."""
@@ -219,23 +227,25 @@ class Openings:
         if not all(allowed):
             closed = np.where(np.array(allowed)[:, None], closed, -np.inf)
         if limit < math.inf:
-            spent = np.repeat(cost, [its.stop - its.start for its in self._ways.outcomes])
+            spent = np.repeat(cost, [its.stop - its.start for its in self._layout.outcomes])
             closed = np.where(spent + np.array(ask)[:, None] > limit, -np.inf, closed)
         return closed
 
 
 def _alone(
-    judge: Judge, confident: Sequence[bool], logits: Sequence[float]
+    belief_model: BeliefModel, confident: Sequence[bool], logits: Sequence[float]
 ) -> list[tuple[Floats, Floats]]:
     """By kind of evidence and model, chances of its outcomes, (B, D); answer good, and bad."""
     return [
-        judge.imagined(kind or "token", model, logits[model]) if kind or sure else _NO_EVIDENCE
+        belief_model.imagined(kind or "token", model, logits[model])
+        if kind or sure
+        else _NO_EVIDENCE
         for kind in _KINDS
         for model, sure in enumerate(confident)
     ]
 
 
-def _compared(form: Form) -> tuple[Floats, Floats]:
+def _compared(form: AnswerForm) -> tuple[Floats, Floats]:
     """The same of two answers, both good, and both bad: the chance that they agree, and less it.
 
     The second row is short of the chance that they differ by 1, whatever they are.
@@ -244,13 +254,17 @@ def _compared(form: Form) -> tuple[Floats, Floats]:
     return agree / (1 + form.right), agree / (1 + form.wrong)
 
 
-def worth_of_share(
-    openings: Openings, priors: Floats, prices: Prices, share: float, allowed: Sequence[bool]
+def lambda_for_quality(
+    first_call_options: FirstCallOptions,
+    priors: Floats,
+    prices: Prices,
+    share: float,
+    allowed: Sequence[bool],
 ) -> float:
     """The least worth of a good answer at which mean quality reaches a share of the strongest's.
 
     Args:
-        openings: The ways to begin.
+        first_call_options: The ways to begin.
         priors: (N, M) success probabilities on typical prompts.
         prices: What the steps cost on them.
         share: Of the mean quality of the model that is best on them, 0..1.
@@ -259,7 +273,7 @@ def worth_of_share(
     Returns:
         USD; at most that at which the last missing part of the share is worth the dearest call.
     """
-    tables = [openings.table(prior, prices, allowed) for prior in priors]
+    tables = [first_call_options.table(prior, prices, allowed) for prior in priors]
     alone = np.mean([table.success for table in tables], axis=0) @ WEIGHTS
     best = max(one for one, may in zip(alone.tolist(), allowed, strict=True) if may)
     dearest = prices.dearest(allowed)
@@ -267,7 +281,7 @@ def worth_of_share(
     low, high = math.log(dearest / _RANGE), math.log(most)
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
-        worth = math.exp(middle)
-        quality = sum(table.most_left(worth).quality for table in tables) / len(tables)
+        value_per_answer = math.exp(middle)
+        quality = sum(table.best_option(value_per_answer).quality for table in tables) / len(tables)
         low, high = (low, middle) if quality >= share * best else (middle, high)
     return math.exp(high)

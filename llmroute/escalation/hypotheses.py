@@ -16,24 +16,24 @@ _MANY = 5
 
 
 @dataclass(frozen=True)
-class Labels:
+class Hypotheses:
     """The L ways in which G answers can be good, tempting or else wrong, as 0 and 1.
 
     Attributes:
         good: (L, G).
-        tempting: (L, G), at most one in a row.
+        shared_error: (L, G), at most one in a row.
         other: (L, G).
         with_all: (L, 1 + G) `good` after a column of ones, which sums over all.
     """
 
     good: Floats
-    tempting: Floats
+    shared_error: Floats
     other: Floats
     with_all: Floats
 
 
 @lru_cache
-def labellings(answers: int) -> Labels:
+def all_hypotheses(answers: int) -> Hypotheses:
     """All ways for so many different answers.
 
     Args:
@@ -46,8 +46,8 @@ def labellings(answers: int) -> Labels:
         if row.count(1) <= 1 and row.count(0) <= most_good
     ]
     table = np.array(rows, dtype=np.int64).reshape(len(rows), answers)
-    good, tempting, other = ((table == state).astype(np.float64) for state in range(3))
-    return Labels(good, tempting, other, np.hstack([np.ones((len(rows), 1)), good]))
+    good, shared_error, other = ((table == state).astype(np.float64) for state in range(3))
+    return Hypotheses(good, shared_error, other, np.hstack([np.ones((len(rows), 1)), good]))
 
 
 def ewens(sizes: Floats, labels: Floats, concentration: float) -> Floats:

@@ -14,24 +14,24 @@ GRID: Floats = np.linspace(-3.5, 3.5, 15)
 #: How probable each of them is before anything is heard.
 WEIGHTS: Floats = np.exp(-0.5 * GRID**2) / np.exp(-0.5 * GRID**2).sum()
 #: Levels at which the mean success is worked out; between them it is interpolated.
-LEVELS: Floats = np.linspace(-16.0, 16.0, 257)
-_LEVELS: list[float] = LEVELS.tolist()
+INTERCEPTS: Floats = np.linspace(-16.0, 16.0, 257)
+_INTERCEPTS: list[float] = INTERCEPTS.tolist()
 #: Probabilities nearer to 0 or 1 than this say no more.
 LEAST = 1e-4
 
 
 @lru_cache(maxsize=1024)
-def mean_success(reach: float) -> Floats:
-    """Mean success over d at each of `LEVELS`, rising.
+def mean_success(discrimination: float) -> Floats:
+    """Mean success over d at each of `INTERCEPTS`, rising.
 
     Args:
-        reach: How much of d the model feels.
+        discrimination: How much of d the model feels.
     """
-    result: Floats = sigmoid(LEVELS[:, None] + reach * GRID) @ WEIGHTS
+    result: Floats = sigmoid(INTERCEPTS[:, None] + discrimination * GRID) @ WEIGHTS
     return result
 
 
-def level_of(share: float, means: list[float]) -> float:
+def intercept_for(share: float, means: list[float]) -> float:
     """The level at which the mean success is a share, or the nearest that is known.
 
     Args:
@@ -42,10 +42,10 @@ def level_of(share: float, means: list[float]) -> float:
     inside = min(max(share, LEAST), 1 - LEAST)
     above = bisect(means, inside)
     if not 0 < above < len(means):
-        return _LEVELS[0] if above == 0 else _LEVELS[-1]
+        return _INTERCEPTS[0] if above == 0 else _INTERCEPTS[-1]
     low, high = means[above - 1], means[above]
-    steepness = (_LEVELS[above] - _LEVELS[above - 1]) / (high - low)
-    return steepness * (inside - low) + _LEVELS[above - 1]
+    steepness = (_INTERCEPTS[above] - _INTERCEPTS[above - 1]) / (high - low)
+    return steepness * (inside - low) + _INTERCEPTS[above - 1]
 
 
 def inside(share: Floats) -> Floats:

@@ -81,7 +81,7 @@ class Prices:
 
 
 @dataclass(frozen=True)
-class Step:
+class NextCall:
     """What to do next, and why.
 
     Attributes:
@@ -103,11 +103,11 @@ class Step:
 def next_step(
     belief: Belief,
     prices: Prices,
-    worth: float,
+    value_per_answer: float,
     *,
     models: Collection[int] | None = None,
     limit: float = float("inf"),
-) -> Step:
+) -> NextCall:
     """The step that leaves most, or stop when none leaves more than stopping.
 
     The first call is always made, whatever a good answer is worth.
@@ -115,17 +115,17 @@ def next_step(
     Args:
         belief: What the judge makes of the generations heard.
         prices: What the steps cost.
-        worth: v, USD that a good answer is worth, above 0.
+        value_per_answer: v, USD that a good answer is worth, above 0.
         models: The models that may still be called; None for all. Those heard are not asked again.
         limit: USD that may still be spent: no step that costs more is taken.
 
     Raises:
         ConfigurationError: A worth of 0 or less, or no model was heard and none may be asked.
     """
-    return Plan(belief, prices, models=models, limit=limit).step(worth)
+    return NextCallPlan(belief, prices, models=models, limit=limit).step(value_per_answer)
 
 
-class Plan:
+class NextCallPlan:
     """All that can be done next, worked out once; `step` chooses for what a good answer is worth.
 
     Args:
@@ -151,43 +151,45 @@ class Plan:
             for step, prospects in _steps(belief, prices, allowed, fresh, limit)
         ]
 
-    def step(self, worth: float) -> Step:
+    def step(self, value_per_answer: float) -> NextCall:
         """The step that leaves most, or stop when none leaves more than stopping.
 
         Args:
-            worth: v, USD that a good answer is worth, above 0.
+            value_per_answer: v, USD that a good answer is worth, above 0.
 
         Raises:
             ConfigurationError: A worth of 0 or less, or no model was heard and none may be asked.
         """
-        if not worth > 0:
-            raise ConfigurationError(f"a good answer must be worth more than 0 USD; got {worth}.")
+        if not value_per_answer > 0:
+            raise ConfigurationError(
+                f"a good answer must be worth more than 0 USD; got {value_per_answer}."
+            )
         held = self._belief.held
         steps = [
-            replace(step, gain=_value(prospects, later, self._ask, worth) - held)
+            replace(step, gain=_value(prospects, later, self._ask, value_per_answer) - held)
             for step, prospects, later in self._options
         ]
-        best = max(steps, key=lambda step: step.gain - step.cost / worth, default=None)
+        best = max(steps, key=lambda step: step.gain - step.cost / value_per_answer, default=None)
         if self._belief.best < 0:
             if best is None:
                 raise ConfigurationError("no model was asked, and none may be: widen the limits.")
             return best
-        if best is None or best.gain <= best.cost / worth + _CAUTION:
-            return Step("stop", self._belief.speaker, held)
+        if best is None or best.gain <= best.cost / value_per_answer + _CAUTION:
+            return NextCall("stop", self._belief.speaker, held)
         return best
 
-    def _later(self, step: Step, fresh: Collection[int], limit: float) -> list[int]:
+    def _later(self, step: NextCall, fresh: Collection[int], limit: float) -> list[int]:
         """The models that may be asked after a step."""
         return [m for m in fresh if m != step.model and step.cost + self._ask[m] <= limit]
 
 
 def _steps(
     belief: Belief, prices: Prices, allowed: Collection[int], fresh: Collection[int], limit: float
-) -> Iterator[tuple[Step, Prospects]]:
+) -> Iterator[tuple[NextCall, Prospects]]:
     """Each step that can be taken, with what may come of it."""
     for model in fresh:
         prospects = belief.after_asking(model, confident=prices.confident[model])
-        yield Step("ask", model, belief.held, cost=prices.ask[model]), prospects
+        yield NextCall("ask", model, belief.held, cost=prices.ask[model]), prospects
     for kind, source, price, done in (
         ("verify", "verified", prices.verify, belief.verified),
         ("sample", "share", prices.sample, belief.sampled),
@@ -195,20 +197,22 @@ def _steps(
         for model in belief.asked.intersection(allowed) - done:
             if price[model] <= limit:  # NaN is not
                 prospects = belief.after_checking(model, source)
-                yield Step(kind, model, belief.held, cost=price[model]), prospects
+                yield NextCall(kind, model, belief.held, cost=price[model]), prospects
 
 
-def _value(prospects: Prospects, later: list[int], ask: Sequence[float], worth: float) -> float:
+def _value(
+    prospects: Prospects, later: list[int], ask: Sequence[float], value_per_answer: float
+) -> float:
     """Good answers to be expected if, after each outcome, one more model may be asked.
 
     Args:
         prospects: The outcomes.
         later: The models that may be asked then.
         ask: USD of a call of each model.
-        worth: USD that a good answer is worth.
+        value_per_answer: USD that a good answer is worth.
     """
     if not later:
         return float(prospects.held.sum())
-    cost = np.array([ask[m] / worth for m in later])
+    cost = np.array([ask[m] / value_per_answer for m in later])
     replaced = prospects.able[:, later] - prospects.chance[:, None] * cost
     return float(np.maximum(prospects.held, replaced.max(axis=1)).sum())

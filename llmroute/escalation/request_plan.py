@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from llmroute.escalation.belief import Judge
-from llmroute.escalation.first_call import Opening, Openings, worth_of_share
+from llmroute.escalation.belief import BeliefModel
+from llmroute.escalation.first_call import FirstCallOption, FirstCallOptions, lambda_for_quality
 from llmroute.escalation.latent_difficulty import LEAST
 from llmroute.escalation.next_call import Prices
 from llmroute.numerics import Bools, Floats, logit
@@ -45,38 +45,38 @@ _KEPT = 64
 
 
 @dataclass(frozen=True)
-class Outlook:
+class RequestPlan:
     """What is believed of one request, and what calls cost, before the first one.
 
     Attributes:
-        judge: The judge of the pool's M models.
+        belief_model: The judge of the pool's M models.
         prior: (M,) success probabilities.
         prices: What the steps cost.
-        aim: What is aimed at.
+        objective: What is aimed at.
         allowed: Columns of the models that may be asked.
     """
 
-    judge: Judge
+    belief_model: BeliefModel
     prior: Floats
     prices: Prices
-    aim: Aim
+    objective: Objective
     allowed: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Aim:
+class Objective:
     """What a policy asks of a plan.
 
     Attributes:
-        worth: What a good answer is worth, USD.
+        value_per_answer: What a good answer is worth, USD.
         limit: USD that may be spent on a prompt.
     """
 
-    worth: float
+    value_per_answer: float
     limit: float = math.inf
 
 
-class Outlooks:
+class RequestPlanner:
     """Makes outlooks for one judge's pools; what depends on the pool alone is worked out once.
 
     Args:
@@ -98,9 +98,9 @@ class Outlooks:
         self._views: dict[tuple[object, ...], _View] = {}
         self._lock = Lock()
 
-    def __reduce__(self) -> tuple[type[Outlooks], tuple[str | None, tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[type[RequestPlanner], tuple[str | None, tuple[str, ...]]]:
         """What was worked out stays in its process; a copy works it out again."""
-        return Outlooks, self._made_of
+        return RequestPlanner, self._made_of
 
     def begin(
         self,
@@ -109,7 +109,7 @@ class Outlooks:
         allowed: Bools,
         pool: ModelPool,
         form: str | None,
-    ) -> Opening | None:
+    ) -> FirstCallOption | None:
         """The best first call for one prompt, or None where nothing can be planned.
 
         Args:
@@ -127,11 +127,13 @@ class Outlooks:
         if ask is None:
             return None
         prices = view.prices(ask, float(estimates.prompt_tokens[0]), estimates.tokens[0].tolist())
-        aim = view.aim(policy, prices, may)
-        table = view.openings.table(estimates.quality[0], prices, may, aim.limit)
-        return table.most_left(aim.worth)
+        objective = view.objective(policy, prices, may)
+        table = view.first_call_options.table(estimates.quality[0], prices, may, objective.limit)
+        return table.best_option(objective.value_per_answer)
 
-    def of(self, policy: Policy, decision: Decision, pool: ModelPool, form: str | None) -> Outlook:
+    def of(
+        self, policy: Policy, decision: Decision, pool: ModelPool, form: str | None
+    ) -> RequestPlan:
         """The outlook of a request that was decided on by `begin`.
 
         Args:
@@ -148,21 +150,21 @@ class Outlooks:
         assert ask is not None, "the same costs were planned with"
         tokens = [math.nan if e.tokens is None else e.tokens for e in each]
         prices = view.prices(ask, float(decision.prompt_tokens), tokens)
-        aim = view.aim(policy, prices, may)
+        objective = view.objective(policy, prices, may)
         allowed = tuple(m for m, is_allowed in enumerate(may) if is_allowed)
-        return Outlook(view.judge, prior, prices, aim, allowed)
+        return RequestPlan(view.belief_model, prior, prices, objective, allowed)
 
     def _view(self, pool: ModelPool, form: str | None, scorer: str, prior: Floats) -> _View:
         key = (pool.key, _confident(pool), form, scorer)
         view = self._views.get(key)
         if view is None:
-            judge = (
-                Judge.unfitted(len(pool))
+            belief_model = (
+                BeliefModel.unfitted(len(pool))
                 if self._calibration is None
-                else self._calibration.judge(pool.names)
+                else self._calibration.belief_model(pool.names)
             )
             reserve = _RESERVE[self._calibration is not None]
-            view = _View(judge, pool, form, prior, self._made_of[1], reserve)
+            view = _View(belief_model, pool, form, prior, self._made_of[1], reserve)
             with self._lock:
                 while len(self._views) >= _KEPT:
                     self._views.pop(next(iter(self._views)))
@@ -179,25 +181,25 @@ class _View:
 
     def __init__(
         self,
-        judge: Judge,
+        belief_model: BeliefModel,
         pool: ModelPool,
         form: str | None,
         prior: Floats,
         buys: Collection[str],
         reserve: float,
     ) -> None:
-        self.judge = judge
+        self.belief_model = belief_model
         self._reserve = reserve
         self._buys = buys
         self._confident = _confident(pool)
-        known = judge.forms.get(form or "text", judge.forms["text"])
-        self.openings = Openings(judge, self._confident, known, prior)
+        known = belief_model.forms.get(form or "text", belief_model.forms["text"])
+        self.first_call_options = FirstCallOptions(belief_model, self._confident, known, prior)
         self._input_price: list[float] = pool.arrays.input_price.tolist()
         self._output_price: list[float] = pool.arrays.output_price.tolist()
         self._verbosity: list[float] = pool.arrays.verbosity.tolist()
         self._prior: list[float] = prior.tolist()
         self._typical = 1 / (1 + np.exp(-(logit(prior, LEAST) + _PLACES[:, None])))
-        self._worths: dict[tuple[object, ...], float] = {}
+        self._lambdas: dict[tuple[object, ...], float] = {}
 
     def costs(
         self, policy: Policy, cost: Sequence[float], allowed: Sequence[bool]
@@ -214,7 +216,7 @@ class _View:
             return [1.0 if model == strong else 1e-6 for model in models]
         return None
 
-    def aim(self, policy: Policy, prices: Prices, allowed: Sequence[bool]) -> Aim:
+    def objective(self, policy: Policy, prices: Prices, allowed: Sequence[bool]) -> Objective:
         """What a policy asks of a plan.
 
         Args:
@@ -224,22 +226,22 @@ class _View:
         """
         dearest = prices.dearest(allowed)
         if isinstance(policy, CheapestAbove):
-            return Aim(dearest * self._worth(policy.quality, allowed))
+            return Objective(dearest * self._lambda(policy.quality, allowed))
         if isinstance(policy, WillingnessToPay):
-            return Aim(policy.usd)
+            return Objective(policy.usd)
         if isinstance(policy, Threshold):
             # The strong model is worth its cost from a gain of `threshold` on.
-            return Aim(dearest / max(policy.threshold, 1e-6))
+            return Objective(dearest / max(policy.threshold, 1e-6))
         assert isinstance(policy, BestWithin), "the others have no known aim"
-        return Aim(dearest * _PRICELESS, math.inf if policy.cost is None else policy.cost)
+        return Objective(dearest * _PRICELESS, math.inf if policy.cost is None else policy.cost)
 
-    def _worth(self, share: float, allowed: Sequence[bool]) -> float:
+    def _lambda(self, share: float, allowed: Sequence[bool]) -> float:
         """What a good answer is worth where a share of the best quality is promised.
 
         In costs of the dearest call, so that long prompts are treated as short ones are.
         """
         key = share, *allowed
-        if key not in self._worths:
+        if key not in self._lambdas:
             given, taken = _TYPICAL_TOKENS
             tokens = [taken * verbosity for verbosity in self._verbosity]
             each = zip(tokens, self._input_price, self._output_price, strict=True)
@@ -247,9 +249,11 @@ class _View:
             known = [0.0 if math.isnan(usd) else usd for usd in ask]
             prices = self.prices(known, given, tokens)
             aimed = share * (1 + self._reserve * (1 - share))
-            worth = worth_of_share(self.openings, self._typical, prices, aimed, allowed)
-            self._worths[key] = worth / prices.dearest(allowed)
-        return self._worths[key]
+            value_per_answer = lambda_for_quality(
+                self.first_call_options, self._typical, prices, aimed, allowed
+            )
+            self._lambdas[key] = value_per_answer / prices.dearest(allowed)
+        return self._lambdas[key]
 
     def prices(self, ask: Sequence[float], prompt_tokens: float, tokens: Sequence[float]) -> Prices:
         """What each step costs for one prompt.

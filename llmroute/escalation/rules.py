@@ -19,7 +19,7 @@ from llmroute.answers.votes import NO_ANSWER, lead_probability, leaders
 from llmroute.engine.flow import Step
 from llmroute.errors import ConfigurationError
 from llmroute.escalation import prompts
-from llmroute.escalation.context import Case, Finding, Generation, representative
+from llmroute.escalation.context import DraftContext, Finding, Generation, representative
 from llmroute.request.request import Variation
 from llmroute.validation import Frozen, readable_errors
 
@@ -41,15 +41,15 @@ class Rule(Frozen, ABC):
         return {}
 
     @abstractmethod
-    def examine(self, draft: Generation, case: Case) -> Examination:
+    def examine(self, draft: Generation, context: DraftContext) -> Examination:
         """Look at a draft, asking further where that helps.
 
         Args:
             draft: The answer that waits.
-            case: The request, and how to hear more.
+            context: The request, and how to hear more.
 
         Yields:
-            Calls, through `case`.
+            Calls, through `context`.
 
         Returns:
             What was found.
@@ -71,10 +71,10 @@ class Rule(Frozen, ABC):
         return Both(rules=(self, rule_of(other)))
 
     def _found(
-        self, case: Case, draft: Generation, good: bool, reason: str, **more: Any
+        self, context: DraftContext, draft: Generation, good: bool, reason: str, **more: Any
     ) -> Finding:
         finding = Finding(good, reason, **more)
-        case.check(type(self).__name__, draft.model, finding)
+        context.check(type(self).__name__, draft.model, finding)
         return finding
 
 
@@ -99,32 +99,32 @@ class Margin(Rule):
         """Log-probabilities."""
         return logprobs.ARGUMENTS
 
-    def examine(self, draft: Generation, case: Case) -> Examination:
+    def examine(self, draft: Generation, context: DraftContext) -> Examination:
         """Compare the draft's certainty with the limit; no further call is made."""
-        score = self.score(draft, case)
+        score = self.score(draft, context)
         if score is None:
             reason = f"{draft.model} gave no log-probabilities, so its certainty is unknown."
-            return self._found(case, draft, True, reason)
+            return self._found(context, draft, True, reason)
         good = score >= self.below
         relation = "reaches" if good else "is below"
         reason = f"Certainty ({self.of}) {score:.3f} {relation} {self.below:g}."
-        return self._found(case, draft, good, reason, score=score)
+        return self._found(context, draft, good, reason, score=score)
         yield  # makes this a generator, as all rules are
 
-    def score(self, draft: Generation, case: Case) -> float | None:
+    def score(self, draft: Generation, context: DraftContext) -> float | None:
         """The draft's certainty, 0..1, or None without log-probabilities.
 
         Args:
             draft: The answer.
-            case: Its request.
+            context: Its request.
         """
         tokens = logprobs.tokens_of(draft.message)
         # Of an answer of many parts no single token decides.
-        if self.of == "mean" or (self.of == "margin" and case.is_long(draft)):
+        if self.of == "mean" or (self.of == "margin" and context.is_long(draft)):
             return logprobs.mean_probability(tokens)
         if self.of == "min":
             return logprobs.lowest_probability(tokens)
-        token = logprobs.decisive(tokens, case.final_words(draft))
+        token = logprobs.decisive(tokens, context.final_words(draft))
         return None if token is None else token.margin
 
 
@@ -147,17 +147,17 @@ class StrongShare(Rule):
         """Log-probabilities."""
         return logprobs.ARGUMENTS
 
-    def examine(self, draft: Generation, case: Case) -> Examination:
+    def examine(self, draft: Generation, context: DraftContext) -> Examination:
         """Compare the draft's certainty with those seen before; no further call is made."""
-        score = Margin(below=0, of=self.of).score(draft, case)
+        score = Margin(below=0, of=self.of).score(draft, context)
         if score is None:
             reason = f"{draft.model} gave no log-probabilities, so its certainty is unknown."
-            return self._found(case, draft, True, reason)
-        quantile = case.state.quantile(f"{type(self).__name__} {self.of}", self.share)
+            return self._found(context, draft, True, reason)
+        quantile = context.state.quantile(f"{type(self).__name__} {self.of}", self.share)
         good = not quantile.escalate(1 - score)
         place = "not among" if good else "among"
         reason = f"Certainty ({self.of}) {score:.3f} is {place} the least {self.share:.0%} of late."
-        return self._found(case, draft, good, reason, score=score)
+        return self._found(context, draft, good, reason, score=score)
         yield  # makes this a generator, as all rules are
 
 
@@ -198,17 +198,17 @@ class Disagreement(Rule):
             )
         return styles
 
-    def examine(self, draft: Generation, case: Case) -> Examination:
+    def examine(self, draft: Generation, context: DraftContext) -> Examination:
         """Sample until the vote is decided."""
-        heard, asked = [draft], 1
-        while not self._settled(case.groups(heard), asked):
-            if case.is_late_for(draft.model):
-                return self._found(case, draft, False, "There was no time for more answers.")
+        observed, asked = [draft], 1
+        while not self._settled(context.groups(observed), asked):
+            if context.is_late_for(draft.model):
+                return self._found(context, draft, False, "There was no time for more answers.")
             count = self.samples - asked if self.together else 1
             styles = [self.styles[(asked + i) % len(self.styles)] for i in range(count)]
-            heard += yield from case.sample(draft.model, styles, self.temperature)
+            observed += yield from context.sample(draft.model, styles, self.temperature)
             asked += count
-        return self._finding(draft, heard, case)
+        return self._finding(draft, observed, context)
 
     def _settled(self, groups: Sequence[int], asked: int) -> bool:
         left = self.samples - asked
@@ -225,19 +225,21 @@ class Disagreement(Rule):
     def _enough(self) -> int:
         return max(math.ceil(self.agree * self.samples - 1e-9), 2)
 
-    def _finding(self, draft: Generation, heard: list[Generation], case: Case) -> Finding:
-        if len(heard) == 1:
+    def _finding(
+        self, draft: Generation, observed: list[Generation], context: DraftContext
+    ) -> Finding:
+        if len(observed) == 1:
             reason = f"No second answer of {draft.model} could be had."
-            return self._found(case, draft, False, reason)
-        groups = list(case.groups(heard))
+            return self._found(context, draft, False, reason)
+        groups = list(context.groups(observed))
         leading, second = leaders(groups)
-        share = leading / len(heard)
+        share = leading / len(observed)
         early = self.sure < 1 and lead_probability(leading, second) >= self.sure
         good = leading >= self._enough or (early and share >= self.agree)
-        reason = f"{leading} of {len(heard)} answers of {draft.model} agree; {self._enough} of "
+        reason = f"{leading} of {len(observed)} answers of {draft.model} agree; {self._enough} of "
         reason += f"{self.samples} are asked for."
-        voted = representative(heard, groups)
-        return self._found(case, draft, good, reason, score=share, answer=voted)
+        voted = representative(observed, groups)
+        return self._found(context, draft, good, reason, score=share, answer=voted)
 
 
 class CrossModel(Rule):
@@ -260,22 +262,22 @@ class CrossModel(Rule):
                 f"pool has {len(models)}. Add a third, or use Disagreement(samples=3)."
             )
 
-    def examine(self, draft: Generation, case: Case) -> Examination:
+    def examine(self, draft: Generation, context: DraftContext) -> Examination:
         """Ask the second model, and compare."""
-        other = self.model or case.peer_of(draft.model)
-        decision = case.talk.decision
+        other = self.model or context.peer_of(draft.model)
+        decision = context.talk.decision
         if other not in decision.ranking or other in (draft.model, decision.strongest):
             reason = "There is no second cheap model to compare with that can take the request."
-            return self._found(case, draft, False, reason)
-        if case.is_late_for(other):
-            return self._found(case, draft, False, "There was no time for a second model.")
-        second = yield from case.hear(other, "draft")
+            return self._found(context, draft, False, reason)
+        if context.is_late_for(other):
+            return self._found(context, draft, False, "There was no time for a second model.")
+        second = yield from context.hear(other, "draft")
         if not isinstance(second, Generation):
-            return self._found(case, draft, False, f"{other} gave no answer to compare with.")
-        first_group, second_group = case.groups([draft, second])
+            return self._found(context, draft, False, f"{other} gave no answer to compare with.")
+        first_group, second_group = context.groups([draft, second])
         good = first_group == second_group != NO_ANSWER
         verb = "agree" if good else "differ"
-        return self._found(case, draft, good, f"{draft.model} and {other} {verb}.")
+        return self._found(context, draft, good, f"{draft.model} and {other} {verb}.")
 
 
 class SelfVerify(Rule):
@@ -290,20 +292,20 @@ class SelfVerify(Rule):
 
     below: float = Field(default=0.5, ge=0, le=1)
 
-    def examine(self, draft: Generation, case: Case) -> Examination:
+    def examine(self, draft: Generation, context: DraftContext) -> Examination:
         """Ask the question."""
-        if case.is_late_for(draft.model):
-            return self._found(case, draft, False, "There was no time for a verification.")
-        said = yield from case.hear(draft.model, "verify", case.verification(draft))
+        if context.is_late_for(draft.model):
+            return self._found(context, draft, False, "There was no time for a verification.")
+        said = yield from context.hear(draft.model, "verify", context.verification(draft))
         yes = logprobs.yes_probability(said.message) if isinstance(said, Generation) else None
         if yes is None:
             reason = f"{draft.model} did not say whether its answer is right."
-            return self._found(case, draft, False, reason)
+            return self._found(context, draft, False, reason)
         good = yes >= self.below
         relation = "reaches" if good else "is below"
         reason = f"{draft.model} calls its answer right with {yes:.3f}, which {relation} "
         reason += f"{self.below:g}."
-        return self._found(case, draft, good, reason, score=yes)
+        return self._found(context, draft, good, reason, score=yes)
 
 
 class Refine(Rule):
@@ -335,19 +337,19 @@ class Refine(Rule):
         """The rule and its check."""
         return {"name": "Refine", "check": self.check_with.to_record()}
 
-    def examine(self, draft: Generation, case: Case) -> Examination:
+    def examine(self, draft: Generation, context: DraftContext) -> Examination:
         """Check, rewrite, check again."""
-        finding: Finding = yield from self.check_with.examine(draft, case)
-        if finding.good or case.is_late_for(draft.model):
+        finding: Finding = yield from self.check_with.examine(draft, context)
+        if finding.good or context.is_late_for(draft.model):
             return finding
-        messages = prompts.refining(case.request.messages, draft.message)
-        arguments = case.arguments if case.can(draft.model, "logprobs") else {}
-        rewritten = yield from case.hear(
+        messages = prompts.refining(context.request.messages, draft.message)
+        arguments = context.arguments if context.can(draft.model, "logprobs") else {}
+        rewritten = yield from context.hear(
             draft.model, "refine", Variation(arguments, messages=messages)
         )
         if not isinstance(rewritten, Generation):
-            return self._found(case, draft, False, f"{draft.model} did not rewrite its answer.")
-        again = yield from self.check_with.examine(rewritten, case)
+            return self._found(context, draft, False, f"{draft.model} did not rewrite its answer.")
+        again = yield from self.check_with.examine(rewritten, context)
         return Finding(again.good, again.reason, again.score, again.answer or rewritten)
 
 
@@ -370,14 +372,14 @@ class Either(Rule):
         """The rules."""
         return {"name": type(self).__name__, "rules": [rule.to_record() for rule in self.rules]}
 
-    def examine(self, draft: Generation, case: Case) -> Examination:
+    def examine(self, draft: Generation, context: DraftContext) -> Examination:
         """One rule after the other, until one of them rejects the answer."""
-        return (yield from self._until(False, draft, case))
+        return (yield from self._until(False, draft, context))
 
-    def _until(self, good: bool, draft: Generation, case: Case) -> Examination:
+    def _until(self, good: bool, draft: Generation, context: DraftContext) -> Examination:
         best = draft
         for rule in self.rules:
-            finding: Finding = yield from rule.examine(best, case)
+            finding: Finding = yield from rule.examine(best, context)
             best = finding.answer or best
             if finding.good == good:
                 break
@@ -387,9 +389,9 @@ class Either(Rule):
 class Both(Either):
     """Escalate only when all of the rules want to; the later ones are not asked otherwise."""
 
-    def examine(self, draft: Generation, case: Case) -> Examination:
+    def examine(self, draft: Generation, context: DraftContext) -> Examination:
         """One rule after the other, until one of them accepts the answer."""
-        return (yield from self._until(True, draft, case))
+        return (yield from self._until(True, draft, context))
 
 
 class FunctionRule(Rule):
@@ -406,13 +408,13 @@ class FunctionRule(Rule):
         """The function's name."""
         return {"name": getattr(self.function, "__name__", type(self.function).__name__)}
 
-    def examine(self, draft: Generation, case: Case) -> Examination:
+    def examine(self, draft: Generation, context: DraftContext) -> Examination:
         """Ask the function; no further call is made."""
         answer = draft.message if draft.parsed is None else draft.parsed
         name = self.to_record()["name"]
         good = not self.function(answer)
         finding = Finding(good, f"{name} says that it is {'' if good else 'not '}good enough.")
-        case.check(name, draft.model, finding)
+        context.check(name, draft.model, finding)
         return finding
         yield
 

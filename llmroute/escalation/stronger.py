@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from llmroute.engine.flow import Flow
-from llmroute.escalation.context import Case, Finding
+from llmroute.escalation.context import DraftContext, Finding
 from llmroute.records import Decision
 
 
-def no_time(case: Case) -> Flow:
+def no_time(context: DraftContext) -> Flow:
     """The strongest model at once, because a draft and it would take too long.
 
     Args:
-        case: The request.
+        context: The request.
     """
-    decision = case.talk.decision
+    decision = context.talk.decision
     reason = f"There was no time for a draft of {decision.chosen}."
-    case.check("latency", decision.chosen, Finding(False, reason))
-    return (yield from case.talk.until_answered([*above(decision), decision.chosen]))
+    context.check("latency", decision.chosen, Finding(False, reason))
+    return (yield from context.talk.until_answered([*above(decision), decision.chosen]))
 
 
 def above(decision: Decision) -> list[str]:

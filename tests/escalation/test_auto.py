@@ -39,9 +39,11 @@ class Able(WordScorer):
     quality = (0.55, 0.7, 0.9)
 
     def estimate(self, prompts: Sequence[str | RoutingText], pool: ModelPool) -> Estimates:
-        told = super().estimate(prompts, pool)
+        evidence = super().estimate(prompts, pool)
         quality = np.array(self.quality[: len(pool)])
-        return replace(told, quality=np.tile(quality, (len(told), 1)), prior_quality=quality)
+        return replace(
+            evidence, quality=np.tile(quality, (len(evidence), 1)), prior_quality=quality
+        )
 
 
 def record(answer: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from llmroute.answers.votes import Vote
 from llmroute.errors import ArtifactError, ConfigurationError
 from llmroute.escalation.calibration_file import Calibration
-from llmroute.escalation.priors import Member
+from llmroute.escalation.priors import ModelPriors
 from tests.escalation.test_judge import planted
 
 NAMES = ("small", "middle", "large")
@@ -28,7 +28,7 @@ def test_what_is_saved_comes_back(fitted: Calibration, tmp_path: Path) -> None:
     assert read.data_sha256 == fitted.data_sha256
     votes = [Vote(0, 0, 0.7), Vote(1, 0, 0.6)]
     one, other = (
-        each.judge(NAMES).belief(np.array([0.5, 0.6, 0.7]), votes, "choice")
+        each.belief_model(NAMES).belief(np.array([0.5, 0.6, 0.7]), votes, "choice")
         for each in (fitted, read)
     )
     assert one.good == pytest.approx(other.good, abs=1e-4)
@@ -38,9 +38,9 @@ def test_what_is_saved_comes_back(fitted: Calibration, tmp_path: Path) -> None:
 
 
 def test_the_pool_may_have_another_order_and_unknown_models(fitted: Calibration) -> None:
-    judge = fitted.judge(["large", "new", "small"])
-    assert judge.members[0] == fitted.fitted.members[2]
-    assert judge.members[1] == Member()
+    belief_model = fitted.belief_model(["large", "new", "small"])
+    assert belief_model.members[0] == fitted.fitted.members[2]
+    assert belief_model.members[1] == ModelPriors()
 
 
 def test_other_data_have_another_hash(fitted: Calibration) -> None:

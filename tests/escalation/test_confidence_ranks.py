@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmroute.answers.votes import Vote
-from llmroute.escalation.belief import Judge
+from llmroute.escalation.belief import BeliefModel
 from llmroute.state.confidence_ranks import ConfidenceRanks
 from llmroute.state.sorted_window import SortedWindow
 
@@ -19,14 +19,14 @@ CONFIDENCES = st.lists(st.floats(0, 1), min_size=10, max_size=60)
 
 
 @given(CONFIDENCES)
-def test_a_rank_is_the_share_that_lies_below_equals_counted_half(heard: list[float]) -> None:
+def test_a_rank_is_the_share_that_lies_below_equals_counted_half(observed: list[float]) -> None:
     ranks = ConfidenceRanks()
-    for confidence in heard:
+    for confidence in observed:
         ranks.note(KEY, confidence)
-    for confidence in heard:
-        below = sum(h < confidence for h in heard) + 0.5 * sum(h == confidence for h in heard)
+    for confidence in observed:
+        below = sum(h < confidence for h in observed) + 0.5 * sum(h == confidence for h in observed)
         rank = ranks.rank(KEY, confidence)
-        assert rank == pytest.approx(below / len(heard))
+        assert rank == pytest.approx(below / len(observed))
         assert 0 < rank < 1
 
 
@@ -66,9 +66,9 @@ class TestAJudgeOfModelsNobodyHasMeasured:
 
     SURE, UNSURE = (0.9, 0.999999), (0.5, 0.9)
 
-    JUDGE = Judge.unfitted(2)
+    JUDGE = BeliefModel.unfitted(2)
 
-    def heard(self) -> ConfidenceRanks:
+    def observed(self) -> ConfidenceRanks:
         ranks = ConfidenceRanks()
         for model, (low, high) in enumerate((self.SURE, self.UNSURE)):
             for confidence in (low, high) * 10:
@@ -83,7 +83,7 @@ class TestAJudgeOfModelsNobodyHasMeasured:
         return float(self.JUDGE.belief(prior, [vote], "choice", ranks).good[0])
 
     def test_believes_a_sure_model_no_more_than_another(self) -> None:
-        ranks = self.heard()
+        ranks = self.observed()
         for end in (0, 1):
             sure = self.good(ranks, 0, self.SURE[end])
             unsure = self.good(ranks, 1, self.UNSURE[end])
@@ -91,6 +91,6 @@ class TestAJudgeOfModelsNobodyHasMeasured:
         assert self.good(ranks, 0, 0.9) < 0.7 < self.good(ranks, 1, 0.9)
 
     def test_makes_little_of_confidences_before_it_knows_others(self) -> None:
-        fresh, heard = ConfidenceRanks(), self.heard()
-        told = self.good(fresh, 0, 0.999999) - self.good(fresh, 0, 0.9)
-        assert 0 < told < self.good(heard, 0, 0.999999) - self.good(heard, 0, 0.9)
+        fresh, observed = ConfidenceRanks(), self.observed()
+        evidence = self.good(fresh, 0, 0.999999) - self.good(fresh, 0, 0.9)
+        assert 0 < evidence < self.good(observed, 0, 0.999999) - self.good(observed, 0, 0.9)

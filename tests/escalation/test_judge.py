@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from llmroute.answers.votes import NO_ANSWER, Vote
 from llmroute.errors import ConfigurationError
-from llmroute.escalation.belief import Judge
-from llmroute.escalation.calibration_fit import Recorded, fit_judge
-from llmroute.escalation.confidence_model import Curve, standard_score
-from llmroute.escalation.priors import FORMS, Member
+from llmroute.escalation.belief import BeliefModel
+from llmroute.escalation.calibration_fit import Recorded, fit_belief_model
+from llmroute.escalation.confidence_model import ConfidenceModel, standard_score
+from llmroute.escalation.priors import FORMS, ModelPriors
 
 MODELS = 4
 priors = st.lists(st.floats(0.0, 1.0), min_size=MODELS, max_size=MODELS).map(np.array)
@@ -28,7 +28,7 @@ a_vote = st.builds(
     verified=shares,
 )
 some_votes = st.lists(a_vote, max_size=7)
-JUDGE = Judge.unfitted(MODELS)
+JUDGE = BeliefModel.unfitted(MODELS)
 
 
 @given(priors, some_votes, forms)
@@ -124,23 +124,27 @@ def test_what_is_imagined_of_an_answer_is_what_is_believed_once_it_is_heard() ->
     votes = [Vote(0, 0), Vote(1, 1)]
     imagined = JUDGE.belief(prior, votes, "choice").after_asking(2, confident=False)
     for outcome, answer in enumerate((0, 1, 2)):
-        heard = JUDGE.belief(prior, [*votes, Vote(2, answer)], "choice")
-        assert imagined.held[outcome] / imagined.chance[outcome] == pytest.approx(heard.held)
+        observed = JUDGE.belief(prior, [*votes, Vote(2, answer)], "choice")
+        assert imagined.held[outcome] / imagined.chance[outcome] == pytest.approx(observed.held)
 
 
 def test_able_models_that_agree_on_a_choice_can_still_both_fall_for_the_tempting_one() -> None:
     prior = np.array([0.7, 0.7, 0.5, 0.5])
     votes = [Vote(0, 0), Vote(1, 0)]
-    wary = Judge([Member(tempted={"choice": 0.95})] * MODELS).belief(prior, votes, "choice")
-    free = Judge([Member(tempted={"choice": 0.05})] * MODELS).belief(prior, votes, "choice")
+    wary = BeliefModel([ModelPriors(shared_error_rate={"choice": 0.95})] * MODELS).belief(
+        prior, votes, "choice"
+    )
+    free = BeliefModel([ModelPriors(shared_error_rate={"choice": 0.05})] * MODELS).belief(
+        prior, votes, "choice"
+    )
     assert wary.held < free.held
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_scores_rise_with_confidence(one: float, other: float) -> None:
     low, high = sorted((one, other))
-    for curve in (Curve(), Curve(knots=(0.1, 0.5, 0.5, 0.9))):
-        assert standard_score(curve, low) <= standard_score(curve, high)
+    for confidence_model in (ConfidenceModel(), ConfidenceModel(knots=(0.1, 0.5, 0.5, 0.9))):
+        assert standard_score(confidence_model, low) <= standard_score(confidence_model, high)
 
 
 def test_a_prior_of_another_pool_is_refused() -> None:
@@ -154,9 +158,9 @@ def planted(prompts: int = 1500, seed: int = 0) -> Recorded:
     d = generator.normal(size=(prompts, 1))
     success = 1 / (1 + np.exp(-(np.array([0.3, 0.8, 1.5]) + np.array([0.5, 2.0, 2.0]) * d)))
     good = generator.random(success.shape) < success
-    tempted = generator.random(success.shape) < np.array([0.2, 0.8, 0.8])
+    shared_error_rate = generator.random(success.shape) < np.array([0.2, 0.8, 0.8])
     other = generator.integers(2, 4, success.shape)
-    groups = np.where(good, 0, np.where(tempted, 1, other))
+    groups = np.where(good, 0, np.where(shared_error_rate, 1, other))
     token = np.clip(generator.normal(0.5 + 0.2 * good, 0.1), 0, 1)
     return Recorded(
         quality=np.tile(success.mean(axis=0), (prompts, 1)),
@@ -168,19 +172,19 @@ def planted(prompts: int = 1500, seed: int = 0) -> Recorded:
 
 
 def test_what_was_planted_is_found() -> None:
-    members = fit_judge(planted()).members
-    assert members[0].reach < members[1].reach
-    assert members[0].tempted["choice"] < 0.5 < members[1].tempted["choice"]
+    members = fit_belief_model(planted()).members
+    assert members[0].discrimination < members[1].discrimination
+    assert members[0].shared_error_rate["choice"] < 0.5 < members[1].shared_error_rate["choice"]
     assert all(member.token.gap > 1 for member in members)
-    assert members[0].verified == Curve()
+    assert members[0].verified == ConfidenceModel()
 
 
 def test_a_fitted_judge_is_calibrated_on_other_prompts() -> None:
-    judge, other = fit_judge(planted()), planted(seed=1)
+    belief_model, other = fit_belief_model(planted()), planted(seed=1)
     held, good = [], []
     for row in range(len(other.score)):
         votes = [Vote(m, int(other.groups[row, m]), float(other.token[row, m])) for m in (0, 1)]
-        belief = judge.belief(other.quality[row], votes, "choice")
+        belief = belief_model.belief(other.quality[row], votes, "choice")
         held.append(belief.held)
         good.append(other.score[row, belief.speaker])
     assert np.mean(held) == pytest.approx(np.mean(good), abs=0.03)
@@ -193,7 +197,9 @@ def test_holes_are_no_bad_answers() -> None:
     score = whole.score.copy()
     score[::2, 0] = np.nan
     holed = Recorded(whole.quality, score, whole.groups, whole.forms, token=whole.token)
-    found, full = (fit_judge(one).members[1] for one in (holed, whole))
+    found, full = (fit_belief_model(one).members[1] for one in (holed, whole))
     assert found.token.gap == pytest.approx(full.token.gap, abs=0.2)
     with pytest.raises(ConfigurationError, match="20 prompts or more"):
-        fit_judge(Recorded(whole.quality, np.full(score.shape, np.nan), whole.groups, whole.forms))
+        fit_belief_model(
+            Recorded(whole.quality, np.full(score.shape, np.nan), whole.groups, whole.forms)
+        )

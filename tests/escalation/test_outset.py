@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmroute.escalation.belief import Judge
-from llmroute.escalation.first_call import Openings, Table, worth_of_share
+from llmroute.escalation.belief import BeliefModel
+from llmroute.escalation.first_call import FirstCallOptions, OptionTable, lambda_for_quality
 from llmroute.escalation.next_call import Prices
 from llmroute.escalation.priors import FORMS
 
@@ -23,29 +23,29 @@ def table(
     confident: bool = True,
     bought: bool = True,
     allowed: list[bool] | None = None,
-) -> Table:
+) -> OptionTable:
     models = len(prior)
-    ways = Openings(
-        Judge.unfitted(models), [confident] * models, FORMS["number"], np.full(models, 0.5)
+    layout = FirstCallOptions(
+        BeliefModel.unfitted(models), [confident] * models, FORMS["number"], np.full(models, 0.5)
     )
     prices = Prices.of(
         ask,
         verify=[0.6 * usd for usd in ask] if bought else None,
         sample=[3 * usd for usd in ask] if bought else None,
     )
-    return ways.table(np.array(prior), prices, allowed or [True] * models, limit)
+    return layout.table(np.array(prior), prices, allowed or [True] * models, limit)
 
 
 @given(st.lists(SHARES, min_size=2, max_size=4), st.floats(1e-3, 1e3))
-def test_outcomes_are_probabilities(prior: list[float], worth: float) -> None:
+def test_outcomes_are_probabilities(prior: list[float], value_per_answer: float) -> None:
     ask = [0.1 * (m + 1) for m in range(len(prior))]
     found = table(prior, ask)
     assert (found.mass >= -1e-12).all()
     chance = found.mass.sum(axis=-1)
-    of_opening = np.add.reduceat(chance, found.ways.starts)
+    of_opening = np.add.reduceat(chance, found.layout.starts)
     assert of_opening == pytest.approx(np.ones(len(found.cost)))
     assert (found.held <= chance + 1e-9).all()
-    plan = found.most_left(worth)
+    plan = found.best_option(value_per_answer)
     assert 0 <= plan.quality <= 1
     assert plan.cost >= min(ask)
 
@@ -53,7 +53,9 @@ def test_outcomes_are_probabilities(prior: list[float], worth: float) -> None:
 @given(st.lists(SHARES, min_size=3, max_size=3))
 def test_the_more_an_answer_is_worth_the_better_and_dearer_it_gets(prior: list[float]) -> None:
     found = table(sorted(prior), [0.01, 0.1, 1.0])
-    plans = [found.most_left(worth) for worth in (0.001, 0.1, 1.0, 10.0, 1000.0)]
+    plans = [
+        found.best_option(value_per_answer) for value_per_answer in (0.001, 0.1, 1.0, 10.0, 1000.0)
+    ]
     quality = [plan.quality for plan in plans]
     cost = [plan.cost for plan in plans]
     assert (np.diff(quality) >= -1e-9).all()
@@ -63,45 +65,47 @@ def test_the_more_an_answer_is_worth_the_better_and_dearer_it_gets(prior: list[f
 @given(SHARES, SHARES)
 def test_asking_one_model_for_nothing_more_is_always_possible(weak: float, strong: float) -> None:
     """So no plan is worse than the best single call."""
-    ask, worth = np.array([0.05, 1.0]), 2.0
-    plan = table([weak, strong], ask.tolist()).most_left(worth)
-    alone = Judge.unfitted(2).belief(np.array([weak, strong]), []).able
-    assert plan.quality - plan.cost / worth >= (alone - ask / worth).max() - 1e-9
+    ask, value_per_answer = np.array([0.05, 1.0]), 2.0
+    plan = table([weak, strong], ask.tolist()).best_option(value_per_answer)
+    alone = BeliefModel.unfitted(2).belief(np.array([weak, strong]), []).able
+    assert (
+        plan.quality - plan.cost / value_per_answer >= (alone - ask / value_per_answer).max() - 1e-9
+    )
 
 
 def test_a_weak_model_that_can_be_checked_goes_first() -> None:
-    assert table([0.6, 0.9], [0.02, 1.0]).most_left(5.0).first == 0
-    assert table([0.6, 0.9], [0.02, 1.0]).most_left(5.0).checks
+    assert table([0.6, 0.9], [0.02, 1.0]).best_option(5.0).first == 0
+    assert table([0.6, 0.9], [0.02, 1.0]).best_option(5.0).checks
 
 
 def test_one_that_cannot_be_checked_does_not() -> None:
     found = table([0.6, 0.9], [0.02, 1.0], confident=False, bought=False)
-    assert found.most_left(50.0).first == 1
-    assert not found.most_left(50.0).checks
+    assert found.best_option(50.0).first == 1
+    assert not found.best_option(50.0).checks
 
 
 def test_two_cheap_models_may_check_each_other() -> None:
     found = table([0.6, 0.65, 0.9], [0.01, 0.02, 1.0], confident=False, bought=False)
-    assert found.most_left(4.0).first in (0, 1)
-    assert found.most_left(4.0).checks
+    assert found.best_option(4.0).first in (0, 1)
+    assert found.best_option(4.0).checks
 
 
 def test_of_two_that_check_each_other_the_earlier_in_the_pool_is_asked_first() -> None:
     """The plan is the same either way, so the order is not left to how sums are rounded."""
     for one, two in ((0.6, 0.65), (0.65, 0.6), (0.6, 0.6)):
         found = table([one, two, 0.9], [0.01, 0.02, 1.0], confident=False, bought=False)
-        assert found.most_left(4.0).first == 0
+        assert found.best_option(4.0).first == 0
 
 
 def test_a_limit_rules_out_what_would_pass_it() -> None:
     found = table([0.6, 0.9], [0.05, 1.0], limit=0.5)
-    plan = found.most_left(1e6)
+    plan = found.best_option(1e6)
     assert plan.first == 0
     assert plan.cost <= 0.5
 
 
 def test_models_that_are_not_allowed_are_not_planned_with() -> None:
-    plan = table([0.6, 0.9], [0.05, 1.0], allowed=[True, False]).most_left(1e6)
+    plan = table([0.6, 0.9], [0.05, 1.0], allowed=[True, False]).best_option(1e6)
     assert plan.first == 0
     assert plan.quality < 0.7
 
@@ -109,19 +113,23 @@ def test_models_that_are_not_allowed_are_not_planned_with() -> None:
 def promised(share: float, prior: list[float], ask: list[float]) -> tuple[float, float]:
     """The worth of a promise, and the mean quality with it, over three prompts."""
     models = len(prior)
-    ways = Openings(Judge.unfitted(models), [True] * models, FORMS["number"], np.array(prior))
+    layout = FirstCallOptions(
+        BeliefModel.unfitted(models), [True] * models, FORMS["number"], np.array(prior)
+    )
     priors = np.clip(np.array(prior) + np.array([[-0.2], [0.0], [0.2]]), 0.05, 0.95)
     prices, may = Prices.of(ask, verify=[0.6 * usd for usd in ask]), [True] * models
-    worth = worth_of_share(ways, priors, prices, share, may)
-    tables = [ways.table(row, prices, may) for row in priors]
-    return worth, float(np.mean([one.most_left(worth).quality for one in tables]))
+    value_per_answer = lambda_for_quality(layout, priors, prices, share, may)
+    tables = [layout.table(row, prices, may) for row in priors]
+    return value_per_answer, float(
+        np.mean([one.best_option(value_per_answer).quality for one in tables])
+    )
 
 
 @given(st.floats(0.1, 0.97))
 def test_the_worth_of_a_promise_keeps_it(share: float) -> None:
     prior, ask = [0.5, 0.6, 0.8], [0.02, 0.1, 1.0]
     _, quality = promised(share, prior, ask)
-    best = Judge.unfitted(3).belief(np.array(prior), []).able.max()
+    best = BeliefModel.unfitted(3).belief(np.array(prior), []).able.max()
     assert quality >= share * best - 0.02
 
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from llmroute.answers.votes import Vote
 from llmroute.errors import ConfigurationError
-from llmroute.escalation.belief import Judge
-from llmroute.escalation.next_call import Plan, Prices, next_step
+from llmroute.escalation.belief import BeliefModel
+from llmroute.escalation.next_call import NextCallPlan, Prices, next_step
 
 MODELS = 4
-JUDGE = Judge.unfitted(MODELS)
+JUDGE = BeliefModel.unfitted(MODELS)
 middling = st.lists(st.floats(0.3, 0.95), min_size=MODELS, max_size=MODELS).map(np.array)
 usd = st.lists(st.floats(1e-5, 1e-2), min_size=MODELS, max_size=MODELS)
 worths = st.floats(1e-5, 10.0)
@@ -31,55 +31,59 @@ def prices_of(ask: list[float]) -> Prices:
 @given(middling, usd, votes, worths)
 @settings(deadline=None)
 def test_no_step_is_taken_that_costs_more_than_it_gains(
-    prior: np.ndarray, ask: list[float], heard: list[Vote], worth: float
+    prior: np.ndarray, ask: list[float], observed: list[Vote], value_per_answer: float
 ) -> None:
-    step = next_step(JUDGE.belief(prior, heard), prices_of(ask), worth)
-    if heard and step.kind != "stop":
-        assert step.gain * worth > step.cost
-    if not heard:
+    step = next_step(JUDGE.belief(prior, observed), prices_of(ask), value_per_answer)
+    if observed and step.kind != "stop":
+        assert step.gain * value_per_answer > step.cost
+    if not observed:
         assert step.kind == "ask"
 
 
 @given(middling, usd, votes, worths, st.floats(1.0, 100.0))
 @settings(deadline=None)
 def test_what_stops_at_a_worth_stops_at_any_lower_one(
-    prior: np.ndarray, ask: list[float], heard: list[Vote], worth: float, factor: float
+    prior: np.ndarray,
+    ask: list[float],
+    observed: list[Vote],
+    value_per_answer: float,
+    factor: float,
 ) -> None:
-    plan = Plan(JUDGE.belief(prior, [*heard, Vote(0, 0)]), prices_of(ask))
-    if plan.step(worth * factor).kind == "stop":
-        assert plan.step(worth).kind == "stop"
+    plan = NextCallPlan(JUDGE.belief(prior, [*observed, Vote(0, 0)]), prices_of(ask))
+    if plan.step(value_per_answer * factor).kind == "stop":
+        assert plan.step(value_per_answer).kind == "stop"
 
 
 @given(middling, usd, votes, worths)
 @settings(deadline=None)
 def test_what_is_not_allowed_or_over_the_limit_is_not_done(
-    prior: np.ndarray, ask: list[float], heard: list[Vote], worth: float
+    prior: np.ndarray, ask: list[float], observed: list[Vote], value_per_answer: float
 ) -> None:
-    belief = JUDGE.belief(prior, [*heard, Vote(0, 0)])
-    assert next_step(belief, prices_of(ask), worth, models=()).kind == "stop"
-    assert next_step(belief, prices_of(ask), worth, limit=0.0).kind == "stop"
-    step = next_step(belief, prices_of(ask), worth, models=(1, 3))
+    belief = JUDGE.belief(prior, [*observed, Vote(0, 0)])
+    assert next_step(belief, prices_of(ask), value_per_answer, models=()).kind == "stop"
+    assert next_step(belief, prices_of(ask), value_per_answer, limit=0.0).kind == "stop"
+    step = next_step(belief, prices_of(ask), value_per_answer, models=(1, 3))
     assert step.kind == "stop" or step.model in (1, 3)
 
 
 @given(middling, usd, worths)
 @settings(deadline=None)
-def test_the_loop_ends(prior: np.ndarray, ask: list[float], worth: float) -> None:
-    heard: list[Vote] = []
+def test_the_loop_ends(prior: np.ndarray, ask: list[float], value_per_answer: float) -> None:
+    observed: list[Vote] = []
     verified: set[int] = set()
     for _ in range(3 * MODELS + 1):
-        belief = JUDGE.belief(prior, heard)
-        step = next_step(belief, prices_of(ask), worth)
+        belief = JUDGE.belief(prior, observed)
+        step = next_step(belief, prices_of(ask), value_per_answer)
         if step.kind == "stop":
             break
         if step.kind == "verify":
             verified.add(step.model)
-            heard = [
+            observed = [
                 Vote(v.model, v.answer, v.confidence, 0.5 if v.model in verified else np.nan)
-                for v in heard
+                for v in observed
             ]
         else:  # every model says something else
-            heard.append(Vote(step.model, len(heard), 0.5))
+            observed.append(Vote(step.model, len(observed), 0.5))
     assert step.kind == "stop"
 
 

@@ -186,10 +186,10 @@ async def test_an_accepted_draft_is_told_of_under_the_callers_name(
     router: Router, name: str | None
 ) -> None:
     config: Any = {"run_name": name} if name else {}
-    heard = router(accepts).astream_events(
+    observed = router(accepts).astream_events(
         QUESTION, config, version="v2", include_names=[name or "RouterChain"]
     )
-    events = [event["event"] async for event in heard]
+    events = [event["event"] async for event in observed]
     assert events[:2] == ["on_chat_model_start", "on_chat_model_stream"]
 
 

@@ -12,10 +12,10 @@ from made_up import made_up
 from examples.reproduce import escalation_votes as votes
 from examples.reproduce.escalation_figures import figures, plain_cascade
 from examples.reproduce.escalation_picture import picture
-from examples.reproduce.escalation_replay import Case, replay
-from llmroute.escalation.belief import Judge
-from llmroute.escalation.confidence_model import Curve
-from llmroute.escalation.priors import Member
+from examples.reproduce.escalation_replay import DraftContext, replay
+from llmroute.escalation.belief import BeliefModel
+from llmroute.escalation.confidence_model import ConfidenceModel
+from llmroute.escalation.priors import ModelPriors
 from llmroute.evaluation import Outcomes
 from llmroute.evaluation.baselines import single
 from llmroute.metrics.bootstrap import Resamples
@@ -38,12 +38,12 @@ def outcomes() -> Outcomes:
 
 
 @pytest.fixture(scope="module")
-def case(outcomes: Outcomes) -> Case:
+def context(outcomes: Outcomes) -> DraftContext:
     assert outcomes.cost is not None
     assert outcomes.confidence is not None
     assert outcomes.confidence_cost is not None
     paid = outcomes.confidence_cost > 0
-    return Case(
+    return DraftContext(
         outcomes=outcomes,
         quality=np.tile(outcomes.score.mean(axis=0), (PROMPTS, 1)),
         ask=np.tile(outcomes.cost.mean(axis=0), (PROMPTS, 1)),
@@ -57,9 +57,9 @@ def case(outcomes: Outcomes) -> Case:
 
 
 def test_at_no_worth_the_cheapest_is_asked_once_and_at_a_great_one_more_is_spent(
-    case: Case, outcomes: Outcomes
+    context: DraftContext, outcomes: Outcomes
 ) -> None:
-    run = replay("ours", Judge.unfitted(MODELS), case, np.array([1e-9, 1e-2, 1e3]))
+    run = replay("ours", BeliefModel.unfitted(MODELS), context, np.array([1e-9, 1e-2, 1e3]))
     assert outcomes.cost is not None
     assert run.score[0].tolist() == outcomes.score[:, 0].tolist()
     assert run.cost[0].tolist() == outcomes.cost[:, 0].tolist()
@@ -67,8 +67,8 @@ def test_at_no_worth_the_cheapest_is_asked_once_and_at_a_great_one_more_is_spent
     assert run.score[2].mean() > run.score[0].mean()
 
 
-def test_every_spend_is_a_sum_of_recorded_calls(case: Case, outcomes: Outcomes) -> None:
-    run = replay("ours", Judge.unfitted(MODELS), case, np.array([3e-2]))
+def test_every_spend_is_a_sum_of_recorded_calls(context: DraftContext, outcomes: Outcomes) -> None:
+    run = replay("ours", BeliefModel.unfitted(MODELS), context, np.array([3e-2]))
     assert outcomes.cost is not None
     assert outcomes.confidence_cost is not None
     for row in range(PROMPTS):
@@ -79,17 +79,17 @@ def test_every_spend_is_a_sum_of_recorded_calls(case: Case, outcomes: Outcomes) 
         assert min(abs(total - run.cost[0, row]) for total in sums) < 1e-12
 
 
-def test_parts_of_a_case_are_replayed_as_in_the_whole(case: Case) -> None:
+def test_parts_of_a_case_are_replayed_as_in_the_whole(context: DraftContext) -> None:
     # Of models whose quantiles are known nothing is remembered from one prompt to the next.
-    known = Curve(knots=(0.0, 0.5, 1.0))
-    judge = Judge([Member(token=known, verified=known)] * MODELS)
+    known = ConfidenceModel(knots=(0.0, 0.5, 1.0))
+    belief_model = BeliefModel([ModelPriors(token=known, verified=known)] * MODELS)
     worths = np.array([1e-2])
     rows = np.arange(PROMPTS) % 3 == 0
-    whole = replay("ours", judge, case, worths)
+    whole = replay("ours", belief_model, context, worths)
     # Openings imagine confidences at the mean prior, which is the same in both.
-    part = replay("ours", judge, case.select(rows), worths)
+    part = replay("ours", belief_model, context.select(rows), worths)
     assert part.cost[0] == pytest.approx(whole.cost[0, rows])
-    assert case.only([2, 0]).outcomes.models == ("m2", "m0")
+    assert context.only([2, 0]).outcomes.models == ("m2", "m0")
 
 
 def test_the_plain_cascade_pays_for_the_confidences_it_reads(outcomes: Outcomes) -> None:
