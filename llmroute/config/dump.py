@@ -121,7 +121,7 @@ class _Writer:
         if model.model is not None:
             content["model"] = model.model
         if isinstance(model, InitModel):
-            content |= self.settings(location, model.made_by)
+            content |= self.plain(location, model.made_by)
         elif model.chat_model is not None:
             content["chat_model"] = True
         prices = {name: getattr(model, name) for name in _PRICES}
@@ -168,12 +168,8 @@ class _Writer:
     ) -> dict[str, Any]:
         """Those of an object's fields that are not as usual, in plain types.
 
-        Args:
-            location: Where it stands.
-            value: The object.
-            usual: One of its class to compare with; by default the fields' defaults.
-            config: What of it a file can hold; by default everything.
-            done: Fields to leave out.
+        Usual is another object of its class, or the fields' defaults; `done` are fields to leave
+        out. Without a `config` a file can hold all others.
         """
         content: dict[str, Any] = {}
         for name, info in type(value).model_fields.items():
@@ -199,8 +195,13 @@ class _Writer:
         self.left_out.append(location)
         return {}
 
-    def plain(self, location: Location, value: Any, usual: Any = None) -> Any:
-        """A value in plain types; of an object or mapping only what is not as usual."""
+    def plain(
+        self, location: Location, value: Any, usual: Any = None, *, is_free: bool = False
+    ) -> Any:
+        """A value in plain types; of an object or mapping only what is not as usual.
+
+        Within a mapping names are free, and what may be a key is left out.
+        """
         kind = type(value)
         if isinstance(value, Policy | Rule):
             if {**POLICIES, **RULES}.get(kind.__name__) is not kind:
@@ -211,23 +212,11 @@ class _Writer:
             return self.object(location, value, usual)
         if isinstance(value, Mapping):
             known = usual if isinstance(usual, Mapping) else {}
-            unusual = {k: v for k, v in value.items() if k not in known or known[k] != v}
-            return self.settings(location, unusual)
-        if isinstance(value, list | tuple):
-            return [self.plain((*location, n), each) for n, each in enumerate(value)]
-        if isinstance(value, float) and not math.isfinite(value):
-            raise _no_place(location, "a number without end", "Give a finite one.")
-        if value is None or kind in (bool, int, float, str):
-            return value
-        raise _no_place(location, f"a {kind.__name__}", "Give a text, a number, or a list.")
-
-    def settings(self, location: Location, value: Any) -> Any:
-        """Settings of any name in plain types, without what may be a key."""
-        if isinstance(value, Mapping):
             kept = {
-                name: self.settings((*location, name), each)
+                name: self.plain((*location, name), each, is_free=True)
                 for name, each in value.items()
-                if not self._leaves_out((*location, name), str(name), each)
+                if (name not in known or known[name] != each)
+                and not self._leaves_out((*location, name), str(name), each)
             }
             if any(not isinstance(name, str) for name in kept):
                 what = "an object with names that are no text"
@@ -235,11 +224,15 @@ class _Writer:
             return kept
         if isinstance(value, list | tuple):
             return [
-                self.settings((*location, n), each)
+                self.plain((*location, n), each, is_free=is_free)
                 for n, each in enumerate(value)
-                if not self._leaves_out((*location, n), "", each)
+                if not (is_free and self._leaves_out((*location, n), "", each))
             ]
-        return self.plain(location, value)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise _no_place(location, "a number without end", "Give a finite one.")
+        if value is None or kind in (bool, int, float, str):
+            return value
+        raise _no_place(location, f"a {kind.__name__}", "Give a text, a number, or a list.")
 
     def _leaves_out(self, location: Location, name: str, value: Any) -> bool:
         """Whether a setting may be a key; where it stands is noted then, but no key as its name."""

@@ -10,24 +10,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from llmroute.backends.provider_errors import redact, secrets_in
 from llmroute.config.schema import RouterConfig
 from llmroute.config.source import Location, Source, read_source
 from llmroute.errors import ConfigurationError, MissingExtra
+from llmroute.escalation import rules
 from llmroute.escalation.escalation import Escalation
-from llmroute.escalation.rules import (
-    Both,
-    CrossModel,
-    Disagreement,
-    Either,
-    Margin,
-    Refine,
-    Rule,
-    SelfVerify,
-    StrongShare,
-)
+from llmroute.escalation.rules import Rule
 from llmroute.policies import BUILT_IN, Policy
 from llmroute.pool import Model, ModelPool
 from llmroute.routing.router import Router
@@ -39,7 +30,10 @@ _Router = TypeVar("_Router", bound=Router)
 POLICIES: dict[str, type[Policy]] = {kind.__name__: kind for kind in BUILT_IN}
 RULES: dict[str, type[Rule]] = {
     kind.__name__: kind
-    for kind in (Margin, StrongShare, Disagreement, CrossModel, SelfVerify, Refine, Either, Both)
+    for kind in (
+        *(rules.Margin, rules.StrongShare, rules.Disagreement, rules.CrossModel),
+        *(rules.SelfVerify, rules.Refine, rules.Either, rules.Both),
+    )
 }
 
 
@@ -50,7 +44,7 @@ class InitModel(Model):
         made_by: The file's `init` and, where it had one, `api_key_env`: what is written again.
     """
 
-    made_by: Mapping[str, Any]
+    made_by: Mapping[str, Any] = Field(repr=False, exclude=True)  # its `init` may hold a key
 
 
 def read_router(

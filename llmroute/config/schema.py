@@ -29,14 +29,10 @@ _Text = TypeVar("_Text")
 _Object = TypeVar("_Object")
 
 
-def _text_or_object(value: Any) -> str:
-    return "text" if isinstance(value, str) else "object"
-
-
 #: Told apart before they are read, so that the mistakes are those of the alternative that is meant.
 _TextOr: TypeAlias = Annotated[
     Annotated[_Text, Tag("text")] | Annotated[_Object, Tag("object")],
-    Discriminator(_text_or_object),
+    Discriminator(lambda value: "text" if isinstance(value, str) else "object"),
 ]
 
 

@@ -26,11 +26,8 @@ _SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "boo
 _PLAINER = {
     "missing": "it is missing",
     "union_tag_not_found": "it is missing",
-    "model_type": "an object with named fields was expected",
-    "dict_type": "an object with named fields was expected",
-    "mapping_type": "an object with named fields was expected",
-    "tuple_type": "a list was expected",
-    "list_type": "a list was expected",
+    **dict.fromkeys(("model_type", "dict_type"), "an object with named fields was expected"),
+    **dict.fromkeys(("tuple_type", "list_type"), "a list was expected"),
     "string_type": "a text was expected; put it in quotes",
 }
 
@@ -58,9 +55,7 @@ class Source:
     def mistake(self, location: Location, message: str) -> MistakeInFile:
         """The error of one mistake, in one line: `file:line:column: field: what was wrong`.
 
-        Args:
-            location: The field; where it is missing, the object around it is pointed at.
-            message: What was wrong, and what was expected.
+        Where the field is missing, the object around it is pointed at.
         """
         return MistakeInFile(self._line(location, message))
 
@@ -77,9 +72,6 @@ class Source:
     @contextmanager
     def locating(self, *location: str | int) -> Iterator[None]:
         """Say of what goes wrong inside where in the file it stands.
-
-        Args:
-            location: The field that is being read.
 
         Raises:
             ConfigurationError: A line for each mistake, none with a value, which may be a key.
@@ -249,11 +241,6 @@ def dotted(location: Location) -> str:
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """A hint for a misspelt name, or which names there are.
-
-    Args:
-        name: What was written.
-        known: What could have been.
-    """
+    """A hint for a misspelt name, or which names there are."""
     close = get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(known))}."

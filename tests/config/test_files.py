@@ -466,6 +466,8 @@ class TestKeysOfTheEnvironment:
         (PAIR + "tags: &t [a]\nstop: *t\n", [":3:7: stop: aliases (*name) are not read"]),
         (PAIR + "tags: [2020-01-01]\n", [":3:8: tags[0]: a text, a number, true, false or null"]),
         (PAIR + "tags: [!!python/name:os.system x]\n", [":3:8: tags[0]: a text, a number"]),
+        (PAIR + "max_retries: !!int x\n", [":3:14: max_retries: a text, a number"]),
+        (PAIR + "verbose: !!bool x\n", [":3:10: verbose: a text, a number"]),
         (PAIR + "1: x\n", [":3:1: a field's name is a text; put it in quotes"]),
         (PAIR + "tags: [a\n", [":4:1: this is no YAML: "]),
         ("", [" is empty; a router has at least a pool"]),
@@ -557,6 +559,16 @@ class TestChatModels:
         assert "stand-in answer from small" in router.invoke("hello").text
         assert provider.requests[-1].headers["authorization"] == f"Bearer {KEY}"
         assert written(router, tmp_path / "again.json")["pool"] == [member]
+
+    def test_what_it_was_made_by_is_not_shown_since_it_may_hold_a_key(self, tmp_path: Path) -> None:
+        member = f"- {{name: made, init: {{model: 'openai:small', api_key: {KEY}}}}}\n"
+        router = read_text(tmp_path, "format: 1\npool:\n" + member)
+        assert KEY not in repr(router.pool) + str(router.pool["made"].model_dump())
+        path = tmp_path / "again.yaml"
+        with pytest.warns(UserWarning, match=r"pool\[0\].init.api_key\."):
+            content = written(router, path)
+        assert content["pool"] == [{"name": "made", "init": {"model": "openai:small"}}]
+        assert KEY not in path.read_text(encoding="utf-8")
 
     def test_without_langchain_the_extra_is_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -140,7 +140,7 @@ class TestSchema:
     def test_the_shipped_copy_is_current(self) -> None:
         shipped = json.loads((ROOT / "docs" / "router.schema.json").read_text(encoding="utf-8"))
         assert shipped == router_schema(), (
-            "make it anew: python -m llmroute.config > docs/router.schema.json"
+            "write it again: python -m llmroute.config > docs/router.schema.json"
         )
 
     def test_it_is_a_schema_whose_descriptions_are_one_line(self) -> None:
