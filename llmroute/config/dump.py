@@ -20,7 +20,7 @@ from llmroute.config.secrets import is_key, may_be_key, variable_of
 from llmroute.config.source import JSON, Location, dotted, suffix_of
 from llmroute.errors import ConfigurationError
 from llmroute.escalation.escalation import AUTO, Escalation
-from llmroute.escalation.rules import Rule, Told
+from llmroute.escalation.rules import FunctionRule, Rule
 from llmroute.files import write_whole
 from llmroute.policies import Policy
 from llmroute.pool import Model
@@ -205,7 +205,8 @@ class _Writer:
         kind = type(value)
         if isinstance(value, Policy | Rule):
             if {**POLICIES, **RULES}.get(kind.__name__) is not kind:
-                what = "a function" if isinstance(value, Told) else f"a {kind.__name__} of your own"
+                is_function = isinstance(value, FunctionRule)
+                what = "a function" if is_function else f"a {kind.__name__} of your own"
                 raise _no_place(location, what, _AGAIN)
             return {"name": kind.__name__, **self.object(location, value)}
         if isinstance(value, BaseModel):

@@ -368,7 +368,7 @@ class RouterConfig(ConfigModel):
     max_retry_wait: float = Field(8.0, ge=0)
     """Seconds; when a provider asks to wait longer, the next model is asked."""
     cooldown: CooldownConfig | None = CooldownConfig()
-    """When a model that keeps failing is left alone; null asks it every time."""
+    """When a model that keeps failing is not asked for a while; null asks it every time."""
     when_refused: str | None = None
     """The member to ask when a provider's content policy refused a request; by default the refusal
     is raised."""
