@@ -322,10 +322,11 @@ class CooldownConfig(ConfigModel):
     """When a failing model is no longer asked, and for how long."""
 
     after: int = Field(5, ge=1)
-    """Failures in a row (429, 5xx, no connection, timeout) from which it is left alone."""
+    """Failures in a row (429, 5xx, no connection, timeout) from which it is not asked for a
+    while."""
     seconds: float = Field(10.0, gt=0)
     """How long. When a provider asks with its 429 for a longer wait than the router's
-    `max_retry_wait`, it is left alone at once, for as long as it asks."""
+    `max_retry_wait`, it is not asked from then on, for as long as the provider says."""
 
 
 class ConversationConfig(ConfigModel):
