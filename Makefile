@@ -18,7 +18,7 @@ RANGE = tests/standard tests/escalation tests/test_*.py
 VERSIONS = grep -oE '"(langchain[a-z-]*|litellm)>=[0-9.]+(,<[0-9.]+)?' pyproject.toml | tr -d '"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-range lint train benchmarks figures clean
+.PHONY: help demo test test-range lint architecture train benchmarks figures clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,10 +33,14 @@ test-range: build/oldest/.made build/newest/.made ## Run LangChain's suites on t
 	build/oldest/bin/python -m pytest $(RANGE)
 	build/newest/bin/python -m pytest $(RANGE)
 
-lint: $(VENV)/.llmroute-dev ## Check style and types only
+lint: $(VENV)/.llmroute-dev ## Check style, types and layers only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+architecture: $(VENV)/.llmroute-dev ## Print rooms, layers and circles of imports; draw the layers
+	$(BIN)/python -m examples.reproduce.architecture --picture docs/images/layers.svg
 
 train: $(VENV)/.llmroute-train ## Train a bundled router again: DATA=folder OUT=folder ENCODER=static|minilm
 	$(BIN)/llmroute train $(addprefix $(DATA)/,$(SETS)) --out $(OUT) --encoder $(ENCODER) \

@@ -1,253 +1,428 @@
-"""What may stand in a router's file: forms derived from the classes themselves, and their schema.
+"""What may stand in a router's file: one pydantic model, with what each field means.
 
-A form is a pydantic model with the fields of a class (`Model`, a policy, a rule, the router) that
-a file can hold; what they mean is read off the class's docstring. A setting that is added to a
-class stands in files from then on.
+The fields are those of the classes that a file describes, under the same names. A test compares
+them in type, limits, default and meaning, so that neither side changes alone. A key has no field:
+`api_key_env` names the environment variable that holds it.
 """
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import Callable
-from copy import copy
-from functools import cache
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
+from langchain_core.language_models.model_profile import ModelProfile
 from pydantic import (
     BaseModel,
     ConfigDict,
     Discriminator,
     Field,
-    SecretStr,
+    FiniteFloat,
     Tag,
-    TypeAdapter,
     ValidationInfo,
-    create_model,
     model_validator,
 )
-from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
-from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from typing_extensions import TypeAliasType
 
-from llmroute.config.source import ENV
-from llmroute.escalation import rules
-from llmroute.escalation.escalation import AUTO, Escalation
-from llmroute.escalation.rules import Rule
-from llmroute.policies import BUILT_IN, Policy
-from llmroute.pool import Model
-from llmroute.routing.router import Router
-
-FORMAT = 1
-#: The type of a field that names the environment variable of a key, and of no other field.
-VARIABLE: Any = Annotated[str, "environment variable"] | None
+_Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+_Name: TypeAlias = Annotated[str, Field(min_length=1)]
+_Text = TypeVar("_Text")
+_Object = TypeVar("_Object")
 
 
-#: The policies and rules that a file can name. A function cannot be written down.
-POLICIES: dict[str, type[Policy]] = {kind.__name__: kind for kind in BUILT_IN}
-RULES: dict[str, type[Rule]] = {
-    name: kind
-    for name, kind in vars(rules).items()
-    if inspect.isclass(kind) and issubclass(kind, Rule) and kind not in (Rule, rules.FunctionRule)
-}
+#: Told apart before they are read, so that the mistakes are those of the alternative that is meant.
+_TextOr: TypeAlias = Annotated[
+    Annotated[_Text, Tag("text")] | Annotated[_Object, Tag("object")],
+    Discriminator(lambda value: "text" if isinstance(value, str) else "object"),
+]
 
 
-class AnswerForm(BaseModel):
-    """A part of a router's file.
+class ConfigModel(BaseModel):
+    """An object of a router's file; the text below a field is its description in the schema.
 
     Validated with a dict as context, it notes there which fields each object may have, under the
     object's `id`: for hints about those that are misspelt.
     """
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
     @model_validator(mode="before")
     @classmethod
-    def _says_what_it_knows(cls, given: Any, info: ValidationInfo) -> Any:
+    def _note_fields(cls, given: Any, info: ValidationInfo) -> Any:
         if isinstance(info.context, dict):
             info.context[id(given)] = [f.alias or name for name, f in cls.model_fields.items()]
         return given
 
-
-def _form_of(
-    kind: type[BaseModel],
-    leave_out: frozenset[str] = frozenset(),
-    turned: Callable[[Any], Any] = lambda annotation: annotation,
-    **more: Any,
-) -> type[AnswerForm]:
-    """A form with the fields of a class that are plain values; keys become variables' names."""
-    meanings, fields = meanings_in(kind), dict(more)
-    for name, info in kind.model_fields.items():
-        meaning = meanings.get(name, info.description)
-        if name in leave_out:
-            continue
-        if SecretStr in (info.annotation, *get_args(info.annotation)):
-            text = f"Name of the environment variable that holds the key. {meaning or ''}".strip()
-            fields[name + ENV] = (VARIABLE, Field(default=None, description=text))
-        elif (annotation := turned(_plain_part(info.annotation))) is not None:
-            fields[name] = (annotation, _described(info, meaning))
-    doc = (inspect.getdoc(kind) or "").partition("\n")[0]
-    form: type[AnswerForm] = create_model(kind.__name__, __base__=AnswerForm, __doc__=doc, **fields)
-    return form
+    def stated(self) -> dict[str, Any]:
+        """The fields that the file has, in plain types."""
+        return {
+            info.alias or name: _plain(getattr(self, name))
+            for name, info in type(self).model_fields.items()
+            if name in self.model_fields_set
+        }
 
 
-def _described(info: FieldInfo, meaning: str | None) -> FieldInfo:
-    described = copy(info)
-    described.description = meaning
-    return described
+def _plain(value: Any) -> Any:
+    if isinstance(value, ConfigModel):
+        return value.stated()
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def _plain_part(annotation: Any) -> Any:
-    """The alternatives of a type that JSON can hold; None when there are none."""
-    is_union = get_origin(annotation) in (Union, UnionType)
-    parts = get_args(annotation) if is_union else (annotation,)
-    plain = [_nested(part) for part in parts if _has_schema(part)]
-    if not set(plain) - {type(None)}:
-        return None
-    return Union[tuple(plain)]  # noqa: UP007 - the number of parts is not known here
+class CheapestAboveConfig(ConfigModel):
+    """The cheapest model whose expected quality is close enough to the best one's. The default."""
+
+    name: Literal["CheapestAbove"]
+    quality: _Share = 0.95
+    """The share of the best eligible model's expected quality that is enough, 0..1."""
 
 
-def _nested(part: Any) -> Any:
-    return _form_of(part) if inspect.isclass(part) and issubclass(part, BaseModel) else part
+class WillingnessToPayConfig(ConfigModel):
+    """The model with the greatest value × quality − cost (RouterBench, arXiv 2403.12031)."""
+
+    name: Literal["WillingnessToPay"]
+    usd: float = Field(gt=0)
+    """What one good answer is worth, USD. RouterBench's λ."""
 
 
-def _has_schema(annotation: Any) -> bool:
-    try:
-        TypeAdapter(annotation).json_schema()
-    except (PydanticSchemaGenerationError, PydanticInvalidForJsonSchema):
-        return False
-    return True
+class BestWithinConfig(ConfigModel):
+    """The best model whose expected cost and latency stay within limits."""
+
+    name: Literal["BestWithin"]
+    cost: float | None = Field(None, ge=0)
+    """USD one call may be expected to cost."""
+    latency: float | None = Field(None, gt=0)
+    """Seconds to the full answer it may be expected to take."""
 
 
-def meanings_in(kind: type) -> dict[str, str]:
-    """What each argument of a class is for, from the `Args:` of its docstring.
+class ThresholdConfig(ConfigModel):
+    """Two models: the strong one where it is likely enough to win (RouteLLM, arXiv 2406.18665)."""
 
-    Args:
-        kind: The class.
-    """
-    _, _, listed = (inspect.getdoc(kind) or "").partition("\nArgs:\n")
-    block = re.split(r"\n(?=\S)", listed)[0]
-    entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", block, re.MULTILINE)
-    return {name: " ".join(meaning.split()) for name, meaning in entries}
-
-
-def _named(kind: type[BaseModel]) -> dict[str, Any]:
-    """The field by which a policy or rule of a file is told."""
-    return {"name": (Literal[kind.__name__], ...)}
+    name: Literal["Threshold"]
+    threshold: _Share
+    """The win probability from which the strong model is asked, 0..1. Lower means more strong
+    calls."""
+    strong: str | None = None
+    """The strong model's name; by default the one with the better standing."""
+    weak: str | None = None
+    """The weak model's name; by default the other one of a pool of two."""
 
 
-def _rule_within(annotation: Any) -> Any:
-    """A rule's fields that may hold anything hold rules; the types do not say so."""
-    of_rules = {Any: AnyRule, tuple[Any, ...]: tuple[AnyRule, ...]}
-    return of_rules.get(annotation, annotation)
+class StrongCallsConfig(ConfigModel):
+    """A share of the prompts goes to the strongest model: those that gain most by it."""
+
+    name: Literal["StrongCalls"]
+    share: _Share
+    """Part of the prompts, 0..1."""
 
 
-def _one_of(forms: list[Any]) -> Any:
-    return Annotated[Union[tuple(forms)], Discriminator("name")]  # noqa: UP007
+class PinnedConfig(ConfigModel):
+    """One model takes every request; nothing is estimated."""
+
+    name: Literal["Pinned"]
+    model: str
+    """The model's name in the pool."""
 
 
-AnyRule: Any = TypeAliasType("AnyRule", "_AnyRule")  # rules hold rules
-_rule_forms: list[Any] = [
-    _form_of(kind, turned=_rule_within, **_named(kind)) for kind in RULES.values()
+AnyPolicy: TypeAlias = Annotated[
+    CheapestAboveConfig
+    | WillingnessToPayConfig
+    | BestWithinConfig
+    | ThresholdConfig
+    | StrongCallsConfig
+    | PinnedConfig,
+    Discriminator("name"),
 ]
-_AnyRule = _one_of(_rule_forms)
-for _form in _rule_forms:
-    _form.model_rebuild(_types_namespace={"_AnyRule": _AnyRule})
-
-AnyPolicy = _one_of([_form_of(kind, **_named(kind)) for kind in POLICIES.values()])
 
 
-def _text_or_object(value: Any) -> str:
-    return "text" if isinstance(value, str) else "object"
+class MarginConfig(ConfigModel):
+    """The model is unsure of the token that decides (two-tier selection, arXiv 2405.02134)."""
+
+    name: Literal["Margin"]
+    below: _Share
+    """Escalate below this, 0..1."""
+    of: Literal["margin", "mean", "min"] = "margin"
+    """What is compared: `"margin"`, the first token of the final answer, its probability minus the
+    next likeliest token's, or, for prose, code, JSON and tool calls, the mean; `"mean"`, the
+    geometric mean of all tokens' probabilities; `"min"`, the least of them."""
 
 
-def _or_text(text: Any, form: Any) -> Any:
-    """A text, or an object: told apart first, so that mistakes are those of the one meant."""
-    return Annotated[
-        Annotated[text, Tag("text")] | Annotated[form, Tag("object")],
-        Discriminator(_text_or_object),
-    ]
+class StrongShareConfig(ConfigModel):
+    """A share of the traffic goes to the strong model: the answers that are least certain."""
+
+    name: Literal["StrongShare"]
+    share: _Share
+    """Part of the drafts that may be escalated, 0..1."""
+    of: Literal["margin", "mean", "min"] = "margin"
+    """What is compared; see `Margin`."""
 
 
-_Auto = Literal["auto"]
-EscalationForm = _form_of(
-    Escalation,
-    frozenset({"rule"}),
-    rule=(
-        _or_text(_Auto, AnyRule),
-        Field(description=meanings_in(Escalation)["rule"]),
-    ),
+class DisagreementConfig(ConfigModel):
+    """The weak model's generations do not agree (cascades by disagreement, arXiv 2310.03094)."""
+
+    name: Literal["Disagreement"]
+    samples: int = Field(3, ge=2, le=64)
+    """Generations in all, the draft among them, 2 or more."""
+    agree: float = Field(0.6, gt=0, le=1)
+    """The share of them that must agree, above 0..1."""
+    temperature: float | None = Field(0.7, ge=0)
+    """Sampling temperature of the further ones; null leaves it to the model."""
+    styles: tuple[str, ...] = ("",)
+    """Ways to ask, in turn: `""` as the user did, `"steps"` step by step, `"program"` by writing a
+    program. Mixing them finds more mistakes than one alone."""
+    sure: float = Field(1.0, gt=0.5, le=1)
+    """Stop sampling early when the leading answer would win against the second with this
+    probability, were there no end of samples (adaptive consistency, arXiv 2305.11860); 1 stops
+    only when no further sample could change the outcome."""
+    together: bool = False
+    """Ask all further samples at once."""
+
+
+class CrossModelConfig(ConfigModel):
+    """Two cheap models differ: agreement of models is stronger than that of one model's samples."""
+
+    name: Literal["CrossModel"]
+    model: str | None = None
+    """The second model; by default the cheapest eligible one beside the draft's and the
+    strongest."""
+
+
+class SelfVerifyConfig(ConfigModel):
+    """The model, asked once, doubts that its answer is correct (AutoMix, arXiv 2310.12963)."""
+
+    name: Literal["SelfVerify"]
+    below: _Share = 0.5
+    """Escalate below this probability of yes, 0..1."""
+
+
+class RefineConfig(ConfigModel):
+    """A rung between weak and strong: the model criticises and rewrites its draft first."""
+
+    name: Literal["Refine"]
+    check: AnyRule
+    """When an answer is good enough."""
+
+
+class JoinedRulesConfig(ConfigModel):
+    """Several rules: `Either` (`|`) escalates when one wants to, `Both` (`&`) when all want to."""
+
+    name: Literal["Either", "Both"]
+    rules: tuple[AnyRule, ...]
+    """In the order they are asked; later ones are not asked where earlier ones settle it."""
+
+
+AnyRule = TypeAliasType(  # a type with a name, since rules hold rules
+    "AnyRule",
+    Annotated[
+        MarginConfig
+        | StrongShareConfig
+        | DisagreementConfig
+        | CrossModelConfig
+        | SelfVerifyConfig
+        | RefineConfig
+        | JoinedRulesConfig,
+        Discriminator("name"),
+    ],
 )
-MemberForm = _form_of(
-    Model,
-    frozenset({"chat_model", "litellm_router"}),
-    chat_model=(
-        bool,
-        Field(
-            default=False,
-            description="Whether a LangChain chat model answers for it, which is given to "
-            "`from_file(chat_models=...)` under its name.",
-        ),
-    ),
-    init=(
-        dict[str, Any] | None,
-        Field(
-            default=None,
-            description="Arguments of `langchain.chat_models.init_chat_model`, which makes the "
-            "chat model that answers for it. Needs the extra `langchain`.",
-        ),
-    ),
-)
-_Name = Annotated[str, Field(min_length=1)]
 
 
-@cache
-def router_form(kind: type[Router]) -> type[AnswerForm]:
-    """What a file of a router may hold.
+class EscalationConfig(ConfigModel):
+    """When and how a model's answer is looked at before the user sees it."""
 
-    Args:
-        kind: `RouterChain`, or a class of its kind.
-    """
-    meanings = meanings_in(kind)
+    rule: _TextOr[Literal["auto"], AnyRule]
+    """When an answer is good enough: a rule; or `"auto"`, which plans every call by what it is
+    expected to gain and cost."""
+    keep: bool = True
+    """When no stronger model can be had, return the rejected answer, marked `unchecked` in the
+    record; otherwise raise."""
+    buys: tuple[Literal["verify", "sample"], ...] = ("verify", "sample")
+    """For `"auto"`: what further evidence it may buy of an answer beside other models' answers:
+    verification calls, further samples, both or neither."""
+    latency: float | None = Field(None, gt=0)
+    """Seconds the whole request may take. Where a draft and the strongest model after it are not
+    expected to fit in, the strongest model is asked at once; where further evidence would not fit,
+    it is not gathered and the draft counts as rejected."""
+    calibration: str | None = None
+    """For `"auto"`: a file made by `llmroute calibrate`, with what your own recorded answers say of
+    evidence and success. Without it rounded general numbers serve. Relative to this file."""
 
-    def field(name: str, annotation: Any, default: Any, text: str = "") -> tuple[Any, Any]:
-        return annotation, Field(default=default, description=text or meanings.get(name))
 
-    members: Any = Annotated[list[_or_text(_Name, MemberForm)], Field(min_length=1)]  # type: ignore[misc]
+class CapabilitiesConfig(ConfigModel):
+    """What a model can do: true, false, or null for unknown. Unknown never rules a model out."""
 
-    return _form_of(
-        kind,
-        frozenset({"pool", "policy", "scorer", "escalation"}),
-        schema_url=(str | None, Field(default=None, alias="$schema")),
-        format=field("format", Literal[1], ..., "Version of the format of this file."),
-        pool=field(
-            "pool", members, ..., "The models a request may go to: LiteLLM names, or objects."
-        ),
-        policy=field("policy", AnyPolicy | None, None),
-        scorer=field(
-            "scorer",
-            str,
-            "static",
-            "Name of a bundled scorer, or the folder of a trained one; a folder is written with a "
-            "slash (./mine) and is relative to this file.",
-        ),
-        escalation=field("escalation", _or_text(_Auto, EscalationForm) | None, AUTO),
-    )
+    tools: bool | None = None
+    """Tool calls."""
+    vision: bool | None = None
+    """Images as input."""
+    audio: bool | None = None
+    """Audio as input."""
+    pdf: bool | None = None
+    """PDF files as input."""
+    json_schema: bool | None = None
+    """Answers that keep to a JSON Schema."""
+    reasoning: bool | None = None
+    """Reasoning before the answer."""
+    logprobs: bool | None = None
+    """Log-probabilities of the answer's tokens."""
+    several: bool | None = None
+    """Several generations in one call, n>1."""
+    streaming: bool | None = None
+    """Streams."""
+
+
+class ModelConfig(ConfigModel):
+    """One member of a pool. Prices and limits that are left out are those of LiteLLM's table."""
+
+    name: _Name
+    """The name in this pool, and the LiteLLM model name unless `model` says otherwise."""
+    model: str | None = None
+    """The LiteLLM model name, when two members share one."""
+    chat_model: bool = False
+    """Whether a LangChain chat model answers for it, which is given to
+    `from_file(chat_models=...)` under its name."""
+    init: dict[str, Any] | None = None
+    """Arguments of `langchain.chat_models.init_chat_model`, which makes the chat model that answers
+    for it. Needs the extra `langchain`."""
+    api_base: str | None = None
+    """The provider's URL."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the provider's key; otherwise LiteLLM reads its
+    usual environment variable."""
+    params: dict[str, Any] = {}
+    """Further arguments of every call, such as `{"temperature": 0}`."""
+    timeout: float | None = Field(None, gt=0)
+    """Seconds one attempt may take; by default the router's. A chat model of your own keeps its
+    own."""
+    input_price: float | None = None
+    """USD per million input tokens."""
+    cached_input_price: float | None = None
+    """USD per million input tokens read from the provider's prompt cache."""
+    output_price: float | None = None
+    """USD per million output tokens."""
+    context_window: int | None = Field(None, gt=0)
+    """Tokens of input it takes."""
+    max_output_tokens: int | None = Field(None, gt=0)
+    """Tokens of output it gives."""
+    capabilities: CapabilitiesConfig = CapabilitiesConfig()
+    """What it can do."""
+    tier: Literal["weak", "strong"] | None = None
+    """`"weak"` or `"strong"`, when its ability is not otherwise known."""
+    ability: FiniteFloat | tuple[FiniteFloat, ...] | None = None
+    """Its ability, 0 for an average model, about -2 for a 7B model of 2023 and +2 for a frontier
+    model; or a full ability vector of the scorer in use."""
+    verbosity: float = Field(1.0, gt=0)
+    """Output tokens relative to the average model."""
+    first_token_s: float | None = Field(None, ge=0)
+    """Seconds to its first token."""
+    tokens_per_s: float | None = Field(None, gt=0)
+    """Output tokens per second."""
+
+
+class CooldownConfig(ConfigModel):
+    """When a failing model is no longer asked, and for how long."""
+
+    after: int = Field(5, ge=1)
+    """Failures in a row (429, 5xx, no connection, timeout) from which it is not asked for a
+    while."""
+    seconds: float = Field(10.0, gt=0)
+    """How long. When a provider asks with its 429 for a longer wait than the router's
+    `max_retry_wait`, it is not asked from then on, for as long as the provider says."""
+
+
+class ConversationConfig(ConfigModel):
+    """How a conversation stays with its model."""
+
+    pin_tool_loops: bool = True
+    """Ask the model that called the tools until the user speaks again."""
+    count_cache: bool = True
+    """Let the last model's input count at its cached price."""
+    cache_seconds: float = Field(300.0, ge=0)
+    """How long a provider is expected to keep a prompt."""
+    cache_tokens: int = Field(1024, ge=0)
+    """The shortest conversation that providers keep, tokens."""
+
+
+class RouterConfig(ConfigModel):
+    """A chat model that sends each request to the cheapest model that answers it well enough."""
+
+    schema_url: str | None = Field(None, alias="$schema")
+    """Where an editor finds the JSON Schema of this file."""
+    format: Literal[1]
+    """Version of the format of this file."""
+    pool: list[_TextOr[_Name, ModelConfig]] = Field(min_length=1)
+    """The models a request may go to: LiteLLM names, or objects."""
+    policy: AnyPolicy | None = None
+    """How to choose; by default `CheapestAbove(quality=0.95)`."""
+    scorer: str = "static"
+    """Name of a bundled scorer, or the folder of a trained one; a folder is written with a slash
+    (./mine) and is relative to this file."""
+    escalation: _TextOr[Literal["auto"], EscalationConfig] | None = "auto"
+    """What looks at an answer before the user sees it, and asks a stronger model when it is not
+    good enough. By default `"auto"`: every call, draft and check is planned by what it is expected
+    to gain and cost. Or an object with a rule; or null, for answers as they come."""
+    timeout: float = Field(120.0, gt=0)
+    """Seconds to wait for the provider's next word in one attempt, for members that set none. A
+    member that is a chat model of your own keeps its own timeout."""
+    max_retries: int = Field(1, ge=0)
+    """Further tries on the same model after 429, 5xx or a lost connection, before the next model is
+    asked."""
+    max_retry_wait: float = Field(8.0, ge=0)
+    """Seconds; when a provider asks to wait longer, the next model is asked."""
+    cooldown: CooldownConfig | None = CooldownConfig()
+    """When a model that keeps failing is not asked for a while; null asks it every time."""
+    when_refused: str | None = None
+    """The member to ask when a provider's content policy refused a request; by default the refusal
+    is raised."""
+    empty_stream_fails: bool = False
+    """Ask the next model when a stream ends properly without any content. A whole answer with
+    nothing in it always counts as failed, outside of a tool loop."""
+    conversation: ConversationConfig = ConversationConfig()
+    """How a conversation stays with its model."""
+    temperature: float | None = None
+    """Passed on to the chosen model, when set."""
+    max_tokens: int | None = None
+    """Tokens of an answer; passed on to the chosen model, when set."""
+    stop: list[str] | None = None
+    """Texts at which an answer ends; passed on to the chosen model, when set."""
+    streaming: bool = False
+    """Let members stream internally even when the whole answer is asked for."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key for members given by name that have none
+    of their own."""
+    name: str | None = None
+    """The router's name in traces."""
+    cache: bool | None = None
+    """Whether answers are kept in LangChain's global cache; null keeps them where one is set."""
+    verbose: bool = False
+    """Whether LangChain prints what it does."""
+    tags: list[str] | None = None
+    """Tags of every run, in traces."""
+    metadata: dict[str, Any] | None = None
+    """Metadata of every run, in traces."""
+    disable_streaming: bool | Literal["tool_calling"] = False
+    """Answer a stream with the whole answer in one piece; `"tool_calling"`: only where tools are
+    sent along."""
+    output_version: str | None = None
+    """Version of the format in which LangChain gives an answer's content, such as `"v1"`."""
+    profile: ModelProfile | None = None
+    """What the router can do; by default, what all its members can."""
 
 
 class _Schema(GenerateJsonSchema):
-    """Without titles, which only repeat the fields' names."""
+    """Descriptions in one line, and no titles, which only repeat the fields' names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
+    def model_schema(self, schema: Any) -> JsonSchemaValue:
+        described = super().model_schema(schema)
+        for field in described["properties"].values():
+            if "description" in field:
+                field["description"] = " ".join(field["description"].split())
+        return described
+
 
 def router_schema() -> JsonSchemaValue:
     """The JSON Schema (draft 2020-12) of a router's file; docs/router.schema.json is a copy."""
-    from llmroute.chain import RouterChain
-
-    schema = router_form(RouterChain).model_json_schema(schema_generator=_Schema)
-    about = {"$schema": _Schema.schema_dialect, "title": "A router of llmroute"}
-    return {**about, **{name: value for name, value in schema.items() if name != "title"}}
+    schema = RouterConfig.model_json_schema(schema_generator=_Schema)
+    return {"$schema": _Schema.schema_dialect, **schema, "title": "A router of llmroute"}
