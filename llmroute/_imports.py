@@ -107,7 +107,7 @@ _MOVED = {
     "profiling.asking": "profiling.ask",
     "profiling.files": "profiling.profile_file",
     "profiling.fitting": "profiling.ability_profile",
-    "replies": "engine.results",
+    "replies": "engine.call_results",
     "requirements": "request.capabilities",
     "routers.costs": "routers.cost_regression",
     "routers.encoding": "scoring.encoder",

@@ -15,10 +15,9 @@ from __future__ import annotations
 import operator
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from langchain_core.messages import AIMessage
-from typing_extensions import NotRequired
 
 from llmroute.chain import RouterChain
 from llmroute.errors import ConfigurationError, MissingExtra

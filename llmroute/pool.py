@@ -27,8 +27,7 @@ from llmroute.validation import Frozen, readable_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from typing_extensions import Self
+    from typing import Self
 
     from llmroute.outcomes.outcomes import Outcomes
 

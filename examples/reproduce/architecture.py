@@ -9,6 +9,7 @@ the contract in pyproject.toml, which `lint-imports` checks. Needs the extra `de
 
 from __future__ import annotations
 
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,6 @@ from pathlib import Path
 import click
 import grimp
 import networkx
-import tomllib
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "llmroute"

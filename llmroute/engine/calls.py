@@ -10,10 +10,10 @@ from langchain_core.callbacks.base import Callbacks
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs
 
+from llmroute.engine.call_results import failed, succeeded
 from llmroute.engine.drafts import AcceptedDraft, without_streaming
 from llmroute.engine.flow import Answered, Ask, CallResult
 from llmroute.engine.prepare import Inherited, Prepared, prepare
-from llmroute.engine.results import failed, succeeded
 from llmroute.pool import ModelPool
 from llmroute.records import Decision
 from llmroute.request.request import Request

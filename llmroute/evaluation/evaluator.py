@@ -7,7 +7,7 @@ import platform
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -137,7 +137,7 @@ def evaluate(
             split=_split(split, whole, learned_from),
             replicates=replicates,
             seed=seed,
-            made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            made=datetime.now(UTC).isoformat(timespec="seconds"),
         ),
     )
 

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
-from typing_extensions import Self
 
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation.baselines import fitted_run

@@ -187,7 +187,7 @@ def new_card(
         router=router,
         name=name,
         version="0",
-        created=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        created=datetime.datetime.now(datetime.UTC).date().isoformat(),
         models=lessons.models,
         prior=tuple(float(v) for v in lessons.prior),
         cost=means(lessons.cost),

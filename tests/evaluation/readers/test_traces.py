@@ -1,6 +1,6 @@
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
@@ -17,7 +17,7 @@ from llmroute.errors import ConfigurationError
 from llmroute.evaluation import Outcomes
 from llmroute.outcomes.readers.traces import find_traces, read_traces
 
-START = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SPACE = UUID(int=7)
 
 
