@@ -39,8 +39,8 @@ lint: $(VENV)/.llmroute-dev ## Check style, types and layers only
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-architecture: $(VENV)/.llmroute-dev ## Print rooms, layers and circles of imports; draw the layers
-	$(BIN)/python -m examples.reproduce.architecture --picture docs/images/layers.svg
+architecture: $(VENV)/.llmroute-dev ## Print rooms, layers and circles; write them into docs/
+	$(BIN)/python -m examples.reproduce.architecture --write docs
 
 train: $(VENV)/.llmroute-train ## Train a bundled router again: DATA=folder OUT=folder ENCODER=static|minilm
 	$(BIN)/llmroute train $(addprefix $(DATA)/,$(SETS)) --out $(OUT) --encoder $(ENCODER) \

@@ -13,13 +13,13 @@ from llmroute.engine.flow import (
     Answered,
     Ask,
     CallResult,
-    Retry,
     Usage,
     Wait,
     answer,
     call_record,
     complete,
 )
+from llmroute.engine.retry import Retry
 from llmroute.errors import (
     AllModelsFailed,
     AuthenticationFailed,

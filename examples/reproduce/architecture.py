@@ -1,7 +1,7 @@
-"""The package's rooms, layers and imports: what is in a circle, and the picture of the layers.
+"""The package's rooms, layers and imports: what is in a circle, and the docs' picture and table.
 
-    python -m examples.reproduce.architecture                         # prints rooms and circles
-    python -m examples.reproduce.architecture --picture docs/images/layers.svg
+    python -m examples.reproduce.architecture                # prints rooms and circles
+    python -m examples.reproduce.architecture --write docs   # and writes the picture and the table
 
 Every import counts, also those inside functions and under TYPE_CHECKING. The layers are those of
 the contract in pyproject.toml, which `lint-imports` checks. Needs the extra `dev`.
@@ -9,6 +9,7 @@ the contract in pyproject.toml, which `lint-imports` checks. Needs the extra `de
 
 from __future__ import annotations
 
+import ast
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -118,12 +119,49 @@ def drawn(rows: list[list[str]]) -> Iterator[str]:
 
 
 _ROOT_MODULES = {path.name for path in (ROOT / PACKAGE).glob("*.py")}
+#: Where the table of rooms stands in docs/architecture.md.
+_BEGIN, _END = "<!-- rooms: written by `make architecture` -->", "<!-- /rooms -->"
+
+
+def table() -> Iterator[str]:
+    """The rooms as a table in Markdown: layer, name, what is there by its docstring, modules."""
+    yield "| layer | room | what is there | modules |"
+    yield "| --- | --- | --- | --- |"
+    rows = layers()
+    for i, row in enumerate(rows):
+        for room in row:
+            path = ROOT / PACKAGE / room
+            is_module = not path.is_dir()
+            face = path.with_suffix(".py") if is_module else path / "__init__.py"
+            docstring = ast.get_docstring(ast.parse(face.read_text(encoding="utf-8"))) or ""
+            about = docstring.split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
+            name = face.name if is_module else f"{room}/"
+            modules = "" if is_module else ", ".join(_modules(path))
+            yield f"| {len(rows) - 1 - i} | `{name}` | {about} | {modules} |"
+
+
+def _modules(folder: Path) -> list[str]:
+    """Names of a room's modules and of the folders in it."""
+    paths = sorted(path for path in folder.iterdir() if path.name[0] not in "_.")
+    folders = [f"{path.name}/" for path in paths if (path / "__init__.py").is_file()]
+    return [path.stem for path in paths if path.suffix == ".py"] + folders
+
+
+def with_table(page: str) -> str:
+    """A page with the table of rooms between its two marks.
+
+    Args:
+        page: The page in Markdown.
+    """
+    before, _, rest = page.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    return "\n".join([before + _BEGIN, "", *table(), "", _END + after])
 
 
 @click.command(help=__doc__)
-@click.option("--picture", type=click.Path(path_type=Path), help="Write the layers as an SVG.")
-def main(picture: Path | None) -> None:
-    """Print the rooms and the circles, and draw the layers."""
+@click.option("--write", type=click.Path(path_type=Path), help="The docs to write into.")
+def main(write: Path | None) -> None:
+    """Print the rooms and the circles; write the picture of the layers and the table of rooms."""
     rows, counts, graph = layers(), lines_by_room(), imports()
     for i, row in enumerate(rows):
         rooms = " · ".join(f"{room} ({counts[room]:,})" for room in row)
@@ -133,8 +171,10 @@ def main(picture: Path | None) -> None:
     click.echo(f"strongly connected parts larger than one module: {len(found)}")
     for part in found:
         click.echo("  " + ", ".join(part))
-    if picture is not None:
+    if write is not None:
+        picture, page = write / "images/layers.svg", write / "architecture.md"
         picture.write_text("\n".join(drawn(rows)) + "\n", encoding="utf-8")
+        page.write_text(with_table(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -19,9 +19,10 @@ from llmroute.engine import flow
 from llmroute.engine.calls import OwnConfig, RequestCalls, with_value
 from llmroute.engine.drafts import ainvoke_hidden, invoke_hidden
 from llmroute.engine.drivers import adrive, drive
-from llmroute.engine.flow import Answered, Ask, CallResult, Flow, Retry
+from llmroute.engine.flow import Answered, Ask, CallResult, Flow
 from llmroute.engine.messages import with_record
 from llmroute.engine.prepare import Inherited, Prepared, is_warm, warm_up
+from llmroute.engine.retry import Retry
 from llmroute.engine.streaming import StreamRecord, aopen_stream, open_stream
 from llmroute.records import Decision
 from llmroute.request.capabilities import must_count
