@@ -11,7 +11,6 @@ Importing this package imports nothing heavy: each name below is loaded when it 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from llmroute._imports import MovedModules, lazy_face
 from llmroute._version import __version__ as __version__
@@ -71,6 +70,8 @@ __all__ = [
     "route_batch",
 ]
 
+# Not typing's: importing that takes longer than all of this.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from llmroute.api import aroute, init_router, route, route_batch
     from llmroute.chain import RouterChain

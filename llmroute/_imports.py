@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import Any
+
+# Not typing's: importing that takes longer than all of this package's face.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import ModuleType
+    from typing import Any
 
 #: Old name of a module → its name since 0.2, both without the package's own.
 _MOVED = {
@@ -184,11 +188,7 @@ class _MovedLoader:
         self._moved = moved
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        warnings.warn(
-            f"{spec.name} is now {self._moved}; the old name goes with the next release.",
-            DeprecationWarning,
-            stacklevel=2,
-        )
+        _warn(f"{spec.name} is now {self._moved}; the old name goes with the next release.")
         module = import_module(self._moved)
         self._spec = module.__spec__
         return module
@@ -209,11 +209,13 @@ def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
     def load(name: str) -> Any:
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        warnings.warn(
-            f"{module}.{name} is now {names[name]}; the old name goes with the next release.",
-            DeprecationWarning,
-            stacklevel=2,
-        )
+        _warn(f"{module}.{name} is now {names[name]}; the old name goes with the next release.")
         return getattr(sys.modules[module], names[name])
 
     return load
+
+
+def _warn(text: str) -> None:
+    import warnings  # most programs never need it here
+
+    warnings.warn(text, DeprecationWarning, stacklevel=3)
