@@ -216,6 +216,4 @@ def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
 
 
 def _warn(text: str) -> None:
-    import warnings  # most programs never need it here
-
     warnings.warn(text, DeprecationWarning, stacklevel=3)
