@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import settings
 from threadpoolctl import threadpool_limits
 
 from llmroute import Model, ModelPool
+from llmroute.evaluation import default_data
 from llmroute.records import Estimates
 from llmroute.scoring.text import RoutingText
 from llmroute.testing import ScriptedModel, ScriptedProvider
@@ -55,6 +57,14 @@ class WordScorer:
             prior_quality=np.array([HARD[n] for n in pool.names]),
             scorer="word 1",
         )
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    folder = default_data()
+    if folder is None:
+        pytest.skip("the recorded outcomes (../shared/data, or LLMROUTE_DATA) are not here")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Long tables, one row an answer, into `Outcomes`: checked first, then made a grid.
+"""Long tables, one row an answer, into a grid of prompts and models: checked first, then made.
 
 Prompts are private: no error text holds one. Rows are named by their number in the file instead.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,18 +34,17 @@ from llmroute.outcomes.table import OutcomeTable, Samples, Split, Texts
 NO_CATEGORY = "uncategorised"
 #: What a `split` column may say. Rows that are excluded are never returned.
 SPLITS = ("train", "test", "exclude")
+#: Of what a prompt has once → how to mend rows that differ in it.
+_MEND_PROMPT = {
+    "text": "Give every text its own prompt_id.",
+    "category": "Give all rows of a prompt the same.",
+    "split": "A prompt is on one side only: give all its rows the same.",
+}
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """P prompts, before a split is taken.
-
-    Attributes:
-        texts: Their texts.
-        ids: Their ids.
-        categories: Their categories.
-        splits: The split of each: train, test or exclude.
-    """
+    """P prompts, before a split is taken: text, id, category and split of each."""
 
     texts: Sequence[str]
     ids: Sequence[str]
@@ -53,31 +54,29 @@ class Prompts:
 
 @dataclass(frozen=True)
 class Answers:
-    """N answers of M models to P prompts.
+    """N answers of M models to P prompts, checked.
 
     Attributes:
         prompt: (N,) index of the prompt; -1 for one that does not count.
-        model: (N,) index of the model.
-        models: The M names.
+        model: (N,) index in the sorted names of the models, which it holds as well.
         numbers: Field of `Outcomes` → (N,) values, NaN where unknown.
         responses: (N,) texts, or None when they were not read.
         samples: Several generations, by index of the prompt, or None.
     """
 
     prompt: Ints
-    model: Ints
-    models: tuple[str, ...]
+    model: Coded
     numbers: Mapping[str, Floats]
     responses: Texts | None = None
     samples: Samples | None = None
 
 
 def assemble(
-    columns: Mapping[str, Sequence[object]],
-    *,
+    columns: Mapping[str, Any],
     source: str,
     rows: Rows | None = None,
     split: Split | None = None,
+    name: str | None = None,
 ) -> OutcomeTable:
     """Outcomes out of a long table.
 
@@ -87,80 +86,82 @@ def assemble(
 
     Args:
         columns: Column name → its N cells: text, numbers, booleans, None. `prompt`, `model` and
-            `score` are needed. Taken where present: `cost_usd`, `prompt_tokens`,
-            `completion_tokens`, `latency_s` or `latency_ms`, `confidence`, `confidence_cost_usd`,
-            `category`, `prompt_id`, `split`, `response`.
-        source: The file, as error texts and reports name it.
+            `score` are needed. Taken where present: the other `NUMBER_COLUMNS`, `category`,
+            `prompt_id`, `split` and `response`.
+        source: The file, as error texts name it.
         rows: How error texts name the rows.
         split: The side that is wanted; None for both.
+        name: The table's `source`; None for the file's name without its ending.
 
     Raises:
         ConfigurationError: Rows that cannot be used, a few at a time; a model without any cost
             where others have one; or no prompt is left.
     """
     faults = Faults(source, rows or Rows())
-    model = text_column(columns, "model", faults).sorted()
+    model = text_column("model", columns["model"], faults).sorted()
     prompt, prompts = _prompts(columns, faults)
     numbers = {
-        NUMBER_COLUMNS[name]: number_column(name, columns[name], faults, needed=name == "score")
-        for name in NUMBER_COLUMNS
-        if name in columns
+        field: number_column(column, columns[column], faults, needed=column == "score")
+        for column, field in NUMBER_COLUMNS.items()
+        if column in columns
     }
     responses = response_column(columns["response"], faults) if "response" in columns else None
-    check_pairs(prompt, model.codes, model.names, faults)
+    check_pairs(prompt, model, faults)
     faults.check()
-    answers = Answers(prompt, model.codes, model.names, numbers, responses)
-    return to_outcomes(prompts, with_costs(answers, source), source, split)
+    answers = Answers(prompt, model, numbers, responses)
+    return to_outcomes(prompts, answers, source, split, name or Path(source).stem)
 
 
 def to_outcomes(
-    prompts: Prompts, answers: Answers, source: str, split: Split | None
+    prompts: Prompts, answers: Answers, source: str, split: Split | None, name: str
 ) -> OutcomeTable:
     """The grid of one side's prompts and all models.
 
     Args:
         prompts: All prompts.
-        answers: All answers, checked.
-        source: Name of the data.
+        answers: All answers.
+        source: The file, as error texts name it.
         split: The side that is wanted; None for both.
+        name: The table's `source`.
 
     Raises:
-        ConfigurationError: No prompt is left.
+        ConfigurationError: No prompt is left; or a model without any cost where others have one.
     """
+    numbers = {**answers.numbers, "cost": _costs(answers, source)}
     wanted = ("train", "test") if split is None else (split,)
-    kept = np.flatnonzero([part in wanted for part in prompts.splits])
+    kept = np.flatnonzero([side in wanted for side in prompts.splits])
     if not len(kept):
         raise ConfigurationError(
             f"{source} has no prompt with split {' or '.join(map(repr, wanted))}, of "
             f"{len(prompts.ids)} in all."
         )
-    place = np.full(len(prompts.ids) + 1, -1)  # the last is for prompts that do not count, -1
-    place[kept] = np.arange(len(kept))
-    at = place[answers.prompt]
-    present = at >= 0
-    cells = (at[present], answers.model[present])
-    shape = (len(kept), len(answers.models))
-    grids: dict[str, Floats] = {}
-    for name, values in answers.numbers.items():
-        # A number that is known of no row at all is as good as a column that is not there.
-        if name == "score" or not np.isnan(values).all():
-            grids[name] = np.full(shape, np.nan)
-            grids[name][cells] = values[present]
-    responses: Texts | None = None
-    if answers.responses is not None:
-        responses = np.full(shape, None, dtype=object)
-        responses[cells] = answers.responses[present]
+    row_of = np.full(len(prompts.ids) + 1, -1)  # the last is for prompts that do not count, -1
+    row_of[kept] = np.arange(len(kept))
+    row = row_of[answers.prompt]
+    present = row >= 0
+    cells = (row[present], answers.model.codes[present])
+
+    def grid(values: Any, empty: float | None) -> Any:
+        full = np.full((len(kept), len(answers.model.names)), empty, dtype=values.dtype)
+        full[cells] = values[present]
+        return full
+
+    chosen: list[int] = kept.tolist()
     samples = answers.samples
-    places: list[int] = kept.tolist()
     return OutcomeTable(
-        prompts=tuple(prompts.texts[i] for i in places),
-        prompt_ids=tuple(prompts.ids[i] for i in places),
-        categories=tuple(prompts.categories[i] for i in places),
-        models=answers.models,
-        responses=responses,
+        prompts=tuple(prompts.texts[i] for i in chosen),
+        prompt_ids=tuple(prompts.ids[i] for i in chosen),
+        categories=tuple(prompts.categories[i] for i in chosen),
+        models=answers.model.names,
+        responses=None if answers.responses is None else grid(answers.responses, None),
         samples=None if samples is None else samples.select(kept, len(prompts.ids)),
-        source=source,
-        **grids,
+        source=name,
+        **{
+            field: grid(values, np.nan)
+            for field, values in numbers.items()
+            # A number that is known of no row at all is as good as a column that is not there.
+            if values is not None and (field == "score" or not np.isnan(values).all())
+        },
     )
 
 
@@ -169,134 +170,103 @@ def side_of(prompt: str) -> Split:
 
     By the SHA-256 of the question in lower case with white space made single spaces, so that a
     question is always on the same side, in every file and on every machine.
-
-    Args:
-        prompt: The question's text.
     """
     return "train" if _digest(" ".join(prompt.lower().split()))[0] < 128 else "test"
 
 
 def id_of(prompt: str) -> str:
-    """An id for a prompt that came without one: 16 hexadecimal digits of its text's SHA-256.
-
-    Args:
-        prompt: The prompt's text.
-    """
+    """An id for a prompt that came without one: 16 hexadecimal digits of its text's SHA-256."""
     return _digest(prompt)[:8].hex()
 
 
-def with_costs(answers: Answers, source: str) -> Answers:
-    """The answers with their costs made sure of.
+def _digest(text: str) -> bytes:
+    # Half of a surrogate pair, which JSON can hold, has no UTF-8 form of its own.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
-    Recorded costs must be there for every model or for none. When there is none, tokens are priced
-    with LiteLLM's table, if it knows all models.
 
-    Args:
-        answers: Checked answers.
-        source: Name of the data.
-
-    Raises:
-        ConfigurationError: A model without any cost where others have one.
-    """
-    numbers = dict(answers.numbers)
-    cost = numbers.pop("cost", None)
+def _costs(answers: Answers, source: str) -> Floats | None:
+    """(N,) USD: as recorded, which must be of every model or of none, else by tokens and prices."""
+    cost = answers.numbers.get("cost")
     if cost is None or np.isnan(cost).all():
-        cost = _cost_of_tokens(answers, source)
-    else:
-        lacking = _without(cost, answers)
-        if lacking:
-            raise ConfigurationError(
-                f"{source}: no cost is known of {', '.join(map(repr, lacking))}, but of other "
-                "models it is. Give their rows a cost, 0 for a free model, or leave the costs out "
-                "of the whole file to count calls instead."
-            )
-    if cost is not None:
-        numbers["cost"] = cost
-    return replace(answers, numbers=numbers)
+        return _cost_of_tokens(answers, source)
+    lacking = _without(cost, answers.model)
+    if lacking:
+        raise ConfigurationError(
+            f"{source}: no cost is known of {lacking}, but of other models it is. Give their rows "
+            "a cost, 0 for a free model, or leave the costs out of the whole file to count calls "
+            "instead."
+        )
+    return cost
 
 
 def _cost_of_tokens(answers: Answers, source: str) -> Floats | None:
-    """(N,) USD at list prices, or None unless every model has prices and tokens."""
+    """(N,) USD at LiteLLM's list prices, or None unless every model has prices and tokens."""
     tokens = [answers.numbers.get(name) for name in ("prompt_tokens", "completion_tokens")]
     if tokens[0] is None or tokens[1] is None or np.isnan(tokens[0] + tokens[1]).all():
         return None
-    facts = [lookup(name) for name in answers.models]
+    facts = [lookup(name) for name in answers.model.names]
     prices = np.array(
         [[f.get("input_price"), f.get("output_price")] for f in facts], dtype=np.float64
     )
-    unknown = np.isnan(prices).any(axis=1)
-    if unknown.all():
+    if np.isnan(prices).any(axis=1).all():
         return None
-    per_token = prices[answers.model] / 1e6
+    per_token = prices[answers.model.codes] / 1e6
     cost: Floats = tokens[0] * per_token[:, 0] + tokens[1] * per_token[:, 1]
-    lacking = _without(cost, answers)
+    lacking = _without(cost, answers.model)
     if lacking:
         warnings.warn(
             f"{source}: costs are left out, because there is no price or no token count for "
-            f"{', '.join(map(repr, lacking))}. Add a cost_usd column, or name the models as "
-            "LiteLLM does, such as 'openai/gpt-4.1-nano'.",
+            f"{lacking}. Add a cost_usd column, or name the models as LiteLLM does, such as "
+            "'openai/gpt-4.1-nano'.",
             stacklevel=2,
         )
         return None
     return cost
 
 
-def _without(values: Floats, answers: Answers) -> list[str]:
-    """Models with answers, but without any value."""
-    size = len(answers.models)
-    asked = np.bincount(answers.model, minlength=size)
-    known = np.bincount(answers.model[~np.isnan(values)], minlength=size)
-    return [answers.models[i] for i in np.flatnonzero((asked > 0) & (known == 0))]
+def _without(values: Floats, model: Coded) -> str:
+    """Models with answers, but without any value; an empty text where there is none."""
+    lacking = np.setdiff1d(model.codes, model.codes[~np.isnan(values)])
+    return ", ".join(repr(model.names[code]) for code in lacking)
 
 
-def _prompts(columns: Mapping[str, Sequence[object]], faults: Faults) -> tuple[Ints, Prompts]:
+def _prompts(columns: Mapping[str, Any], faults: Faults) -> tuple[Ints, Prompts]:
     """(N,) index of each row's prompt, and the prompts."""
-    text = text_column(columns, "prompt", faults, strip=False)
+    text = text_column("prompt", columns["prompt"], faults, strip=False)
     named = "prompt_id" in columns
-    key = text_column(columns, "prompt_id", faults) if named else text
-    first = key.first()
-    count = len(key.names)
+    prompt = text_column("prompt_id", columns["prompt_id"], faults) if named else text
+    first = prompt.first()
 
-    def same(coded: Coded, what: str) -> list[str]:
-        """Each prompt's value; notes rows that say another than the prompt's first row."""
+    def of_prompts(coded: Coded, what: str) -> list[str]:
+        """Each prompt's value; notes rows that have another than the prompt's first row."""
         own = coded.codes[first]
         faults.add(
-            np.flatnonzero(coded.codes != own[key.codes]),
+            np.flatnonzero(coded.codes != own[prompt.codes]),
             lambda row: (
                 f"the prompt has another {what} than on "
-                f"{faults.rows.name(int(first[key.codes[row]]))}. {_MEND_PROMPT[what]}"
+                f"{faults.rows.name(int(first[prompt.codes[row]]))}. {_MEND_PROMPT[what]}"
             ),
         )
         return [coded.names[code] for code in own]
 
-    texts = same(text, "text")
-    categories = [NO_CATEGORY] * count
+    texts = of_prompts(text, "text")
+    ids = list(prompt.names) if named else [id_of(text) for text in texts]
+    categories = [NO_CATEGORY] * len(ids)
     if "category" in columns:
-        categories = same(text_column(columns, "category", faults, blank=NO_CATEGORY), "category")
+        category = text_column("category", columns["category"], faults, blank=NO_CATEGORY)
+        categories = of_prompts(category, "category")
     if "split" in columns:
-        part = text_column(columns, "split", faults)
-        wrong = np.array([bool(name) and name not in SPLITS for name in part.names], dtype=bool)
-        faults.add(
-            np.flatnonzero(wrong[part.codes]),
-            lambda row: (
-                f"split is {shown(part.names[part.codes[row]])}; "
-                f"{', '.join(map(repr, SPLITS))} was expected."
-            ),
-        )
-        splits = same(part, "split")
+        side = text_column("split", columns["split"], faults)
+        check_splits([side.names[code] or None for code in side.codes.tolist()], faults)
+        splits = of_prompts(side, "split")
     else:
-        splits = [side_of(t) for t in texts]
-    ids = list(key.names) if named else [id_of(t) for t in texts]
-    return key.codes, Prompts(texts, ids, categories, splits)
+        splits = [side_of(text) for text in texts]
+    return prompt.codes, Prompts(texts, ids, categories, splits)
 
 
-_MEND_PROMPT = {
-    "text": "Give every text its own prompt_id.",
-    "category": "Give all rows of a prompt the same.",
-    "split": "A prompt is on one side only: give all its rows the same.",
-}
-
-
-def _digest(text: str) -> bytes:
-    # Half of a surrogate pair, which JSON can hold, has no UTF-8 form of its own.
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+def check_splits(splits: Sequence[str | None], faults: Faults) -> None:
+    """Notes rows whose split is none of `SPLITS`; None has been noted before."""
+    faults.add(
+        [row for row, side in enumerate(splits) if side is not None and side not in SPLITS],
+        lambda row: f"split is {shown(splits[row])}; {', '.join(map(repr, SPLITS))} was expected.",
+    )

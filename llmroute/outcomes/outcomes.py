@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from llmroute.errors import ConfigurationError
 from llmroute.outcomes.describe import described
-from llmroute.outcomes.readers import read
-from llmroute.outcomes.table import OutcomeTable, Split
+from llmroute.outcomes.readers.logs import read_document, read_lines, read_table
+from llmroute.outcomes.readers.parquet import SAMPLES, read_parquet
+from llmroute.outcomes.readers.routellm import is_checkout, read_routellm
+from llmroute.outcomes.readers.routerbench import read_routerbench
+from llmroute.outcomes.table import OUTCOMES, PROMPTS, OutcomeTable, Split
+
+#: How a file's name ends → what reads it.
+_READERS: dict[str, Callable[[Path, Split | None, bool, str | None], OutcomeTable]] = {
+    ".csv": read_table,
+    ".tsv": read_table,
+    ".jsonl": read_lines,
+    ".ndjson": read_lines,
+    ".json": read_document,
+    ".pkl": read_routerbench,
+    ".pickle": read_routerbench,
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +65,35 @@ class Outcomes(OutcomeTable):
                 no prompt is left.
             MissingExtra: pyarrow is needed and not installed.
         """
-        table = read(path, split, responses=responses, samples=samples, score_name=score_name)
+        if split not in ("train", "test", None):
+            raise ConfigurationError(f"split is 'train', 'test' or None; {split!r} was given.")
+        path = Path(path)
+        is_folder_of_outcomes = (path / PROMPTS).is_file()
+        reader = _READERS.get(path.suffix.lower())
+        if samples and not is_folder_of_outcomes:
+            raise ConfigurationError(
+                f"{path} has no samples: they are read from a folder with {SAMPLES}."
+            )
+        if score_name is not None and (path.is_dir() or reader is read_routerbench):
+            raise ConfigurationError(
+                f"{path} has one score only; a score_name is for logs and traces. Read it without."
+            )
+        if path.is_dir():
+            if is_checkout(path) and not is_folder_of_outcomes:
+                table = read_routellm(path, split, responses)
+            else:
+                table = read_parquet(path, split, responses, samples)
+        elif not path.is_file():
+            raise ConfigurationError(
+                f"no file or folder {path}. A folder of outcomes holds {PROMPTS} and {OUTCOMES}."
+            )
+        elif reader is None:
+            raise ConfigurationError(
+                f"{path}: a name that ends in {', '.join(_READERS)}, or a folder, was expected. "
+                "A parquet file is read as part of its folder."
+            )
+        else:
+            table = reader(path, split, responses, score_name)
         return cls(**vars(table))
 
     def describe(self) -> str:
@@ -66,9 +110,6 @@ def default_data() -> Path | None:
     stated = os.environ.get("LLMROUTE_DATA")
     if stated:
         return Path(stated) if Path(stated).is_dir() else None
-    repository = Path(__file__).resolve().parents[2]
-    for root in (repository, Path.cwd()):
-        folder = root.parent / "shared" / "data"
-        if folder.is_dir():
-            return folder
-    return None
+    roots = (Path(__file__).resolve().parents[2], Path.cwd())
+    folders = [root.parent / "shared" / "data" for root in roots]
+    return next(filter(Path.is_dir, folders), None)

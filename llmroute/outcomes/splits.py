@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
 from llmroute.errors import ConfigurationError
 from llmroute.numerics import Floats, Ints
-from llmroute.outcomes.outcomes import Outcomes
+from llmroute.outcomes.table import OutcomeTable
+from llmroute.outcomes.table import names_to_indices as names_to_indices
 
 #: Folds of a cross-fitted baseline.
 FOLDS = 5
+#: Groups of categories that are left out together.
+GROUPS = 5
 
 
-def splits(outcomes: Outcomes, train: Outcomes | None) -> Iterator[tuple[Ints, Ints]]:
+def splits(outcomes: OutcomeTable, train: OutcomeTable | None) -> Iterator[tuple[Ints, Ints]]:
     """Which prompts to learn from for which prompts.
 
     Args:
@@ -70,7 +73,7 @@ def mean_of_known(values: Floats) -> Floats:
     return means
 
 
-def check_every_model_answered(outcomes: Outcomes, columns: Ints | None = None) -> None:
+def check_every_model_answered(outcomes: OutcomeTable, columns: Ints | None = None) -> None:
     """Raise ConfigurationError unless each model has an answer to learn from.
 
     Args:
@@ -87,33 +90,8 @@ def check_every_model_answered(outcomes: Outcomes, columns: Ints | None = None) 
         )
 
 
-def names_to_indices(outcomes: Outcomes, names: Iterable[str]) -> Ints:
-    """Columns of the outcomes' models.
-
-    Args:
-        outcomes: The recorded outcomes.
-        names: Model names.
-
-    Raises:
-        ConfigurationError: A name that the outcomes lack.
-    """
-    column = {name: m for m, name in enumerate(outcomes.models)}
-    found = list(names)
-    missing = sorted(set(found) - set(column))
-    if missing:
-        raise ConfigurationError(
-            f"{outcomes.source} has no outcomes of {', '.join(map(repr, missing))}; it has "
-            f"{', '.join(map(repr, outcomes.models))}."
-        )
-    return np.array([column[name] for name in found], dtype=np.int64)
-
-
-#: Groups of categories that are left out together.
-GROUPS = 5
-
-
 def category_splits(
-    outcomes: Outcomes, train: Outcomes | None, groups: int = GROUPS
+    outcomes: OutcomeTable, train: OutcomeTable | None, groups: int = GROUPS
 ) -> Iterator[tuple[Ints, Ints]]:
     """Which prompts to learn from for which prompts, when categories are left out.
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError
-from llmroute.numerics import Floats, Ints
+from llmroute.numerics import Bools, Floats, Ints
 
 #: Texts, or None where there is none.
 Texts = npt.NDArray[np.object_]
@@ -61,17 +61,12 @@ class Samples:
     score: Floats
 
     def __post_init__(self) -> None:
-        sizes = {
-            name: len(getattr(self, name))
-            for name in ("prompt", "model", "style", "result", "score")
-        }
+        arrays = ("prompt", "model", "style", "result", "score")
+        sizes = {name: len(getattr(self, name)) for name in arrays}
         if len(set(sizes.values())) != 1:
-            raise ConfigurationError(
-                "samples need arrays of one length; "
-                + ", ".join(f"{name} has {size}" for name, size in sizes.items())
-                + "."
-            )
-        _check_range("score of samples", self.score, share=True)
+            listed = ", ".join(f"{name} has {size}" for name, size in sizes.items())
+            raise ConfigurationError(f"samples need arrays of one length; {listed}.")
+        _check_range("score", self.score)
 
     def __len__(self) -> int:
         return len(self.prompt)
@@ -142,9 +137,9 @@ class OutcomeTable:
 
     def __post_init__(self) -> None:
         shape = (len(self.prompts), len(self.models))
-        for name in (*NUMBERS, "responses"):
-            array = getattr(self, name)
-            if array is not None and array.shape != shape:
+        grids = self._grids(...)
+        for name, array in grids.items():
+            if array.shape != shape:
                 raise ConfigurationError(
                     f"{name} has shape {array.shape}; {shape[0]} prompts and {shape[1]} models "
                     f"need {shape}."
@@ -155,12 +150,16 @@ class OutcomeTable:
                 f"{len(self.categories)} were given."
             )
         for name in NUMBERS:
-            array = getattr(self, name)
-            if array is not None:
-                _check_range(name, array, share=name in SHARES)
+            if name in grids:
+                _check_range(name, grids[name])
 
     def __len__(self) -> int:
         return len(self.prompts)
+
+    def _grids(self, index: Any) -> dict[str, Any]:
+        """The (P, M) arrays that are there, at an index."""
+        named = {name: getattr(self, name) for name in (*NUMBERS, "responses")}
+        return {name: array[index] for name, array in named.items() if array is not None}
 
     def select(self, which: npt.ArrayLike) -> Self:
         """The outcomes of some prompts.
@@ -174,18 +173,13 @@ class OutcomeTable:
         def pick(values: Sequence[str]) -> tuple[str, ...]:
             return tuple(values[i] for i in places)
 
-        arrays = {
-            name: array[index]
-            for name in (*NUMBERS, "responses")
-            if (array := getattr(self, name)) is not None
-        }
         return replace(
             self,
             prompts=pick(self.prompts),
             prompt_ids=pick(self.prompt_ids),
             categories=pick(self.categories),
             samples=None if self.samples is None else self.samples.select(index, len(self)),
-            **arrays,
+            **self._grids(index),
         )
 
     def complete(self) -> Self:
@@ -204,27 +198,41 @@ class OutcomeTable:
         Raises:
             ConfigurationError: One has no outcomes.
         """
-        missing = [name for name in models if name not in self.models]
-        if missing:
-            raise ConfigurationError(
-                f"{self.source} has no outcomes of {', '.join(map(repr, missing))}; it has "
-                f"{', '.join(map(repr, self.models))}."
-            )
-        columns = [self.models.index(name) for name in models]
-        arrays = {
-            name: array[:, columns]
-            for name in (*NUMBERS, "responses")
-            if (array := getattr(self, name)) is not None
-        }
-        return replace(self, models=tuple(models), **arrays)
+        columns = names_to_indices(self, models)
+        return replace(self, models=tuple(models), **self._grids((slice(None), columns)))
 
 
-def _check_range(name: str, array: Floats, *, share: bool) -> None:
+def names_to_indices(outcomes: OutcomeTable, names: Iterable[str]) -> Ints:
+    """Columns of the outcomes' models.
+
+    Args:
+        outcomes: The recorded outcomes.
+        names: Model names.
+
+    Raises:
+        ConfigurationError: A name that the outcomes lack.
+    """
+    names = list(names)
+    missing = sorted(set(names) - set(outcomes.models))
+    if missing:
+        raise ConfigurationError(
+            f"{outcomes.source} has no outcomes of {', '.join(map(repr, missing))}; it has "
+            f"{', '.join(map(repr, outcomes.models))}."
+        )
+    return np.array([outcomes.models.index(name) for name in names], dtype=np.int64)
+
+
+def out_of_range(field: str, values: Floats) -> tuple[Bools, str]:
+    """Which numbers a field cannot hold (NaN is none of them), and what was expected instead."""
     with np.errstate(invalid="ignore"):
-        outside = (array < 0) | (array > (1 if share else np.finfo(np.float64).max))
-    if not outside.any():
-        return
-    found = array[outside][0]
-    if share:
-        raise ConfigurationError(f"{name} must lie in 0..1; {found} was given. Scale it.")
-    raise ConfigurationError(f"{name} must be 0 or more and finite; {found} was given.")
+        if field in SHARES:
+            return (values < 0) | (values > 1), "0..1 was expected"
+        return (values < 0) | np.isinf(values), "a finite number, 0 or more, was expected"
+
+
+def _check_range(field: str, values: Floats) -> None:
+    outside, expected = out_of_range(field, values)
+    if outside.any():
+        raise ConfigurationError(
+            f"{field} is {values[outside][0]}; {expected}. Correct or scale it."
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,16 +20,6 @@ Column = npt.NDArray[Any]
 _NUMBER_KINDS = "biuf"
 #: How numpy writes the order of a number's bytes.
 _ORDERS = "<>|="
-#: What crafted or damaged records can make the reading fail with.
-_FAULTS = (
-    TypeError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    MemoryError,
-    RecursionError,
-)
 #: Name of an arrow type of texts → how its ends are kept.
 _OFFSETS: dict[str, np.dtype[Any]] = {"large_string": np.dtype("<i8"), "string": np.dtype("<i4")}
 
@@ -37,82 +29,66 @@ class _Damaged(Exception):
 
 
 class Frame:
-    """A data frame that was read without pandas. Columns are made when they are asked for.
+    """The data frame of a pickle, read without pandas. Columns are made when they are asked for.
+
+    Attributes:
+        source: The file, as error texts name it.
+        columns: The columns' names.
 
     Args:
-        records: What `load_records` returned.
-        source: The file, as error texts name it.
+        path: The file.
 
     Raises:
-        ConfigurationError: The records do not make a data frame.
+        ConfigurationError: The pickle asks for anything else, is damaged, or is no data frame.
     """
 
-    def __init__(self, records: Any, source: str) -> None:
-        self.source = source
-        try:
+    def __init__(self, path: Path) -> None:
+        self.source = str(path)
+        records = load_records(path)
+        with self._faults():
             blocks, (columns, index) = _manager(records)
-            self.columns: tuple[str, ...] = tuple(_index(columns))
-            self.size = _index_size(index)
+            self.columns = _column_names(columns)
+            self._size = _index_size(index)
             self._places = _places(blocks, len(self.columns))
-        except _Damaged as fault:
-            raise self._fault(str(fault)) from None
-        except _FAULTS as fault:
-            raise self._fault(type(fault).__name__) from None
 
     def __len__(self) -> int:
-        return self.size
-
-    @classmethod
-    def read(cls, path: Path) -> Frame:
-        """The data frame of a pickle.
-
-        Args:
-            path: The file.
-
-        Raises:
-            ConfigurationError: The pickle asks for anything else, is damaged, or is no data frame.
-        """
-        return cls(load_records(path), str(path))
+        return self._size
 
     def column(self, name: str) -> Column:
         """A column: numbers, or objects where they are texts or mixed.
 
-        Args:
-            name: Its name, one of `columns`.
-
         Raises:
             ConfigurationError: It is of a kind that is not read, such as dates, or damaged.
         """
-        values, row = self._places[self.columns.index(name)]
+        block, row = self._places[self.columns.index(name)]
+        with self._faults(f"column {name!r}: "):
+            values = _values(block)
+            if values.ndim == 2:
+                values = values[row]
+            if values.shape != (self._size,):
+                raise _Damaged(f"{values.shape} values for {self._size} rows")
+        return values
+
+    @contextmanager
+    def _faults(self, part: str = "") -> Iterator[None]:
         try:
-            column = _values(values)
-            if column.ndim == 2:
-                column = column[row]
-            if column.shape != (self.size,):
-                raise _Damaged(f"{column.shape} values for {self.size} rows")
-        except _Damaged as fault:
-            raise self._fault(f"column {name!r}: {fault}") from None
-        except _FAULTS as fault:
-            raise self._fault(f"column {name!r}: {type(fault).__name__}") from None
-        return column
-
-    def _fault(self, text: str) -> ConfigurationError:
-        return ConfigurationError(
-            f"{self.source} holds no data frame that can be read ({text}). Get it again from its "
-            "publisher, or save the table as CSV or JSONL, which are read too."
-        )
+            yield
+        except Exception as fault:  # crafted or damaged records can fail in any way
+            text = str(fault) if isinstance(fault, _Damaged) else type(fault).__name__
+            raise ConfigurationError(
+                f"{self.source} holds no data frame that can be read ({part}{text}). Get it again "
+                "from its publisher, or save the table as CSV or JSONL, which are read too."
+            ) from None
 
 
-def _manager(records: Any) -> tuple[list[tuple[Any, Any]], tuple[Any, Any]]:
+def _manager(records: Any) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
     """Each block's values and placement, and the two axes: columns, rows."""
-    state = _expect(records, "frame").state
-    if not isinstance(state, dict):
-        raise _Damaged("an empty frame")
+    state = _mapping(_expect(records, "frame").state, "a frame")
     manager = _expect(state.get("_mgr", state.get("_data")), "manager")
     if manager.arguments:  # pandas 1.3 and later
-        found, axes = manager.arguments
-        blocks = [_expect(block, "block").arguments[:2] for block in found]
-        return [(values, place) for values, place in blocks], tuple(axes)
+        blocks, axes = manager.arguments
+        parts = [_expect(block, "block").arguments[:2] for block in blocks]
+        return [(values, placement) for values, placement in parts], tuple(axes)
     old = manager.state[3]["0.14.1"]
     return [(block["values"], block["mgr_locs"]) for block in old["blocks"]], tuple(old["axes"])
 
@@ -122,62 +98,62 @@ def _places(blocks: list[tuple[Any, Any]], columns: int) -> list[tuple[Any, int]
     places: dict[int, tuple[Any, int]] = {}
     for values, placement in blocks:
         if isinstance(placement, Record) and placement.kind == "slice":
-            taken = range(columns)[slice(*placement.arguments)]
+            numbers = list(range(columns)[slice(*placement.arguments)])
         else:
-            taken = _values(placement).tolist()
-        for row, column in enumerate(taken):
-            places[column] = (values, row)
+            numbers = _values(placement).tolist()
+        places.update((number, (values, row)) for row, number in enumerate(numbers))
     return [places[column] for column in range(columns)]
 
 
-def _index(record: Any) -> list[str]:
-    names: list[str] = _values(_index_state(record)["data"]).tolist()
+def _column_names(index: Any) -> tuple[str, ...]:
+    names: list[str] = _values(_index_state(index)["data"]).tolist()
     if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
         raise _Damaged("column names that are no texts, or the same twice")
-    return names
+    return tuple(names)
 
 
-def _index_size(record: Any) -> int:
-    state = _index_state(record)
+def _index_size(index: Any) -> int:
+    state = _index_state(index)
     if "data" in state:
         return len(_values(state["data"]))
     return len(range(state["start"], state["stop"], state["step"]))
 
 
-def _index_state(record: Any) -> dict[str, Any]:
-    _, state = _expect(record, "index").arguments
-    if not isinstance(state, dict):
-        raise _Damaged("an index that is none")
-    return state
+def _index_state(index: Any) -> dict[str, Any]:
+    _, state = _expect(index, "index").arguments
+    return _mapping(state, "an index")
 
 
 def _values(record: Any) -> Column:
     """The array that a record stands for."""
     if not isinstance(record, Record):
         raise _Damaged(f"a {type(record).__name__} where an array was expected")
-    if record.kind == "array":
-        _, shape, dtype, fortran, data = record.state[:5]
-        return _array(data, dtype, shape, bool(fortran))
-    if record.kind == "array of buffer":
-        data, dtype, shape, order = record.arguments[:4]
-        return _array(data, dtype, shape, order == "F")
-    if record.kind == "backed":
-        return _backed(record)
-    if record.kind == "arrow strings":
-        return _arrow_strings(record)
+    match record.kind:
+        case "array":
+            _, shape, dtype, fortran, data = record.state[:5]
+            return _array(data, dtype, shape, bool(fortran))
+        case "array of buffer":
+            data, dtype, shape, order = record.arguments[:4]
+            return _array(data, dtype, shape, order == "F")
+        case "backed":
+            return _backed(record)
+        case "arrow strings":
+            array = record.state["_pa_array"]
+            chunks = array.arguments[0] if array.kind == "arrow chunks" else [array]
+            return np.concatenate([np.empty(0, dtype=object), *map(_arrow_texts, chunks)])
     raise _Damaged(f"values of kind {record.kind!r}, which are not read")
 
 
-def _array(data: Any, dtype: Any, shape: Any, fortran: bool) -> Column:
-    kind = _dtype(dtype)
+def _array(data: Any, dtype_record: Any, shape: Any, fortran: bool) -> Column:
+    dtype = _dtype(dtype_record)
     flat: Column
-    if kind.hasobject:
+    if dtype.hasobject:
         if not isinstance(data, list):
             raise _Damaged("objects that are not in a list")
         flat = np.fromiter(map(_plain, data), dtype=object, count=len(data))
     else:
         # Without this, numpy would take the pickle's word for how long the data are.
-        flat = np.frombuffer(_bytes(data), dtype=kind)
+        flat = np.frombuffer(_bytes(data), dtype=dtype)
     return flat.reshape(tuple(int(size) for size in shape), order="F" if fortran else "C")
 
 
@@ -217,7 +193,7 @@ def _plain(value: Any) -> Any:
 def _backed(record: Record) -> Column:
     """A categorical or string array, which pandas keeps as an array and a type."""
     parts = [part for part in record.state if isinstance(part, Record)]
-    values = next(_values(part) for part in parts if part.kind.startswith("array"))
+    values = next(_values(part) for part in parts if part.kind in ("array", "array of buffer"))
     types = [part for part in parts if part.kind == "categories"]
     if not types:
         return values
@@ -229,20 +205,12 @@ def _backed(record: Record) -> Column:
     return column
 
 
-def _arrow_strings(record: Record) -> Column:
-    array = record.state["_pa_array"]
-    if array.kind == "chunked_array":
-        chunks = [_arrow_chunk(chunk) for chunk in array.arguments[0]]
-        return np.concatenate([np.empty(0, dtype=object), *chunks])
-    return _arrow_chunk(array)
-
-
-def _arrow_chunk(record: Any) -> Column:
+def _arrow_texts(record: Any) -> Column:
     """Arrow's layout of strings: bits that say which are there, where each ends, and the text."""
-    arguments = _expect(record, "_restore_array").arguments
+    arguments = _expect(record, "arrow array").arguments
     parts = arguments[0] if len(arguments) == 1 else arguments
     kind, length, _, offset, buffers = parts[:5]
-    width = _OFFSETS.get(_expect(kind, "type_for_alias").arguments[0])
+    width = _OFFSETS.get(_expect(kind, "arrow type").arguments[0])
     if width is None:
         raise _Damaged("an arrow array of no texts")
     there, ends, text = (None if b is None else _bytes(b.arguments[0]) for b in buffers)
@@ -252,8 +220,8 @@ def _arrow_chunk(record: Any) -> Column:
     if len(bounds) != length + 1 or bounds[0] < 0 or bounds[-1] > len(text or b""):
         raise _Damaged("an arrow array that is cut short")
     raw = bytes(text or b"")
-    found = [raw[start:end].decode("utf-8") for start, end in pairwise(bounds)]
-    column = np.fromiter(found, dtype=object, count=length)
+    texts = (raw[start:end].decode("utf-8") for start, end in pairwise(bounds))
+    column = np.fromiter(texts, dtype=object, count=length)
     if there is not None:
         bits = np.unpackbits(np.frombuffer(there, dtype=np.uint8), bitorder="little")
         column[bits[offset : offset + length] == 0] = None
@@ -265,3 +233,9 @@ def _expect(record: Any, kind: str) -> Record:
         found = record.kind if isinstance(record, Record) else type(record).__name__
         raise _Damaged(f"{found} where {kind} was expected")
     return record
+
+
+def _mapping(state: Any, what: str) -> dict[str, Any]:
+    if not isinstance(state, dict):
+        raise _Damaged(f"{what} without its parts")
+    return state

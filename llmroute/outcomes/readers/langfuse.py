@@ -21,16 +21,13 @@ from llmroute.outcomes.readers.calls import (
     is_number,
     json_object,
     json_objects,
-    number_of,
     seconds_between,
     text_of,
 )
 
-_TIMES = (("startTime", "start_time"), ("endTime", "end_time"))
-
 
 def langfuse_calls(
-    entries: Sequence[Json], scores: Sequence[Json] = ()
+    entries: Sequence[Json], scores: Sequence[Json]
 ) -> tuple[list[Call], dict[str, dict[str, float]]]:
     """The model calls of an export, and the scores of each trace as a whole.
 
@@ -39,27 +36,27 @@ def langfuse_calls(
         scores: Scores that are listed apart from them.
     """
     calls: list[Call] = []
-    found = list(scores)
+    all_scores = list(scores)
     for row, entry in enumerate(entries):
         is_trace = "observations" in entry
         # A score that stands inside of a trace or an observation is its own.
         inside = {"traceId" if is_trace else "observationId": entry.get("id")}
-        found += [{**inside, **score} for score in json_objects(entry.get("scores"))]
+        all_scores += [{**inside, **score} for score in json_objects(entry.get("scores"))]
         # The API's list of traces has only the ids of observations; these are passed over.
         for observation in json_objects(entry.get("observations")) if is_trace else [entry]:
             if str(observation.get("type", "")).upper() == "GENERATION":
                 calls.append(_call(observation, row, str(entry.get("id"))))
-    own = {call.key: call for call in calls}
+    call_of = {call.key: call for call in calls}
     of_traces: dict[str, dict[str, float]] = defaultdict(dict)
-    for score in found:
+    for score in all_scores:
         value, name = score.get("value"), score.get("name")
         if not is_number(value) or not isinstance(name, str):
             continue
         observation_id = either(score, "observationId", "observation_id")
         if not observation_id:
             of_traces[str(either(score, "traceId", "trace_id"))][name] = float(value)
-        elif str(observation_id) in own:
-            own[str(observation_id)].scores[name] = float(value)
+        elif str(observation_id) in call_of:
+            call_of[str(observation_id)].scores[name] = float(value)
     return calls, of_traces
 
 
@@ -67,8 +64,10 @@ def _call(observation: Json, row: int, trace: str) -> Call:
     usage = json_object(either(observation, "usageDetails", "usage_details"))
     usage = usage or json_object(observation.get("usage"))
     costs = json_object(either(observation, "costDetails", "cost_details"))
-    times = [either(observation, *names) for names in _TIMES]
     model = either(observation, "model", "providedModelName", "provided_model_name")
+    seconds = seconds_between(
+        either(observation, "startTime", "start_time"), either(observation, "endTime", "end_time")
+    )
     return Call(
         row=row,
         key=str(observation.get("id")),
@@ -82,28 +81,22 @@ def _call(observation: Json, row: int, trace: str) -> Call:
                 observation.get("calculatedTotalCost"),
                 costs.get("total"),
             ),
-            "prompt_tokens": _sum_of(usage, "input"),
-            "completion_tokens": _sum_of(usage, "output"),
-            "latency_s": first_number(seconds_between(*times), observation.get("latency")),
+            "prompt_tokens": _tokens(usage, "input"),
+            "completion_tokens": _tokens(usage, "output"),
+            "latency_s": first_number(seconds, observation.get("latency")),
         },
-        scores=_flattened_scores(observation),
+        # A row of the UI export has each score as a key of its own, with a list of numbers. Any
+        # other export has an observation's scores in a list of objects, or none.
+        scores={
+            name: float(np.mean(values))
+            for name, values in observation.items()
+            if isinstance(values, list) and values and all(map(is_number, values))
+        },
     )
 
 
-def _flattened_scores(observation: Json) -> dict[str, float]:
-    """Scores of a row of Langfuse's UI export: each a key of its own that holds a list of numbers.
-
-    An observation of any other export has its own scores in a list of objects, or none.
-    """
-    return {
-        name: float(np.mean(values))
-        for name, values in observation.items()
-        if isinstance(values, list) and values and all(is_number(value) for value in values)
-    }
-
-
-def _sum_of(usage: Json, part: str) -> float | None:
+def _tokens(usage: Json, part: str) -> float | None:
     """Tokens of all kinds with a word in their name, as Langfuse's own tables count them."""
-    found = [number_of(count) for name, count in usage.items() if part in name.lower()]
-    known = [count for count in found if count is not None]
+    counts = [first_number(count) for name, count in usage.items() if part in name.lower()]
+    known = [count for count in counts if count is not None]
     return sum(known) if known else None

@@ -13,7 +13,7 @@ from llmroute.outcomes.readers.calls import (
     first_number,
     is_number,
     json_object,
-    number_of,
+    json_objects,
     seconds_between,
     text_of,
 )
@@ -30,17 +30,12 @@ def langsmith_calls(runs: Sequence[Json]) -> tuple[list[Call], dict[str, dict[st
     calls: list[Call] = []
     of_traces: dict[str, dict[str, float]] = defaultdict(dict)
     for row, trace, run in flat:
-        model = _model(run)
-        scores = {
-            name: float(stats["avg"])
-            for name, stats in json_object(run.get("feedback_stats")).items()
-            if isinstance(stats, dict) and is_number(stats.get("avg"))
-        }
+        call = _call(run, row, trace)
         # An export of root runs only has no run of type llm, but the root may name its model.
-        if run.get("run_type") == "llm" or (model and trace not in with_llm):
-            calls.append(_call(run, row, trace, model, scores))
+        if run.get("run_type") == "llm" or (call.model and trace not in with_llm):
+            calls.append(call)
         elif not run.get("parent_run_id"):
-            of_traces[trace].update(scores)
+            of_traces[trace].update(call.scores)
     return calls, of_traces
 
 
@@ -52,39 +47,35 @@ def _flat_runs(entries: Sequence[Json]) -> Iterator[tuple[int, str, Json]]:
         while waiting:
             run = waiting.pop()
             yield row, trace, run
-            children = run.get("child_runs")
-            if isinstance(children, list):
-                waiting.extend(child for child in reversed(children) if isinstance(child, dict))
+            waiting.extend(reversed(json_objects(run.get("child_runs"))))
 
 
-def _model(run: Json) -> str:
+def _call(run: Json, row: int, trace: str) -> Call:
     extra = json_object(run.get("extra"))
-    asked = json_object(extra.get("invocation_params"))
     metadata = json_object(extra.get("metadata"))
-    names = (metadata.get("ls_model_name"), asked.get("model"), asked.get("model_name"))
-    return next((name.strip() for name in names if isinstance(name, str) and name.strip()), "")
-
-
-def _call(run: Json, row: int, trace: str, model: str, scores: dict[str, float]) -> Call:
-    metadata = json_object(json_object(run.get("extra")).get("metadata"))
+    asked = json_object(extra.get("invocation_params"))
+    models = (metadata.get("ls_model_name"), asked.get("model"), asked.get("model_name"))
     outputs = json_object(run.get("outputs"))
-    usage = json_object(metadata.get("usage_metadata")) or json_object(
-        outputs.get("usage_metadata")
-    )
+    usages = (metadata.get("usage_metadata"), outputs.get("usage_metadata"))
+    usage = next(filter(None, map(json_object, usages)), {})
     return Call(
         row=row,
         key=str(run.get("id")),
         trace=trace,
-        model=model,
+        model=next((m.strip() for m in models if isinstance(m, str) and m.strip()), ""),
         prompt=text_of(run.get("inputs"), INPUTS),
         response=text_of(outputs, OUTPUTS) or None,
         numbers={
-            "cost_usd": number_of(run.get("total_cost")),
+            "cost_usd": first_number(run.get("total_cost")),
             "prompt_tokens": first_number(run.get("prompt_tokens"), usage.get("input_tokens")),
             "completion_tokens": first_number(
                 run.get("completion_tokens"), usage.get("output_tokens")
             ),
             "latency_s": seconds_between(run.get("start_time"), run.get("end_time")),
         },
-        scores=scores,
+        scores={
+            name: float(stats["avg"])
+            for name, stats in json_object(run.get("feedback_stats")).items()
+            if isinstance(stats, dict) and is_number(stats.get("avg"))
+        },
     )

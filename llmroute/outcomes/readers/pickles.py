@@ -10,8 +10,8 @@ bytes, which `frames` turns into columns, checking sizes itself.
 
 from __future__ import annotations
 
+import copyreg
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,7 +22,7 @@ class Record:
     """A call that a pickle asked for, and that was not made.
 
     Attributes:
-        kind: What was called: a name of this module's list.
+        kind: What was called: one of this module's table.
         arguments: What it was called with.
         state: What the result was to be filled with, or None.
     """
@@ -44,59 +44,47 @@ class Record:
     state: Any
 
 
-def _names() -> Iterator[tuple[str, str, str]]:
-    """Module, name and kind of everything that pickles of data frames name.
-
-    Gathered from what pandas 1.0 to 3.1 and numpy 1 and 2 write with protocols 2 to 5. Pandas 1.3
-    is not read: it names `functools.partial`.
-    """
-    frames = "pandas.core.frame", "pandas"
-    yield from ((module, "DataFrame", "frame") for module in frames)
-    yield "pandas.core.internals.managers", "BlockManager", "manager"
-    yield "pandas._libs.internals", "_unpickle_block", "block"
-    yield "pandas.core.indexes.base", "_new_Index", "index"
-    for module in ("pandas.core.indexes.base", "pandas"):
-        yield module, "Index", "Index"
-    for module in ("pandas.core.indexes.range", "pandas"):
-        yield module, "RangeIndex", "RangeIndex"
-    for name in ("Int64Index", "UInt64Index", "Float64Index"):  # until pandas 2
-        yield "pandas.core.indexes.numeric", name, "Index"
-    yield "pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked", "backed"
-    for module in ("pandas.core.arrays.categorical", "pandas"):
-        yield module, "Categorical", "Categorical"
-    for module in ("pandas.core.dtypes.dtypes", "pandas"):
-        yield module, "CategoricalDtype", "categories"
-    for module in ("pandas.core.arrays.string_", "pandas"):
-        yield module, "StringDtype", "StringDtype"
-    for module in ("pandas.core.arrays.string_", "pandas.arrays"):
-        yield module, "StringArray", "StringArray"
-    for module in ("pandas.core.arrays.string_arrow", "pandas.arrays"):
-        for name in ("ArrowStringArray", "ArrowStringArrayNumpySemantics"):
-            yield module, name, "arrow strings"
-    for name in ("_restore_array", "chunked_array", "type_for_alias", "py_buffer"):
-        yield "pyarrow.lib", name, name
-    for core in ("numpy.core", "numpy._core"):
-        yield f"{core}.multiarray", "_reconstruct", "array"
-        yield f"{core}.multiarray", "scalar", "scalar"
-        yield f"{core}.numeric", "_frombuffer", "array of buffer"
-    yield "numpy", "ndarray", "ndarray"
-    yield "numpy", "dtype", "dtype"
-    for module in ("builtins", "__builtin__"):
-        yield module, "slice", "slice"
-        yield module, "bytes", "bytes"
-        yield module, "bytearray", "bytes"
-    yield "_codecs", "encode", "encoded"
-
-
-def _stand_ins() -> dict[tuple[str, str], type[Record]]:
-    kinds: dict[str, type[Record]] = {}
-    return {
-        (module, name): kinds.setdefault(kind, type("Record", (Record,), {"kind": kind}))
-        for module, name, kind in _names()
-    }
-
-
-_STAND_INS = _stand_ins()
+#: Everything that pickles of data frames name, as pandas 1.0 to 3.1 and numpy 1 and 2 write them
+#: with protocols 2 to 5: the modules, the names in them, and the kind of record that stands for
+#: them. Pandas 1.3 is not read: it names `functools.partial`.
+_NAMES = (
+    ("pandas.core.frame pandas", "DataFrame", "frame"),
+    ("pandas.core.internals.managers", "BlockManager", "manager"),
+    ("pandas._libs.internals", "_unpickle_block", "block"),
+    ("pandas.core.indexes.base", "_new_Index", "index"),
+    ("pandas.core.indexes.base pandas", "Index", "type"),
+    ("pandas.core.indexes.range pandas", "RangeIndex", "type"),
+    ("pandas.core.indexes.numeric", "Int64Index UInt64Index Float64Index", "type"),  # until 2
+    ("pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked", "backed"),
+    ("pandas.core.arrays.categorical pandas", "Categorical", "type"),
+    ("pandas.core.dtypes.dtypes pandas", "CategoricalDtype", "categories"),
+    ("pandas.core.arrays.string_ pandas", "StringDtype", "type"),
+    ("pandas.core.arrays.string_ pandas.arrays", "StringArray", "type"),
+    ("pandas.core.arrays.string_arrow pandas.arrays", "ArrowStringArray", "arrow strings"),
+    (
+        "pandas.core.arrays.string_arrow pandas.arrays",
+        "ArrowStringArrayNumpySemantics",
+        "arrow strings",
+    ),
+    ("pyarrow.lib", "_restore_array", "arrow array"),
+    ("pyarrow.lib", "chunked_array", "arrow chunks"),
+    ("pyarrow.lib", "type_for_alias", "arrow type"),
+    ("pyarrow.lib", "py_buffer", "arrow buffer"),
+    ("numpy.core.multiarray numpy._core.multiarray", "_reconstruct", "array"),
+    ("numpy.core.multiarray numpy._core.multiarray", "scalar", "scalar"),
+    ("numpy.core.numeric numpy._core.numeric", "_frombuffer", "array of buffer"),
+    ("numpy", "ndarray", "type"),
+    ("numpy", "dtype", "dtype"),
+    ("builtins __builtin__", "slice", "slice"),
+    ("builtins __builtin__", "bytes bytearray", "bytes"),
+    ("_codecs", "encode", "encoded"),
+)
+_STAND_INS: dict[tuple[str, str], type[Record]] = {
+    (module, name): type("Record", (Record,), {"kind": kind})
+    for modules, names, kind in _NAMES
+    for module in modules.split()
+    for name in names.split()
+}
 
 
 class _Refused(Exception):  # not an Error of its own: it never leaves this module
@@ -119,12 +107,11 @@ class _Reader(pickle.Unpickler):
 def load_records(path: Path) -> Any:
     """What a pickle holds, as records of the calls it asks for; none of them is made.
 
-    Args:
-        path: The file.
-
     Raises:
         ConfigurationError: It names something that a data frame does not need, or it is damaged.
     """
+    # Pickle hands out what it has cached for copyreg's extension codes without asking find_class.
+    copyreg.clear_extension_cache()
     try:
         with path.open("rb") as file:
             return _Reader(file).load()

@@ -14,19 +14,18 @@ mean of the two ratings, (r − 1)/9, is the score.
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from llmroute.errors import ConfigurationError
-from llmroute.outcomes.assemble import Answers, Prompts, side_of, to_outcomes
-from llmroute.outcomes.columns import Coded
+from llmroute.outcomes.assemble import assemble, side_of
+from llmroute.outcomes.columns import Faults, number_column, text_column
+from llmroute.outcomes.readers.text_rows import csv_columns, json_lines
 from llmroute.outcomes.table import OutcomeTable, Split
 
+_REPOSITORY = "lm-sys/RouteLLM"
 _EVALS = Path("routellm") / "evals"
 _MMLU = Path("mmlu") / "responses"
 _GSM8K = Path("gsm8k") / "gsm8k_responses.csv"
@@ -34,23 +33,28 @@ _QUESTIONS = Path("mt_bench") / "question.jsonl"
 _JUDGEMENTS = Path("mt_bench") / "judgements.jsonl"
 _CONTAMINATED = "contaminated_prompts.jsonl"
 _RESPONSE = "_response"
-_TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
 _RATINGS = (1.0, 10.0)
 
 
-def is_checkout(path: Path) -> bool:
-    """Whether a folder is a checkout of RouteLLM's repository, or its folder `evals`.
+class _Answer(NamedTuple):
+    """A row of the long table; its fields are the table's columns."""
 
-    Args:
-        path: Any path.
-    """
+    prompt: str
+    prompt_id: str
+    category: str
+    split: Split
+    model: str
+    score: float
+    response: str | None
+
+
+def is_checkout(path: Path) -> bool:
+    """Whether a folder is a checkout of RouteLLM's repository, or its folder `evals`."""
     evals = _evals(path)
     return any((evals / part).exists() for part in (_MMLU, _GSM8K, _JUDGEMENTS))
 
 
-def read_routellm(
-    path: Path, split: Split | None = None, *, responses: bool = False
-) -> OutcomeTable:
+def read_routellm(path: Path, split: Split | None, responses: bool) -> OutcomeTable:
     """Reads RouteLLM's benchmark out of a checkout of its repository.
 
     Categories are `mmlu_<subject>`, `gsm8k` and `mt_bench_<category>`.
@@ -64,103 +68,104 @@ def read_routellm(
         ConfigurationError: A file is missing, or a row of one is at fault.
     """
     evals = _evals(path)
-    found = _Benchmark()
+    answers: list[_Answer] = []
     for file in sorted((evals / _MMLU).glob("mmlu_*.csv")):
-        found.add_answers(file, file.stem, None, _contaminated(evals / "mmlu"))
+        answers += _graded(file, file.stem, None, _contaminated(evals / "mmlu"))
     if (evals / _GSM8K).is_file():
-        found.add_answers(evals / _GSM8K, "gsm8k", "test", _contaminated(evals / "gsm8k"))
+        answers += _graded(evals / _GSM8K, "gsm8k", "test", _contaminated(evals / "gsm8k"))
     if (evals / _JUDGEMENTS).is_file():
-        found.add_judgements(evals, _contaminated(evals / "mt_bench"))
-    return to_outcomes(found.prompts(), found.answers(responses), "routellm", split)
+        answers += _judged(evals, {answer.model for answer in answers})
+    columns = {field: [getattr(answer, field) for answer in answers] for field in _Answer._fields}
+    if not responses:
+        del columns["response"]
+    return assemble(columns, str(evals), split=split, name="routellm")
 
 
-class _Benchmark:
-    """Prompts and answers as they are found, one file after another."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.ids: list[str] = []
-        self.categories: list[str] = []
-        self.splits: list[str] = []
-        self.rows: list[tuple[int, str, float, str | None]] = []
-
-    def prompts(self) -> Prompts:
-        return Prompts(self.texts, self.ids, self.categories, self.splits)
-
-    def answers(self, responses: bool) -> Answers:
-        model = Coded.of(row[1] for row in self.rows).sorted()
-        texts = (row[3] for row in self.rows)
-        return Answers(
-            prompt=np.array([row[0] for row in self.rows], dtype=np.int64),
-            model=model.codes,
-            models=model.names,
-            numbers={"score": np.array([row[2] for row in self.rows], dtype=np.float64)},
-            responses=np.fromiter(texts, dtype=object, count=len(self.rows)) if responses else None,
+def _graded(
+    file: Path, category: str, split: Split | None, contaminated: set[str]
+) -> list[_Answer]:
+    """The answers of a CSV file: a prompt a row, and of each model whether it was right."""
+    columns, rows = csv_columns(file, lambda header: {name: at for at, name in enumerate(header)})
+    faults = Faults(str(file), rows)
+    if "prompt" not in columns:
+        raise ConfigurationError(
+            f"{file} has no column prompt. Take a whole checkout of {_REPOSITORY}."
         )
+    prompts = columns.pop("prompt")
+    text_column("prompt", prompts, faults)
+    models = [name for name in columns if not name.endswith(_RESPONSE)]
+    scores = [
+        number_column("score", columns[name], faults, label=repr(name), needed=True)
+        for name in models
+    ]
+    faults.check()
+    none = [None] * len(prompts)
+    texts = [columns.get(name + _RESPONSE, none) for name in models]
+    return [
+        _Answer(
+            prompt=prompt,
+            prompt_id=f"{category}-{number}",
+            category=category,
+            split=split or side_of(prompt),
+            model=model,
+            score=score[number],
+            response=text[number],
+        )
+        for number, prompt in enumerate(prompts)
+        if prompt not in contaminated
+        for model, score, text in zip(models, scores, texts, strict=True)
+    ]
 
-    def add_prompt(self, text: str, name: str, category: str, split: Split | None) -> int:
-        self.texts.append(text)
-        self.ids.append(name)
-        self.categories.append(category)
-        self.splits.append(split or side_of(text))
-        return len(self.texts) - 1
 
-    def add_answers(
-        self, file: Path, category: str, split: Split | None, left_out: set[str]
-    ) -> None:
-        """A CSV file: a prompt a row, and of each model whether it was right."""
-        for number, row in enumerate(_csv_rows(file)):
-            text = row.get("prompt")
-            if not text:
-                raise ConfigurationError(f"{file}, row {number + 1}: a prompt was expected.")
-            if text in left_out:
-                continue
-            prompt = self.add_prompt(text, f"{category}-{number}", category, split)
-            for model, right in row.items():
-                if model != "prompt" and not model.endswith(_RESPONSE):
-                    score = _TRUTH.get(str(right).strip().lower())
-                    if score is None:
-                        raise ConfigurationError(
-                            f"{file}, row {number + 1}: True or False was expected of {model!r}."
-                        )
-                    self.rows.append((prompt, model, score, row.get(model + _RESPONSE)))
+def _judged(evals: Path, models: set[str]) -> list[_Answer]:
+    """The answers to MT-Bench: questions of two turns, each rated 1..10.
 
-    def add_judgements(self, evals: Path, left_out: set[str]) -> None:
-        """MT-Bench: questions of two turns, each rated 1..10."""
-        places: dict[Any, int] = {}
-        for number, question in _json_rows(evals / _QUESTIONS):
-            try:
-                name, turns = question["question_id"], list(question["turns"])
+    Args:
+        evals: The folder of the benchmarks.
+        models: The models that count; none for all.
+    """
+    contaminated = _contaminated(evals / "mt_bench")
+    questions: dict[Any, tuple[str, str]] = {}
+    objects, faults = _objects(evals / _QUESTIONS)
+    for row, question in enumerate(objects):
+        try:
+            turns = list(question["turns"])
+            if not contaminated.intersection(turns):
                 category = f"mt_bench_{question['category']}"
-            except (KeyError, TypeError):
-                raise ConfigurationError(
-                    f"{evals / _QUESTIONS}, line {number}: question_id, category and turns were "
-                    "expected."
-                ) from None
-            if not left_out.intersection(turns):
-                places[name] = self.add_prompt(turns[0], f"mt_bench-{name}", category, "test")
-        ratings: dict[tuple[int, str], list[float]] = {}
-        known = {model for _, model, _, _ in self.rows}
-        for number, judgement in _json_rows(evals / _JUDGEMENTS):
-            try:
-                place = places.get(judgement["question_id"])
-                model, rating = str(judgement["model"]), float(judgement["score"])
-            except (KeyError, TypeError, ValueError):
-                raise ConfigurationError(
-                    f"{evals / _JUDGEMENTS}, line {number}: question_id, model and score were "
-                    "expected."
-                ) from None
-            # FastChat writes −1 where the judge gave no rating.
-            if place is None or rating == -1 or (known and model not in known):
-                continue
-            if not _RATINGS[0] <= rating <= _RATINGS[1]:
-                raise ConfigurationError(
-                    f"{evals / _JUDGEMENTS}, line {number}: score is {rating:g}, not in 1..10."
-                )
-            ratings.setdefault((place, model), []).append(rating)
-        low, high = _RATINGS
-        for (place, model), found in ratings.items():
-            self.rows.append((place, model, (np.mean(found).item() - low) / (high - low), None))
+                questions[question["question_id"]] = (turns[0], category)
+        except (LookupError, TypeError):
+            faults.add([row], "question_id, category and turns were expected.")
+    faults.check()
+    low, high = _RATINGS
+    ratings: dict[Any, dict[str, list[float]]] = {key: {} for key in questions}
+    objects, faults = _objects(evals / _JUDGEMENTS)
+    for row, judgement in enumerate(objects):
+        try:
+            of_models = ratings.get(judgement["question_id"])
+            model, rating = str(judgement["model"]), float(judgement["score"])
+        except (LookupError, TypeError, ValueError):
+            faults.add([row], "question_id, model and score were expected.")
+            continue
+        # FastChat writes −1 where the judge gave no rating.
+        if of_models is None or rating == -1 or (models and model not in models):
+            continue
+        if not low <= rating <= high:
+            faults.add([row], f"score is {rating:g}, not in {low:g}..{high:g}.")
+        of_models.setdefault(model, []).append(rating)
+    faults.check()
+    return [
+        _Answer(
+            prompt=prompt,
+            prompt_id=f"mt_bench-{key}",
+            category=category,
+            split="test",
+            model=model,
+            score=(np.mean(rated).item() - low) / (high - low),
+            response=None,
+        )
+        for key, (prompt, category) in questions.items()
+        for model, rated in ratings[key].items()
+    ]
 
 
 def _evals(path: Path) -> Path:
@@ -169,40 +174,12 @@ def _evals(path: Path) -> Path:
 
 def _contaminated(folder: Path) -> set[str]:
     """The prompts that RouteLLM leaves out of a benchmark."""
-    path = folder / _CONTAMINATED
-    if not path.is_file():
-        raise ConfigurationError(
-            f"no file {path}: RouteLLM leaves the prompts on that list out of its benchmark. Take "
-            "a whole checkout of lm-sys/RouteLLM."
-        )
-    return {str(row.get("eval_prompt")) for _, row in _json_rows(path)}
+    return {str(row.get("eval_prompt")) for row in _objects(folder / _CONTAMINATED)[0]}
 
 
-def _csv_rows(file: Path) -> Iterator[dict[str, str]]:
-    try:
-        with file.open(encoding="utf-8", newline="") as lines:
-            yield from csv.DictReader(lines, strict=True)
-    except (csv.Error, UnicodeDecodeError) as fault:
-        raise ConfigurationError(f"{file} cannot be read as CSV: {type(fault).__name__}.") from None
-
-
-def _json_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a JSONL file with the numbers of their lines."""
-    try:
-        with file.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    row = json.loads(line)
-                    if not isinstance(row, dict):
-                        raise ConfigurationError(f"{file}, line {number}: an object was expected.")
-                    yield number, row
-    except FileNotFoundError:
-        raise ConfigurationError(
-            f"no file {file}. Take a whole checkout of lm-sys/RouteLLM."
-        ) from None
-    except (ValueError, RecursionError) as fault:
-        if isinstance(fault, ConfigurationError):
-            raise
-        raise ConfigurationError(
-            f"{file} cannot be read as JSONL: {type(fault).__name__}."
-        ) from None
+def _objects(file: Path) -> tuple[list[dict[str, Any]], Faults]:
+    """The objects of a JSONL file, and where to note what is wrong with them."""
+    if not file.is_file():
+        raise ConfigurationError(f"no file {file}. Take a whole checkout of {_REPOSITORY}.")
+    objects, rows = json_lines(file)
+    return objects, Faults(str(file), rows)

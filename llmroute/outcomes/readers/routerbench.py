@@ -15,19 +15,18 @@ from pathlib import Path
 import numpy as np
 
 from llmroute.errors import ConfigurationError
-from llmroute.numerics import Floats, Ints
-from llmroute.outcomes.assemble import Answers, Prompts, side_of, to_outcomes, with_costs
+from llmroute.outcomes.assemble import Answers, Prompts, side_of, to_outcomes
 from llmroute.outcomes.columns import Coded, Faults, Rows, number_column, repeated, text_column
 from llmroute.outcomes.readers.frames import Frame
 from llmroute.outcomes.table import OutcomeTable, Split, Texts
 
 _PROMPT_COLUMNS = ("sample_id", "prompt", "eval_name")
-_LONG_COLUMNS = (*_PROMPT_COLUMNS, "model_name", "performance")
+_LONG_COLUMNS = {*_PROMPT_COLUMNS, "model_name", "performance"}
 _RESPONSE, _COST = "|model_response", "|total_cost"
 
 
 def read_routerbench(
-    path: Path, split: Split | None = None, responses: bool = False, _: str | None = None
+    path: Path, split: Split | None, responses: bool, _: str | None
 ) -> OutcomeTable:
     """Reads one of RouterBench's pickles, without running anything that is in it.
 
@@ -43,97 +42,80 @@ def read_routerbench(
         ConfigurationError: It is no pickle of a data frame, asks for anything else, or lacks
             RouterBench's columns; rows at fault; or no prompt is left.
     """
-    frame = Frame.read(path)
+    frame = Frame(path)
     faults = Faults(str(path), Rows())
-    if set(_LONG_COLUMNS) <= set(frame.columns):
-        model, models, numbers, texts = _long(frame, faults, responses)
-        rows = np.arange(len(frame))
+    if set(frame.columns) >= _LONG_COLUMNS:
+        names = frame.column("model_name").tolist()
+        model = text_column("model_name", names, faults).sorted()
+        columns = [("performance", "cost", "model_response")]
     else:
-        model, models, numbers, texts = _wide(frame, faults, responses)
-        rows = np.tile(np.arange(len(frame)), len(models))
+        models = _wide_models(frame)
+        model = Coded(np.repeat(np.arange(len(models)), len(frame)), models)
+        columns = [(name, name + _COST, name + _RESPONSE) for name in models]
+    scores, costs, texts = zip(*columns, strict=True)
+    # The rows of one model, of all samples, stand after another's.
+    rows = np.tile(np.arange(len(frame)), len(columns))
+    numbers = {
+        field: np.concatenate(
+            [number_column(as_column, frame.column(c), faults, label=repr(c)) for c in parts]
+        )
+        for field, as_column, parts in (("score", "score", scores), ("cost", "cost_usd", costs))
+        if set(parts) <= set(frame.columns)
+    }
+    answers = np.concatenate([_texts(frame, c) for c in texts]) if responses else None
     sample, prompts = _prompts(frame, faults)
     faults.check()
     prompt = sample.codes[rows]
     kept = ~np.isnan(numbers["score"])  # a model that was not asked with this text
-    kept[list(repeated(np.where(kept, prompt, -1), model))] = False
-    answers = Answers(
-        prompt=prompt[kept],
-        model=model[kept],
-        models=models,
-        numbers={name: values[kept] for name, values in numbers.items()},
-        responses=None if texts is None else texts[kept],
+    kept[list(repeated(np.where(kept, prompt, -1), model.codes))] = False
+    return to_outcomes(
+        prompts,
+        Answers(
+            prompt=prompt[kept],
+            model=Coded(model.codes[kept], model.names),
+            numbers={field: values[kept] for field, values in numbers.items()},
+            responses=None if answers is None else answers[kept],
+        ),
+        str(path),
+        split,
+        path.stem,
     )
-    return to_outcomes(prompts, with_costs(answers, str(path)), path.stem, split)
 
 
-def _wide(
-    frame: Frame, faults: Faults, responses: bool
-) -> tuple[Ints, tuple[str, ...], dict[str, Floats], Texts | None]:
-    """Model, score, cost and response of each row, one model's rows after another's."""
-    ends = (_COST, _RESPONSE)
-    models = tuple(
-        sorted(
-            name.removesuffix(_COST)
-            for name in frame.columns
-            if name.endswith(_COST) and name.removesuffix(_COST) in frame.columns
-        )
-    )
+def _wide_models(frame: Frame) -> tuple[str, ...]:
+    costed = {name.removesuffix(_COST) for name in frame.columns if name.endswith(_COST)}
+    models = tuple(sorted(costed.intersection(frame.columns)))
     missing = [name for name in _PROMPT_COLUMNS if name not in frame.columns]
     if missing or not models:
+        has = [name for name in frame.columns if not name.endswith((_COST, _RESPONSE))]
         raise ConfigurationError(
-            f"{faults.source} is not one of RouterBench's tables: it has no column "
+            f"{frame.source} is not one of RouterBench's tables: it has no column "
             f"{', '.join(missing) or f'M and M{_COST} of any model M'}. It has "
-            f"{', '.join(name for name in frame.columns if not name.endswith(ends))[:300]}."
+            f"{', '.join(has)[:300]}."
         )
-
-    def numbers(column: str, end: str) -> Floats:
-        found = [
-            number_column(column, frame.column(m + end).tolist(), faults, label=repr(m + end))
-            for m in models
-        ]
-        return np.concatenate(found)
-
-    texts = None
-    if responses:
-        texts = np.concatenate([_texts(frame, m + _RESPONSE) for m in models])
-    values = {"score": numbers("score", ""), "cost": numbers("cost_usd", _COST)}
-    return np.repeat(np.arange(len(models)), len(frame)), models, values, texts
-
-
-def _long(
-    frame: Frame, faults: Faults, responses: bool
-) -> tuple[Ints, tuple[str, ...], dict[str, Floats], Texts | None]:
-    """Model, score, cost and response of each row."""
-    model = text_column(
-        {"model_name": frame.column("model_name").tolist()}, "model_name", faults
-    ).sorted()
-    numbers = {"score": number_column("score", frame.column("performance").tolist(), faults)}
-    if "cost" in frame.columns:
-        numbers["cost"] = number_column("cost_usd", frame.column("cost").tolist(), faults)
-    texts = _texts(frame, "model_response") if responses else None
-    return model.codes, model.names, numbers, texts
+    return models
 
 
 def _prompts(frame: Frame, faults: Faults) -> tuple[Coded, Prompts]:
     """The sample of each row, and the samples as prompts."""
-    columns = {name: frame.column(name).tolist() for name in _PROMPT_COLUMNS}
-    sample = text_column(columns, "sample_id", faults)
-    text = text_column(columns, "prompt", faults, strip=False)
-    category = text_column(columns, "eval_name", faults)
+    ids, texts, categories = (frame.column(name).tolist() for name in _PROMPT_COLUMNS)
+    sample = text_column("sample_id", ids, faults)
+    text = text_column("prompt", texts, faults, strip=False)
+    category = text_column("eval_name", categories, faults)
     first = sample.first()
-    other = text.codes != text.codes[first][sample.codes]
-    if other.any():
+    differs = text.codes != text.codes[first][sample.codes]
+    if differs.any():
         warnings.warn(
-            f"{faults.source}: {len(np.unique(sample.codes[other]))} samples were asked with two "
+            f"{faults.source}: {len(np.unique(sample.codes[differs]))} samples were asked with two "
             "texts; the first is kept.",
             stacklevel=2,
         )
-    texts = [_turns(text.names[code]) for code in text.codes[first]]
+    prompts = [_turns(text.names[code]) for code in text.codes[first]]
     return sample, Prompts(
-        texts=texts,
+        texts=prompts,
         ids=sample.names,
         categories=[category.names[code] for code in category.codes[first]],
-        splits=[side_of(t) for t in texts],
+        splits=[side_of(prompt) for prompt in prompts],
     )
 
 

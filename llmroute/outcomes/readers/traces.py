@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from llmroute.errors import ConfigurationError
 from llmroute.outcomes.assemble import assemble
 from llmroute.outcomes.columns import Coded, Rows, repeated
-from llmroute.outcomes.readers.calls import Call, Json
+from llmroute.outcomes.readers.calls import Call, Json, json_objects
 from llmroute.outcomes.readers.langfuse import langfuse_calls
 from llmroute.outcomes.readers.langsmith import langsmith_calls
 from llmroute.outcomes.table import OutcomeTable, Split
-
-Kind = Literal["LangSmith", "Langfuse"]
 
 #: Keys under which an export may keep its list.
 _LISTS = ("runs", "observations", "traces", "data")
@@ -28,37 +26,35 @@ _LISTS = ("runs", "observations", "traces", "data")
 
 @dataclass(frozen=True)
 class Traces:
-    """An export, before its calls are looked for.
+    """An export: whose it is, its runs, traces or observations, and scores listed apart."""
 
-    Attributes:
-        kind: Whose it is.
-        entries: Its runs, traces or observations.
-        scores: Scores that are listed apart from them.
-    """
-
-    kind: Kind
+    kind: Literal["LangSmith", "Langfuse"]
     entries: Sequence[Json]
     scores: Sequence[Json] = ()
 
 
 def find_traces(document: Any) -> Traces | None:
-    """The export that a JSON document is, or None when it is something else.
-
-    Args:
-        document: Parsed JSON: a list of objects, or an object that holds one.
-    """
-    scores: Sequence[Json] = ()
+    """The export that a parsed JSON document is, or None when it is something else."""
+    scores: list[Json] = []
     if isinstance(document, dict):
-        apart = document.get("scores")
-        whole = _kind([document])
-        if whole is None and isinstance(apart, list):
-            scores = [score for score in apart if isinstance(score, dict)]
-        lists = [document[key] for key in _LISTS if isinstance(document.get(key), list)]
-        document = [document] if whole else (lists[0] if lists else document)
+        if _kind(document):
+            document = [document]
+        else:
+            scores = json_objects(document.get("scores"))
+            lists = (document[key] for key in _LISTS if isinstance(document.get(key), list))
+            document = next(lists, None)
     if not isinstance(document, list) or not all(isinstance(entry, dict) for entry in document):
         return None
-    kind = _kind(document)
+    kind = _kind(document[0]) if document else None
     return Traces(kind, document, scores) if kind else None
+
+
+def _kind(entry: Json) -> Literal["LangSmith", "Langfuse"] | None:
+    if "run_type" in entry:
+        return "LangSmith"
+    is_trace = isinstance(entry.get("observations"), list) and "id" in entry
+    is_observation = "type" in entry and ("traceId" in entry or "trace_id" in entry)
+    return "Langfuse" if is_trace or is_observation else None
 
 
 def read_traces(
@@ -66,7 +62,6 @@ def read_traces(
     source: str,
     rows: Rows | None = None,
     split: Split | None = None,
-    *,
     responses: bool = False,
     score_name: str | None = None,
 ) -> OutcomeTable:
@@ -99,79 +94,62 @@ def read_traces(
             f"{source} has no model call in its {len(traces.entries)} entries. Export the runs of "
             "type llm (LangSmith) or the observations of type GENERATION (Langfuse) as well."
         )
-    _pass_down(calls, of_traces)
-    name = _chosen_score(calls, score_name, source)
-    kept = _usable(calls, name, source)
+    calls_of = Counter(call.trace for call in calls)
+    for call in calls:
+        if calls_of[call.trace] == 1:
+            call.scores = {**of_traces.get(call.trace, {}), **call.scores}
+    score = _chosen_score(calls, score_name, source)
+    kept = _usable(calls, score, source)
     columns: dict[str, Sequence[object]] = {
         "prompt": [call.prompt for call in kept],
         "model": [call.model for call in kept],
-        "score": [call.scores[name] for call in kept],
-        **{
-            column: [call.numbers.get(column) for call in kept]
-            for column in ("cost_usd", "prompt_tokens", "completion_tokens", "latency_s")
-        },
+        "score": [call.scores[score] for call in kept],
+        **{column: [call.numbers[column] for call in kept] for column in kept[0].numbers},
     }
     if responses:
         columns["response"] = [call.response for call in kept]
     rows = rows or Rows("entry")
     numbers = [call.row + 1 if rows.numbers is None else rows.numbers[call.row] for call in kept]
-    return assemble(columns, source=source, rows=Rows(rows.word, numbers), split=split)
-
-
-def _kind(entries: Sequence[Any]) -> Kind | None:
-    first = next((entry for entry in entries if isinstance(entry, dict)), {})
-    if "run_type" in first:
-        return "LangSmith"
-    is_trace = isinstance(first.get("observations"), list) and "id" in first
-    is_observation = "type" in first and ("traceId" in first or "trace_id" in first)
-    return "Langfuse" if is_trace or is_observation else None
-
-
-def _pass_down(calls: Sequence[Call], of_traces: Mapping[str, Mapping[str, float]]) -> None:
-    """Gives a trace's scores to its model call, where it has just one."""
-    count = Counter(call.trace for call in calls)
-    for call in calls:
-        if count[call.trace] == 1:
-            call.scores = {**of_traces.get(call.trace, {}), **call.scores}
+    return assemble(columns, source, Rows(rows.word, numbers), split)
 
 
 def _chosen_score(calls: Sequence[Call], name: str | None, source: str) -> str:
-    found = Counter(key for call in calls for key in call.scores)
-    listed = ", ".join(f"{key!r} ({count} calls)" for key, count in found.most_common())
-    if not found:
+    counts = Counter(key for call in calls for key in call.scores)
+    listed = ", ".join(f"{key!r} ({count} calls)" for key, count in counts.most_common())
+    if not counts:
         raise ConfigurationError(
             f"{source}: none of its {len(calls)} model calls has a numeric score, its own or that "
             "of a trace with no other call. Export the feedback with the runs."
         )
-    if name is None:
-        if len(found) > 1:
-            raise ConfigurationError(
-                f"{source} has several scores: {listed}. Say which one is the quality: "
-                f"score_name={next(iter(found))!r}."
-            )
-        return next(iter(found))
-    if name not in found:
+    first = next(iter(counts))
+    if name is None and len(counts) > 1:
+        raise ConfigurationError(
+            f"{source} has several scores: {listed}. Say which one is the quality: "
+            f"score_name={first!r}."
+        )
+    if name is not None and name not in counts:
         raise ConfigurationError(f"{source} has no score {name!r}; it has {listed}.")
-    return name
+    return first if name is None else name
 
 
-def _usable(calls: Sequence[Call], name: str, source: str) -> list[Call]:
+def _usable(calls: Sequence[Call], score: str, source: str) -> list[Call]:
     """The calls that can be taken; warns of those that cannot."""
-    scored = [call for call in calls if name in call.scores]
+    scored = [call for call in calls if score in call.scores]
     whole = [call for call in scored if call.prompt.strip() and call.model]
     prompt = Coded.of(call.prompt for call in whole)
     model = Coded.of(call.model for call in whole)
     again = repeated(prompt.codes, model.codes)
     kept = [call for row, call in enumerate(whole) if row not in again]
     losses = {
-        f"without the score {name!r}": len(calls) - len(scored),
+        f"without the score {score!r}": len(calls) - len(scored),
         "without a text or a model's name": len(scored) - len(whole),
         "that repeat a prompt and model": len(whole) - len(kept),
     }
     if len(kept) < len(calls):
-        said = ", ".join(f"{count} {what}" for what, count in losses.items() if count)
+        listed = ", ".join(f"{count} {what}" for what, count in losses.items() if count)
         warnings.warn(
-            f"{source}: of {len(calls)} model calls {len(calls) - len(kept)} are left out: {said}.",
+            f"{source}: of {len(calls)} model calls {len(calls) - len(kept)} are left out: "
+            f"{listed}.",
             stacklevel=3,
         )
     if not kept:

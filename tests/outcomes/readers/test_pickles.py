@@ -1,5 +1,6 @@
 """Pickles are programs. These try to run something, in the ways there are, and none may succeed."""
 
+import copyreg
 import io
 import operator
 import os
@@ -22,7 +23,7 @@ from llmroute.errors import ConfigurationError
 from llmroute.evaluation import Outcomes
 from llmroute.outcomes.readers import pickles
 from llmroute.outcomes.readers.frames import Frame
-from tests.evaluation.readers.published import WIDE
+from tests.outcomes.readers.published import WIDE
 
 pd = pytest.importorskip("pandas")
 
@@ -168,6 +169,19 @@ def test_what_is_named_cannot_be_changed(tmp_path: Path, target: tuple[str, str]
     assert dict(vars(stand_in)) == before
 
 
+def test_what_copyreg_has_cached_is_not_handed_out(tmp_path: Path, canary: Path) -> None:
+    """An extension code gives what an earlier pickle of this process found under it."""
+    module, name = os.system.__module__, os.system.__name__
+    copyreg.add_extension(module, name, 241)
+    try:
+        content = b"\x80\x02\x82\xf1(" + text(touching(canary)) + b"tR."
+        assert pickle.loads(b"\x80\x02\x82\xf1.") is os.system
+        assert f"it asks for {module}.{name}, which" in refused(tmp_path, content)
+    finally:
+        copyreg.remove_extension(module, name, 241)
+    assert not canary.exists()
+
+
 def test_no_stand_in_is_what_it_stands_for() -> None:
     for stand_in in pickles._STAND_INS.values():
         assert issubclass(stand_in, pickles.Record)
@@ -212,7 +226,7 @@ def array(shape: tuple[int, ...], dtype: Any, data: Any) -> Named:
 def read(folder: Path, content: bytes) -> Any:
     path = folder / "crafted.pkl"
     path.write_bytes(content)
-    return Frame.read(path).column("score")
+    return Frame(path).column("score")
 
 
 def test_a_crafted_frame_is_read(tmp_path: Path) -> None:
@@ -292,7 +306,7 @@ def test_a_pickle_that_is_cut_anywhere_is_an_error(version: str, where: float) -
         file.write(content[: int(where * len(content))])
         file.flush()
         with pytest.raises(ConfigurationError, match="may be cut short"):
-            Frame.read(Path(file.name))
+            Frame(Path(file.name))
 
 
 @pytest.mark.parametrize(
@@ -341,7 +355,7 @@ class TestFrames:
         expected = self.SHAPES[shape](self.FRAME)
         path = tmp_path / "frame.pkl"
         expected.to_pickle(path, protocol=protocol)
-        frame = Frame.read(path)
+        frame = Frame(path)
         assert frame.columns == tuple(expected.columns)
         assert len(frame) == len(expected)
         for name in frame.columns:
@@ -354,7 +368,7 @@ class TestFrames:
     def test_frames_of_older_ones(self, tmp_path: Path, version: str) -> None:
         path = tmp_path / "frame.pkl"
         path.write_bytes(WIDE[version])
-        frame = Frame.read(path)
+        frame = Frame(path)
         assert frame.columns[:3] == ("sample_id", "prompt", "eval_name")
         assert frame.column("eval_name").tolist() == ["mmlu-anatomy", "mmlu-anatomy", "mtbench"]
         assert frame.column("gpt-4-1106-preview|total_cost").tolist() == [0.001, 0.002, 0.003]

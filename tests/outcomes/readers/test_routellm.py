@@ -97,21 +97,33 @@ def test_one_benchmark_alone_is_read(checkout: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
-        ("mmlu/contaminated_prompts.jsonl", None, "no file .*contaminated_prompts.jsonl: RouteLLM"),
+        ("mmlu/contaminated_prompts.jsonl", None, r"no file .*_prompts\.jsonl\. Take a"),
         ("mt_bench/question.jsonl", None, r"no file .*question\.jsonl\. Take a whole checkout"),
         ("mt_bench/question.jsonl", '{"question_id": 1}', "line 1: question_id, category and"),
         ("mt_bench/judgements.jsonl", '{"question_id": 81}', "line 1: question_id, model and"),
-        ("mt_bench/judgements.jsonl", "{", "cannot be read as JSONL"),
-        ("mt_bench/judgements.jsonl", "[1]", "line 1: an object was expected"),
+        ("mt_bench/judgements.jsonl", "{", "line 1: no JSON: Expecting"),
+        ("mt_bench/judgements.jsonl", "[1]", "line 1: no JSON object"),
         (
             "mt_bench/judgements.jsonl",
             json.dumps({"question_id": 81, "model": WEAK, "score": 11}),
             r"line 1: score is 11, not in 1\.\.10",
         ),
-        ("gsm8k/gsm8k_responses.csv", f"prompt,{WEAK}\nq,maybe\n", "row 1: True or False was"),
-        ("gsm8k/gsm8k_responses.csv", f"prompt,{WEAK}\nq\n", "row 1: True or False was"),
-        ("gsm8k/gsm8k_responses.csv", f"text,{WEAK}\nq,True\n", "row 1: a prompt was expected"),
-        ("gsm8k/gsm8k_responses.csv", 'prompt,m\n"q,True\n', "cannot be read as CSV"),
+        (
+            "gsm8k/gsm8k_responses.csv",
+            f"prompt,{WEAK}\nq,maybe\n",
+            "line 2: .* is 'maybe', which is",
+        ),
+        (
+            "gsm8k/gsm8k_responses.csv",
+            f"prompt,{WEAK}\nq\n",
+            "line 2: 1 cells, where the header",
+        ),
+        (
+            "gsm8k/gsm8k_responses.csv",
+            f"text,{WEAK}\nq,True\n",
+            "no column prompt",
+        ),
+        ("gsm8k/gsm8k_responses.csv", 'prompt,m\n"q,True\n', "line 2: unexpected end of data"),
     ],
 )
 def test_files_at_fault(checkout: Path, file: str, content: str | None, said: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation import Outcomes
 from llmroute.outcomes.assemble import side_of
-from tests.evaluation.readers.published import WIDE
+from tests.outcomes.readers.published import WIDE
 
 STRONG, WEAK = "gpt-4-1106-preview", "mistralai/mixtral-8x7b-chat"
 
