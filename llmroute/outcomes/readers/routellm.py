@@ -22,7 +22,7 @@ import numpy as np
 from llmroute.errors import ConfigurationError
 from llmroute.outcomes.assemble import assemble, side_of
 from llmroute.outcomes.columns import Faults, number_column, text_column
-from llmroute.outcomes.readers.text_rows import csv_columns, json_lines
+from llmroute.outcomes.readers.logs import csv_columns, json_lines
 from llmroute.outcomes.table import OutcomeTable, Split
 
 _REPOSITORY = "lm-sys/RouteLLM"

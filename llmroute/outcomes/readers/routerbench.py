@@ -17,7 +17,7 @@ import numpy as np
 from llmroute.errors import ConfigurationError
 from llmroute.outcomes.assemble import Answers, Prompts, side_of, to_outcomes
 from llmroute.outcomes.columns import Coded, Faults, Rows, number_column, repeated, text_column
-from llmroute.outcomes.readers.frames import Frame
+from llmroute.outcomes.readers.pickles import Frame
 from llmroute.outcomes.table import OutcomeTable, Split, Texts
 
 _PROMPT_COLUMNS = ("sample_id", "prompt", "eval_name")

@@ -1,27 +1,83 @@
 """Exports of LangSmith and Langfuse: model calls with feedback, into outcomes.
 
-A score that hangs on a whole trace counts for the trace's model call when there is just one: of
-several, none can be held to account.
+LangSmith's runs (docs.langchain.com/langsmith/run-data-format), flat or with `child_runs`.
+Langfuse's traces and observations as its API returns them, rows of its UI export, and its
+blob-storage export, whose names are in snake case (langfuse.com/docs, "Blob storage export field
+reference"). A score that hangs on a whole trace counts for the trace's model call when there is
+just one: of several, none can be held to account.
 """
 
 from __future__ import annotations
 
+import json
+import sys
 import warnings
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeGuard
+
+import numpy as np
 
 from llmroute.errors import ConfigurationError
 from llmroute.outcomes.assemble import assemble
 from llmroute.outcomes.columns import Coded, Rows, repeated
-from llmroute.outcomes.readers.calls import Call, Json, json_objects
-from llmroute.outcomes.readers.langfuse import langfuse_calls
-from llmroute.outcomes.readers.langsmith import langsmith_calls
 from llmroute.outcomes.table import OutcomeTable, Split
+
+Json = dict[str, Any]
+Scores = dict[str, float]
 
 #: Keys under which an export may keep its list.
 _LISTS = ("runs", "observations", "traces", "data")
+#: Where a LangSmith run has a call's parts, and where a Langfuse observation has them, the more
+#: trusted places first. A dot leads into an object.
+_LANGSMITH = {
+    "model": (
+        "extra.metadata.ls_model_name",
+        "extra.invocation_params.model",
+        "extra.invocation_params.model_name",
+    ),
+    "prompt": ("inputs",),
+    "response": ("outputs",),
+    "cost_usd": ("total_cost",),
+    "prompt_tokens": (
+        "prompt_tokens",
+        "extra.metadata.usage_metadata.input_tokens",
+        "outputs.usage_metadata.input_tokens",
+    ),
+    "completion_tokens": (
+        "completion_tokens",
+        "extra.metadata.usage_metadata.output_tokens",
+        "outputs.usage_metadata.output_tokens",
+    ),
+    "start": ("start_time",),
+    "end": ("end_time",),
+}
+_LANGFUSE = {
+    "model": ("model", "providedModelName", "provided_model_name"),
+    "prompt": ("input",),
+    "response": ("output",),
+    "cost_usd": (
+        "totalCost",
+        "total_cost",
+        "calculatedTotalCost",
+        "costDetails.total",
+        "cost_details.total",
+    ),
+    "usage": ("usageDetails", "usage_details", "usage"),
+    "start": ("startTime", "start_time"),
+    "end": ("endTime", "end_time"),
+    "latency_s": ("latency",),
+}
+#: Keys of inputs and outputs that hold a text, the likelier ones first.
+_INPUTS = ("messages", "input", "prompt", "prompts", "question", "query", "text")
+_OUTPUTS = ("generations", "choices", "output", "content", "text", "messages", "answer")
+_OF_A_MESSAGE = ("content", "message", "text")
+#: Nesting up to which a text is looked for inside inputs and outputs.
+_DEPTH = 8
+#: What the first of a message's two parts says, where it is written as a pair.
+_ROLES = ("system", "human", "user", "ai", "assistant", "tool")
 
 
 @dataclass(frozen=True)
@@ -33,6 +89,16 @@ class Traces:
     scores: Sequence[Json] = ()
 
 
+@dataclass
+class _Call:
+    """A call of a model: its entry's index, its trace, its row of the table, its feedback."""
+
+    entry: int
+    trace: str
+    cells: dict[str, Any]
+    scores: Scores
+
+
 def find_traces(document: Any) -> Traces | None:
     """The export that a parsed JSON document is, or None when it is something else."""
     scores: list[Json] = []
@@ -40,7 +106,7 @@ def find_traces(document: Any) -> Traces | None:
         if _kind(document):
             document = [document]
         else:
-            scores = json_objects(document.get("scores"))
+            scores = _objects(document.get("scores"))
             lists = (document[key] for key in _LISTS if isinstance(document.get(key), list))
             document = next(lists, None)
     if not isinstance(document, list) or not all(isinstance(entry, dict) for entry in document):
@@ -85,10 +151,8 @@ def read_traces(
     Warns:
         UserWarning: Calls were left out.
     """
-    if traces.kind == "LangSmith":
-        calls, of_traces = langsmith_calls(traces.entries)
-    else:
-        calls, of_traces = langfuse_calls(traces.entries, traces.scores)
+    read = _langsmith_calls if traces.kind == "LangSmith" else _langfuse_calls
+    calls, of_traces = read(traces)
     if not calls:
         raise ConfigurationError(
             f"{source} has no model call in its {len(traces.entries)} entries. Export the runs of "
@@ -100,20 +164,16 @@ def read_traces(
             call.scores = {**of_traces.get(call.trace, {}), **call.scores}
     score = _chosen_score(calls, score_name, source)
     kept = _usable(calls, score, source)
-    columns: dict[str, Sequence[object]] = {
-        "prompt": [call.prompt for call in kept],
-        "model": [call.model for call in kept],
-        "score": [call.scores[score] for call in kept],
-        **{column: [call.numbers[column] for call in kept] for column in kept[0].numbers},
-    }
-    if responses:
-        columns["response"] = [call.response for call in kept]
-    rows = rows or Rows("entry")
-    numbers = [call.row + 1 if rows.numbers is None else rows.numbers[call.row] for call in kept]
-    return assemble(columns, source, Rows(rows.word, numbers), split)
+    columns: dict[str, Any] = {name: [call.cells[name] for call in kept] for name in kept[0].cells}
+    columns["score"] = [call.scores[score] for call in kept]
+    if not responses:
+        del columns["response"]
+    word, numbers = ("entry", None) if rows is None else (rows.word, rows.numbers)
+    entries = [call.entry + 1 if numbers is None else numbers[call.entry] for call in kept]
+    return assemble(columns, source, Rows(word, entries), split)
 
 
-def _chosen_score(calls: Sequence[Call], name: str | None, source: str) -> str:
+def _chosen_score(calls: Sequence[_Call], name: str | None, source: str) -> str:
     counts = Counter(key for call in calls for key in call.scores)
     listed = ", ".join(f"{key!r} ({count} calls)" for key, count in counts.most_common())
     if not counts:
@@ -132,12 +192,11 @@ def _chosen_score(calls: Sequence[Call], name: str | None, source: str) -> str:
     return first if name is None else name
 
 
-def _usable(calls: Sequence[Call], score: str, source: str) -> list[Call]:
+def _usable(calls: Sequence[_Call], score: str, source: str) -> list[_Call]:
     """The calls that can be taken; warns of those that cannot."""
     scored = [call for call in calls if score in call.scores]
-    whole = [call for call in scored if call.prompt.strip() and call.model]
-    prompt = Coded.of(call.prompt for call in whole)
-    model = Coded.of(call.model for call in whole)
+    whole = [call for call in scored if call.cells["prompt"].strip() and call.cells["model"]]
+    prompt, model = (Coded.of(call.cells[name] for call in whole) for name in ("prompt", "model"))
     again = repeated(prompt.codes, model.codes)
     kept = [call for row, call in enumerate(whole) if row not in again]
     losses = {
@@ -155,3 +214,206 @@ def _usable(calls: Sequence[Call], score: str, source: str) -> list[Call]:
     if not kept:
         raise ConfigurationError(f"{source} has no model call that can be used.")
     return kept
+
+
+def _langsmith_calls(traces: Traces) -> tuple[list[_Call], Mapping[str, Scores]]:
+    """The model calls of some runs, and the scores of each trace as a whole."""
+    runs = list(_flat_runs(traces.entries))
+    with_llm = {trace for _, trace, run in runs if run.get("run_type") == "llm"}
+    calls: list[_Call] = []
+    of_traces: defaultdict[str, Scores] = defaultdict(dict)
+    for row, trace, run in runs:
+        scores = {
+            name: float(stats["avg"])
+            for name, stats in _object(run.get("feedback_stats")).items()
+            if isinstance(stats, dict) and _is_number(stats.get("avg"))
+        }
+        cells = _cells(run, _LANGSMITH)
+        # An export of root runs only has no run of type llm, but the root may name its model.
+        if run.get("run_type") == "llm" or (cells["model"] and trace not in with_llm):
+            calls.append(_Call(row, trace, cells, scores))
+        elif not run.get("parent_run_id"):
+            of_traces[trace].update(scores)
+    return calls, of_traces
+
+
+def _flat_runs(entries: Sequence[Json]) -> Iterator[tuple[int, str, Json]]:
+    """Each run with the index of its entry and the id of its trace."""
+    for row, entry in enumerate(entries):
+        trace = str(entry.get("trace_id") or entry.get("id") or row)
+        waiting = [entry]
+        while waiting:
+            run = waiting.pop()
+            yield row, trace, run
+            waiting.extend(reversed(_objects(run.get("child_runs"))))
+
+
+def _langfuse_calls(traces: Traces) -> tuple[list[_Call], Mapping[str, Scores]]:
+    """The model calls of traces or observations, and the scores of each trace as a whole."""
+    calls: list[_Call] = []
+    call_of: dict[str, _Call] = {}
+    all_scores = list(traces.scores)
+    for row, entry in enumerate(traces.entries):
+        is_trace = "observations" in entry
+        # A score that stands inside of a trace or an observation is its own.
+        inside = {"traceId" if is_trace else "observationId": entry.get("id")}
+        all_scores += [{**inside, **score} for score in _objects(entry.get("scores"))]
+        # The API's list of traces has only the ids of observations; these are passed over.
+        for observation in _objects(entry.get("observations")) if is_trace else [entry]:
+            if str(observation.get("type", "")).upper() != "GENERATION":
+                continue
+            trace = str(_first(observation, "traceId", "trace_id") or entry.get("id"))
+            # A row of the UI export has each score as a key of its own, with a list of numbers.
+            # Any other export has an observation's scores in a list of objects, or none.
+            scores = {
+                name: float(np.mean(values))
+                for name, values in observation.items()
+                if isinstance(values, list) and values and all(map(_is_number, values))
+            }
+            calls.append(_Call(row, trace, _cells(observation, _LANGFUSE), scores))
+            call_of[str(observation.get("id"))] = calls[-1]
+    of_traces: defaultdict[str, Scores] = defaultdict(dict)
+    for score in all_scores:
+        value, name = score.get("value"), score.get("name")
+        if not _is_number(value) or not isinstance(name, str):
+            continue
+        observation_id = _first(score, "observationId", "observation_id")
+        if not observation_id:
+            of_traces[str(_first(score, "traceId", "trace_id"))][name] = float(value)
+        elif str(observation_id) in call_of:
+            call_of[str(observation_id)].scores[name] = float(value)
+    return calls, of_traces
+
+
+def _cells(entry: Json, places: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """The row of the table that a call makes."""
+    usage = next(filter(None, map(_object, _values(entry, *places.get("usage", ())))), {})
+    seconds = _seconds_between(_first(entry, *places["start"]), _first(entry, *places["end"]))
+
+    def number(column: str, *more: float | None) -> float | None:
+        return _number(*_values(entry, *places.get(column, ())), *more)
+
+    models = (name for name in _values(entry, *places["model"]) if isinstance(name, str))
+    return {
+        "model": next(filter(None, map(str.strip, models)), ""),
+        "prompt": _text(_first(entry, *places["prompt"]), _INPUTS),
+        "response": _text(_first(entry, *places["response"]), _OUTPUTS) or None,
+        "cost_usd": number("cost_usd"),
+        "prompt_tokens": number("prompt_tokens", _tokens(usage, "input")),
+        "completion_tokens": number("completion_tokens", _tokens(usage, "output")),
+        "latency_s": number("latency_s") if seconds is None else seconds,
+    }
+
+
+def _tokens(usage: Json, part: str) -> float | None:
+    """Tokens of all kinds with a word in their name, as Langfuse's own tables count them."""
+    counts = [_number(count) for name, count in usage.items() if part in name.lower()]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _text(value: Any, keys: Sequence[str]) -> str:
+    """The text of a call's inputs or outputs: of all messages, in their order; or an empty one.
+
+    Args:
+        value: What was recorded: a text, messages, an object that holds them, or one of these as
+            JSON.
+        keys: Under which an object may hold them, the likelier ones first.
+    """
+    opened = _opened(value)
+    text = _inner_text(opened, keys, _DEPTH)
+    if not text and isinstance(opened, dict):
+        texts = [part for part in opened.values() if isinstance(part, str)]
+        text = texts[0] if len(texts) == 1 else ""
+    # A prompt may look like JSON and be none of these.
+    return text or (value if isinstance(value, str) else "")
+
+
+def _inner_text(value: Any, keys: Sequence[str], depth: int) -> str:
+    if isinstance(value, str):
+        return value
+    if depth == 0:
+        return ""
+    if isinstance(value, list):
+        if len(value) == 2 and value[0] in _ROLES and isinstance(value[1], str):
+            return value[1]
+        parts = [_inner_text(part, keys, depth - 1) for part in value]
+        return "\n\n".join(filter(None, parts))
+    if not isinstance(value, dict):
+        return ""
+    if isinstance(value.get("kwargs"), dict):  # a LangChain object, as its load module writes it
+        value = value["kwargs"]
+    key = next((key for key in (*_OF_A_MESSAGE, *keys) if value.get(key)), None)
+    return "" if key is None else _inner_text(value[key], keys, depth - 1)
+
+
+def _opened(value: Any) -> Any:
+    """JSON inside of a text, which exports into flat files have."""
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def _object(value: Any) -> Json:
+    """An object, also one that stands in a text as JSON; an empty one for anything else."""
+    value = _opened(value)
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: Any) -> list[Json]:
+    """The objects of a list; none for anything else."""
+    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
+
+
+def _values(entry: Json, *paths: str) -> list[Any]:
+    """What is at some places in an entry, as far as there is anything."""
+    values: list[Any] = []
+    for path in paths:
+        value: Any = entry
+        for name in path.split("."):
+            value = _object(value).get(name)
+        values += [] if value is None else [value]
+    return values
+
+
+def _first(entry: Json, *paths: str) -> Any:
+    return next(iter(_values(entry, *paths)), None)
+
+
+def _number(*values: Any) -> float | None:
+    """The first number among some values, also one that is written as a text, or None."""
+    for value in values:
+        if isinstance(value, str):
+            try:
+                return float(value)
+            except ValueError:
+                continue
+        if _is_number(value):
+            return float(value)
+    return None
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
+
+
+def _seconds_between(start: Any, end: Any) -> float | None:
+    """Seconds between two times, or None, also where the second is the earlier one.
+
+    Args:
+        start: ISO 8601, without a zone in UTC; or milliseconds of the epoch.
+        end: The same.
+    """
+    if _is_number(start) and _is_number(end):
+        seconds = float(end - start) / 1000
+    else:
+        try:
+            start, end = map(datetime.fromisoformat, (start, end))
+        except (TypeError, ValueError):
+            return None
+        start, end = (t if t.tzinfo else t.replace(tzinfo=UTC) for t in (start, end))
+        seconds = (end - start).total_seconds()
+    return seconds if seconds >= 0 else None

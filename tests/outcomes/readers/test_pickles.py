@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation import Outcomes
 from llmroute.outcomes.readers import pickles
-from llmroute.outcomes.readers.frames import Frame
+from llmroute.outcomes.readers.pickles import Frame
 from tests.outcomes.readers.published import WIDE
 
 pd = pytest.importorskip("pandas")
