@@ -115,14 +115,7 @@ def assemble(
 def to_outcomes(
     prompts: Prompts, answers: Answers, source: str, split: Split | None, name: str
 ) -> OutcomeTable:
-    """The grid of one side's prompts and all models.
-
-    Args:
-        prompts: All prompts.
-        answers: All answers.
-        source: The file, as error texts name it.
-        split: The side that is wanted; None for both.
-        name: The table's `source`.
+    """The grid of one side's prompts and all models; the arguments are those of `assemble`.
 
     Raises:
         ConfigurationError: No prompt is left; or a model without any cost where others have one.
@@ -201,17 +194,15 @@ def _costs(answers: Answers, source: str) -> Floats | None:
 
 def _cost_of_tokens(answers: Answers, source: str) -> Floats | None:
     """(N,) USD at LiteLLM's list prices, or None unless every model has prices and tokens."""
-    tokens = [answers.numbers.get(name) for name in ("prompt_tokens", "completion_tokens")]
-    if tokens[0] is None or tokens[1] is None or np.isnan(tokens[0] + tokens[1]).all():
+    read, written = (answers.numbers.get(f"{part}_tokens") for part in ("prompt", "completion"))
+    if read is None or written is None or np.isnan(read + written).all():
         return None
     facts = [lookup(name) for name in answers.model.names]
-    prices = np.array(
-        [[f.get("input_price"), f.get("output_price")] for f in facts], dtype=np.float64
-    )
+    prices = np.array([[f.get("input_price"), f.get("output_price")] for f in facts], dtype=float)
     if np.isnan(prices).any(axis=1).all():
         return None
     per_token = prices[answers.model.codes] / 1e6
-    cost: Floats = tokens[0] * per_token[:, 0] + tokens[1] * per_token[:, 1]
+    cost: Floats = read * per_token[:, 0] + written * per_token[:, 1]
     lacking = _without(cost, answers.model)
     if lacking:
         warnings.warn(

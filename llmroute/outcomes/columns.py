@@ -31,9 +31,9 @@ _MEND = {
     "score": "Scale the scores: stars 1..5 become (stars − 1)/4.",
     "confidence": "Give a probability, not its logarithm.",
 }
-#: Cells that say there is no number.
-_BLANK = {"", "nan", "null", "none"}
-_TRUTH = {"true": 1.0, "false": 0.0}
+#: Cells that are no number in themselves → what they mean; the second of a score only.
+_BLANK = dict.fromkeys((None, "", "nan", "null", "none"), np.nan)
+_TRUTH = {"true": 1.0, "false": 0.0, True: 1.0, False: 0.0}
 #: Faults shown of one file; of the others only how many there are.
 _SHOWN = 5
 #: Characters of a cell that an error text may hold.
@@ -62,16 +62,18 @@ class Rows:
 
     def name(self, row: int) -> str:
         """The name of a row, by its index from 0."""
-        return f"{self.word} {row + 1 if self.numbers is None else self.numbers[row]}"
+        return f"{self.word} {self._number(row)}"
+
+    def select(self, rows: Sequence[int]) -> Rows:
+        """The names of some rows, by their indices from 0."""
+        return Rows(self.word, [self._number(row) for row in rows])
+
+    def _number(self, row: int) -> int:
+        return row + 1 if self.numbers is None else self.numbers[row]
 
 
 class Faults:
-    """What is wrong with the rows of a table, collected so that an error names several at once.
-
-    Args:
-        source: The file, as error texts name it.
-        rows: How they name its rows.
-    """
+    """What is wrong with the rows of a file, collected so that an error names several at once."""
 
     def __init__(self, source: str, rows: Rows) -> None:
         self.source = source
@@ -144,9 +146,7 @@ class Coded:
 def repeated(prompt: Ints, model: Ints) -> dict[int, int]:
     """Rows that repeat the prompt and model of an earlier row → the row before of that pair.
 
-    Args:
-        prompt: (N,) index of the prompt; -1 for one that does not count.
-        model: (N,) index of the model.
+    Both are N indices; a prompt of -1 does not count.
     """
     pair = prompt * (model.max(initial=0) + 1) + model
     order = np.argsort(pair, kind="stable")
@@ -184,14 +184,10 @@ def text_column(
     strip: bool = True,
     blank: str | None = None,
 ) -> Coded:
-    """A column of N texts as codes.
+    """A column of N texts as codes; notes cells that are empty or no text.
 
-    Args:
-        column: Its name.
-        values: The N cells.
-        faults: Where to note cells that are empty or no text.
-        strip: Take white space off both ends.
-        blank: What stands for an empty cell; None when there must be none.
+    White space is taken off both ends with `strip`. `blank` stands for an empty cell, where there
+    may be one.
     """
     if not set(map(type, values)) <= {str}:
         # Ids may be numbers, which JSON tells apart from text.
@@ -234,7 +230,7 @@ def number_column(
         array = values.astype(np.float64)
     else:
         cells = values.tolist() if isinstance(values, np.ndarray) else values
-        array = _parsed(column, cells, faults, label)
+        array = _parsed(cells, column == "score", faults, label)
     if needed:
         faults.add(
             np.flatnonzero(np.isnan(array)),
@@ -244,34 +240,21 @@ def number_column(
     return array / 1000 if column == "latency_ms" else array
 
 
-def _parsed(column: str, values: Sequence[object], faults: Faults, label: str) -> Floats:
-    is_score = column == "score"
-    array = np.empty(len(values))
+def _parsed(values: Sequence[Any], is_score: bool, faults: Faults, label: str) -> Floats:
+    meanings: dict[Any, float] = {**_BLANK, **_TRUTH} if is_score else _BLANK
+    array = np.zeros(len(values))
     bad: list[int] = []
     for row, value in enumerate(values):
+        cell = value.strip().lower() if isinstance(value, str) else value
         try:
-            array[row] = _number(value, truth=is_score)
+            if isinstance(cell, bool) and not is_score:
+                raise TypeError("a boolean")
+            array[row] = meanings[cell] if cell in meanings else float(cell)
         except (TypeError, ValueError, OverflowError):
-            array[row] = 0.0  # noted below, and not again for its range
-            bad.append(row)
+            bad.append(row)  # its 0 is in every range, so that it is noted once
     mend = "0..1, true or false was expected." if is_score else "Correct it, or empty it."
     faults.add(bad, lambda row: f"{label} is {shown(values[row])}, which is not a number. {mend}")
     return array
-
-
-def _number(value: Any, *, truth: bool) -> float:
-    """A cell's number, NaN for an empty one; raises where it is no number."""
-    if value is None:
-        return np.nan
-    if isinstance(value, str):
-        text = value.strip().lower()
-        if text in _BLANK:
-            return np.nan
-        if truth and text in _TRUTH:
-            return _TRUTH[text]
-    elif isinstance(value, bool) and not truth:
-        raise TypeError("a boolean")
-    return float(value)
 
 
 def response_column(values: Sequence[object], faults: Faults) -> Texts:

@@ -14,12 +14,13 @@ import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from pathlib import Path
+from typing import NamedTuple
 
 from llmroute._version import __version__
 from llmroute.errors import ConfigurationError
+from llmroute.files import write_whole
 
 #: Bytes that have come, and bytes in all or None where the server does not say.
 Progress = Callable[[int, int | None], None]
@@ -33,14 +34,8 @@ _CHUNK = 1 << 20
 _TIMEOUT = 60.0
 
 
-@dataclass(frozen=True)
-class Download:
-    """A published file.
-
-    Attributes:
-        url: Where it is.
-        sha256: Its SHA-256 in hexadecimal, or None where none is published.
-    """
+class Download(NamedTuple):
+    """A published file: where it is, and its SHA-256, or None where none is published."""
 
     url: str
     sha256: str | None = None
@@ -68,7 +63,7 @@ def download(name: str, folder: str | Path, progress: Progress | None = None) ->
     Args:
         name: One of `DOWNLOADS`.
         folder: Where it goes; it is made where it is missing.
-        progress: Told how far it is, about once a megabyte.
+        progress: Called about once a megabyte with how far it is.
 
     Returns:
         The file.
@@ -89,128 +84,83 @@ def download(name: str, folder: str | Path, progress: Progress | None = None) ->
 
 
 def fetch(source: Download, target: Path, progress: Progress | None = None) -> Path:
-    """Fetches one file, unless it is there already.
-
-    Args:
-        source: What to fetch.
-        target: The file.
-        progress: Told how far it is, about once a megabyte.
-
-    Returns:
-        The file.
-
-    Raises:
-        ConfigurationError: As for `download`.
-
-    Warns:
-        UserWarning: As for `download`.
-    """
+    """Fetches any published file to a target, as `download` does."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    expected = source.sha256 or _kept(target)
     if target.is_file():
-        _check(target, target, expected, source.url)
+        _check(target, target, source)
         return target
     part = target.with_name(f"{target.name}.part")
+    by_hand = f"Or fetch it in another way and put it at {target}."
     try:
         _receive(source.url, part, progress)
     except urllib.error.HTTPError as fault:
         raise ConfigurationError(
-            f"{source.url} answered {fault.code} {fault.reason}. {_by_hand(target)}"
+            f"{source.url} answered {fault.code} {fault.reason}. {by_hand}"
         ) from None
     except (OSError, HTTPException) as fault:
         raise ConfigurationError(
             f"{source.url} cannot be fetched: {fault or type(fault).__name__}. Check the network "
-            f"and ask again; what has come is kept. {_by_hand(target)}"
+            f"and ask again; what has come is kept. {by_hand}"
         ) from None
-    _check(part, target, expected, source.url)
+    _check(part, target, source)
     os.replace(part, target)
     return target
 
 
-def _by_hand(target: Path) -> str:
-    return f"Or fetch it in another way and put it at {target}."
-
-
 def _receive(url: str, part: Path, progress: Progress | None) -> None:
     """Appends to the part what is still missing of a file."""
-    have = part.stat().st_size if part.is_file() else 0
+    size = part.stat().st_size if part.is_file() else 0
+    headers = {"User-Agent": f"llmroute/{__version__}", "Accept-Encoding": "identity"}
+    if size:
+        headers["Range"] = f"bytes={size}-"
+    request = urllib.request.Request(url, headers=headers)
     try:
-        response = _open(url, have)
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as refused:
-        if refused.code != 416 or not have:
+        if refused.code != 416 or not size:
             raise
         # Nothing is left to send: the part is whole, or it is of something longer.
-        if _total(refused.headers.get("Content-Range")) == have:
-            return
-        part.unlink()
-        have, response = 0, _open(url, 0)
+        if not refused.headers.get("Content-Range", "").endswith(f"/{size}"):
+            part.unlink()
+            _receive(url, part, progress)
+        return
     with response:
-        if have and not _goes_on_at(response, have):
-            have = 0
-        length = response.headers.get("Content-Length")
-        whole = have + int(length) if length and length.isdigit() else None
-        with part.open("ab" if have else "wb") as file:
+        # A server may send the whole file instead of what follows the part.
+        content_range = response.headers.get("Content-Range", "")
+        if response.status != 206 or not content_range.startswith(f"bytes {size}-"):
+            size = 0
+        length = response.headers.get("Content-Length", "")
+        whole = size + int(length) if length.isdigit() else None
+        with part.open("ab" if size else "wb") as file:
             while chunk := response.read(_CHUNK):
                 file.write(chunk)
-                have += len(chunk)
+                size += len(chunk)
                 if progress is not None:
-                    progress(have, whole)
-    if whole is not None and have < whole:
-        raise OSError(f"the server broke off after {have:,} of {whole:,} bytes")
+                    progress(size, whole)
+    if whole is not None and size < whole:
+        raise OSError(f"the server broke off after {size:,} of {whole:,} bytes")
 
 
-def _open(url: str, start: int) -> HTTPResponse:
-    headers = {"User-Agent": f"llmroute/{__version__}", "Accept-Encoding": "identity"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    request = urllib.request.Request(url, headers=headers)
-    response: HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT)
-    return response
-
-
-def _goes_on_at(response: HTTPResponse, start: int) -> bool:
-    """Whether an answer goes on at a byte; a server may send the whole file instead."""
-    sent = re.match(r"bytes (\d+)-", response.headers.get("Content-Range") or "")
-    return response.status == 206 and sent is not None and int(sent[1]) == start
-
-
-def _total(content_range: str | None) -> int | None:
-    found = re.match(r"bytes .*/(\d+)$", content_range or "")
-    return int(found[1]) if found else None
-
-
-def _check(file: Path, target: Path, expected: str | None, url: str) -> None:
+def _check(file: Path, target: Path, source: Download) -> None:
     """Compares a file's SHA-256, or keeps it where there is none to compare it with."""
-    digest = hashlib.sha256()
     with file.open("rb") as content:
-        while chunk := content.read(_CHUNK):
-            digest.update(chunk)
-    found = digest.hexdigest()
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    note = target.with_name(f"{target.name}.sha256")
+    kept = re.match(r"[0-9a-f]{64}", note.read_text("utf-8")) if note.is_file() else None
+    expected = source.sha256 or (kept and kept[0])
     if expected is None:
-        note = _note(target)
-        draft = note.with_name(f"{note.name}.part")
-        draft.write_text(f"{found}  {target.name}\n", encoding="utf-8")
-        os.replace(draft, note)
+        write_whole(note, f"{sha256}  {target.name}\n")
         warnings.warn(
-            f"no SHA-256 is published for {url}. That of this download, {found}, is kept in "
-            f"{note}; later ones are compared with it.",
+            f"no SHA-256 is published for {source.url}. That of this download, {sha256}, is kept "
+            f"in {note}; later ones are compared with it.",
             stacklevel=4,
         )
-    elif found != expected:
+    elif sha256 != expected:
+        mend = "Delete it and ask again."
         if file != target:
             file.unlink()
+            mend = "It was deleted; ask again."
         raise ConfigurationError(
-            f"{file.name} from {url} has the SHA-256 {found}; {expected} was expected. "
-            + ("Delete it and ask again." if file == target else "It was deleted; ask again.")
+            f"{file.name} from {source.url} has the SHA-256 {sha256}; {expected} was expected. "
+            f"{mend}"
         )
-
-
-def _note(target: Path) -> Path:
-    return target.with_name(f"{target.name}.sha256")
-
-
-def _kept(target: Path) -> str | None:
-    """The SHA-256 of an earlier download."""
-    note = _note(target)
-    found = re.match(r"[0-9a-f]{64}", note.read_text("utf-8")) if note.is_file() else None
-    return found[0] if found else None

@@ -141,14 +141,11 @@ def _known_columns(
 def csv_columns(
     path: Path, choose: Callable[[list[str]], Mapping[str, int]]
 ) -> tuple[dict[str, list[str]], Rows]:
-    """Columns of a CSV file with a header line.
+    """Columns of a CSV or TSV file, and the names of its rows.
 
     Args:
         path: The file; a name that ends in .tsv is separated by tabs, any other by commas.
         choose: Header → the wanted columns' names and their places in it.
-
-    Raises:
-        ConfigurationError: Lines that are no CSV or not UTF-8, a few at a time; an empty file.
     """
     faults = Faults(str(path), Rows("line"))
     columns: dict[str, list[str]] = {}
@@ -187,11 +184,7 @@ def csv_columns(
 
 
 def json_lines(path: Path) -> tuple[list[dict[str, Any]], Rows]:
-    """The objects of a JSONL file.
-
-    Raises:
-        ConfigurationError: Lines that are no JSON object or not UTF-8, a few at a time.
-    """
+    """The objects of a JSONL file, and the names of its rows."""
     faults = Faults(str(path), Rows("line"))
     objects: list[dict[str, Any]] = []
     numbers: list[int] = []

@@ -46,15 +46,7 @@ def read_parquet(folder: Path, split: Split | None, responses: bool, samples: bo
     the cost. `samples.parquet` has `prompt_id`, `model`, `result`, a `score` or `correct`, and
     where there are several a `style`.
 
-    Args:
-        folder: The folder.
-        split: The side that is wanted; None for both.
-        responses: Also read the answers' texts.
-        samples: Also read `samples.parquet`.
-
-    Raises:
-        ConfigurationError: A file or a column is missing, rows are at fault, or no prompt is left.
-        MissingExtra: pyarrow is not installed.
+    The arguments and errors are those of `Outcomes.read`.
     """
     prompts, ids = _read_prompts(folder / PROMPTS)
     path = folder / OUTCOMES
@@ -88,9 +80,7 @@ def _read_prompts(path: Path) -> tuple[Prompts, Any]:
     first = coded.first()[coded.codes]
     faults.add(
         np.flatnonzero(first != np.arange(len(first))),
-        lambda row: (
-            f"the prompt_id stands in row {first[row] + 1} already. Give every prompt its own."
-        ),
+        lambda row: f"the prompt_id stands in row {first[row] + 1} already. Give each its own.",
     )
     check_splits(splits, faults)
     faults.check()
@@ -98,10 +88,6 @@ def _read_prompts(path: Path) -> tuple[Prompts, Any]:
 
 
 def _read_samples(path: Path, ids: Any) -> Samples:
-    if not path.is_file():
-        raise ConfigurationError(
-            f"no file {path}: samples were asked for, and this folder has none. Read it without."
-        )
     table = _table(path, _SAMPLE_COLUMNS, ("style", "score", "correct"))
     faults = Faults(str(path), Rows())
     score_column = next((n for n in ("score", "correct") if n in table.column_names), None)
@@ -169,7 +155,8 @@ def _table(path: Path, needed: Iterable[str], optional: Iterable[str]) -> Any:
         raise MissingExtra("Reading parquet", "eval") from None
     if not path.is_file():
         raise ConfigurationError(
-            f"no file {path}: a folder of outcomes holds {PROMPTS} and {OUTCOMES}."
+            f"no file {path}: a folder of outcomes holds {PROMPTS} and {OUTCOMES}, and {SAMPLES} "
+            "where there are samples."
         )
     try:
         names = set(parquet.read_schema(path).names)

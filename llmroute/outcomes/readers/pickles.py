@@ -36,14 +36,14 @@ _OFFSETS: dict[str, np.dtype[Any]] = {"large_string": np.dtype("<i8"), "string":
 class Record:
     """A call that a pickle asked for, and that was not made.
 
-    Attributes:
-        kind: What was called: one of this module's table.
-        arguments: What it was called with.
-        state: What the result was to be filled with, or None.
+    Its kind says what was called, `arguments` with what, and `state` what the result was to be
+    filled with, or None.
     """
 
     kind = ""
     __slots__ = ("arguments", "state")
+    arguments: tuple[Any, ...]
+    state: Any
 
     def __new__(cls, *arguments: Any) -> Record:
         """Notes a call instead of making it."""
@@ -54,9 +54,6 @@ class Record:
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
-
-    arguments: tuple[Any, ...]
-    state: Any
 
 
 #: Everything that pickles of data frames name, as pandas 1.0 to 3.1 and numpy 1 and 2 write them
@@ -95,7 +92,7 @@ _NAMES = (
     ("_codecs", "encode", "encoded"),
 )
 _STAND_INS: dict[tuple[str, str], type[Record]] = {
-    (module, name): type("Record", (Record,), {"kind": kind})
+    (module, name): type("Record", (Record,), {"kind": kind, "__slots__": ()})
     for modules, names, kind in _NAMES
     for module in modules.split()
     for name in names.split()
@@ -150,13 +147,6 @@ class _Damaged(Exception):
 class Frame:
     """The data frame of a pickle, read without pandas. Columns are made when they are asked for.
 
-    Attributes:
-        source: The file, as error texts name it.
-        columns: The columns' names.
-
-    Args:
-        path: The file.
-
     Raises:
         ConfigurationError: The pickle asks for anything else, is damaged, or is no data frame.
     """
@@ -182,8 +172,7 @@ class Frame:
         block, row = self._places[self.columns.index(name)]
         with self._faults(f"column {name!r}: "):
             values = _values(block)
-            if values.ndim == 2:
-                values = values[row]
+            values = values[row] if values.ndim == 2 else values
             if values.shape != (self._size,):
                 raise _Damaged(f"{values.shape} values for {self._size} rows")
         return values
@@ -202,7 +191,7 @@ class Frame:
 
 def _manager(records: Any) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
     """Each block's values and placement, and the two axes: columns, rows."""
-    state = _mapping(_expect(records, "frame").state, "a frame")
+    state = _expect(records, "frame").state
     manager = _expect(state.get("_mgr", state.get("_data")), "manager")
     if manager.arguments:  # pandas 1.3 and later
         blocks, axes = manager.arguments
@@ -239,8 +228,8 @@ def _index_size(index: Any) -> int:
 
 
 def _index_state(index: Any) -> dict[str, Any]:
-    _, state = _expect(index, "index").arguments
-    return _mapping(state, "an index")
+    state: dict[str, Any] = _expect(index, "index").arguments[1]
+    return state
 
 
 def _values(record: Any) -> Column:
@@ -352,9 +341,3 @@ def _expect(record: Any, kind: str) -> Record:
         found = record.kind if isinstance(record, Record) else type(record).__name__
         raise _Damaged(f"{found} where {kind} was expected")
     return record
-
-
-def _mapping(state: Any, what: str) -> dict[str, Any]:
-    if not isinstance(state, dict):
-        raise _Damaged(f"{what} without its parts")
-    return state

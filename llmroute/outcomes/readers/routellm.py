@@ -55,17 +55,10 @@ def is_checkout(path: Path) -> bool:
 
 
 def read_routellm(path: Path, split: Split | None, responses: bool) -> OutcomeTable:
-    """Reads RouteLLM's benchmark out of a checkout of its repository.
+    """Reads RouteLLM's benchmark out of a checkout of its repository, or its `routellm/evals`.
 
-    Categories are `mmlu_<subject>`, `gsm8k` and `mt_bench_<category>`.
-
-    Args:
-        path: The repository's folder, or its `routellm/evals`.
-        split: The side that is wanted; None for both.
-        responses: Also read the answers' texts, which only GSM8K has.
-
-    Raises:
-        ConfigurationError: A file is missing, or a row of one is at fault.
+    Categories are `mmlu_<subject>`, `gsm8k` and `mt_bench_<category>`; only GSM8K has responses.
+    The arguments and errors are those of `Outcomes.read`.
     """
     evals = _evals(path)
     answers: list[_Answer] = []
@@ -101,29 +94,17 @@ def _graded(
     faults.check()
     none = [None] * len(prompts)
     texts = [columns.get(name + _RESPONSE, none) for name in models]
-    return [
-        _Answer(
-            prompt=prompt,
-            prompt_id=f"{category}-{number}",
-            category=category,
-            split=split or side_of(prompt),
-            model=model,
-            score=score[number],
-            response=text[number],
-        )
-        for number, prompt in enumerate(prompts)
-        if prompt not in contaminated
-        for model, score, text in zip(models, scores, texts, strict=True)
-    ]
+    answers: list[_Answer] = []
+    for row, prompt in enumerate(prompts):
+        if prompt not in contaminated:
+            described = (prompt, f"{category}-{row}", category, split or side_of(prompt))
+            for model, score, text in zip(models, scores, texts, strict=True):
+                answers.append(_Answer(*described, model, score[row], text[row]))
+    return answers
 
 
 def _judged(evals: Path, models: set[str]) -> list[_Answer]:
-    """The answers to MT-Bench: questions of two turns, each rated 1..10.
-
-    Args:
-        evals: The folder of the benchmarks.
-        models: The models that count; none for all.
-    """
+    """The answers of some models to MT-Bench, or of all where none is named."""
     contaminated = _contaminated(evals / "mt_bench")
     questions: dict[Any, tuple[str, str]] = {}
     objects, faults = _objects(evals / _QUESTIONS)
@@ -153,19 +134,12 @@ def _judged(evals: Path, models: set[str]) -> list[_Answer]:
             faults.add([row], f"score is {rating:g}, not in {low:g}..{high:g}.")
         of_models.setdefault(model, []).append(rating)
     faults.check()
-    return [
-        _Answer(
-            prompt=prompt,
-            prompt_id=f"mt_bench-{key}",
-            category=category,
-            split="test",
-            model=model,
-            score=(np.mean(rated).item() - low) / (high - low),
-            response=None,
-        )
-        for key, (prompt, category) in questions.items()
-        for model, rated in ratings[key].items()
-    ]
+    answers: list[_Answer] = []
+    for key, (prompt, category) in questions.items():
+        for model, rated in ratings[key].items():
+            score = (np.mean(rated).item() - low) / (high - low)
+            answers.append(_Answer(prompt, f"mt_bench-{key}", category, "test", model, score, None))
+    return answers
 
 
 def _evals(path: Path) -> Path:

@@ -32,15 +32,7 @@ def read_routerbench(
 
     The prompt's id is `sample_id`, its category `eval_name`. A few samples were asked with two
     texts; they count as one prompt, with the first text, and each model's first answer.
-
-    Args:
-        path: The file.
-        split: The side that is wanted; None for both.
-        responses: Also read the answers' texts.
-
-    Raises:
-        ConfigurationError: It is no pickle of a data frame, asks for anything else, or lacks
-            RouterBench's columns; rows at fault; or no prompt is left.
+    The arguments and errors are those of `Outcomes.read`.
     """
     frame = Frame(path)
     faults = Faults(str(path), Rows())

@@ -10,6 +10,7 @@ just one: of several, none can be held to account.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import warnings
 from collections import Counter, defaultdict
@@ -30,17 +31,19 @@ Scores = dict[str, float]
 
 #: Keys under which an export may keep its list.
 _LISTS = ("runs", "observations", "traces", "data")
-#: Where a LangSmith run has a call's parts, and where a Langfuse observation has them, the more
-#: trusted places first. A dot leads into an object.
-_LANGSMITH = {
+#: Where LangSmith's runs and Langfuse's observations have the parts of a call, the more trusted
+#: places first. A dot leads into an object, and a name may be written in snake case.
+_PLACES = {
     "model": (
         "extra.metadata.ls_model_name",
         "extra.invocation_params.model",
         "extra.invocation_params.model_name",
+        "model",
+        "providedModelName",
     ),
-    "prompt": ("inputs",),
-    "response": ("outputs",),
-    "cost_usd": ("total_cost",),
+    "prompt": ("inputs", "input"),
+    "response": ("outputs", "output"),
+    "cost_usd": ("totalCost", "calculatedTotalCost", "costDetails.total"),
     "prompt_tokens": (
         "prompt_tokens",
         "extra.metadata.usage_metadata.input_tokens",
@@ -51,23 +54,6 @@ _LANGSMITH = {
         "extra.metadata.usage_metadata.output_tokens",
         "outputs.usage_metadata.output_tokens",
     ),
-    "start": ("start_time",),
-    "end": ("end_time",),
-}
-_LANGFUSE = {
-    "model": ("model", "providedModelName", "provided_model_name"),
-    "prompt": ("input",),
-    "response": ("output",),
-    "cost_usd": (
-        "totalCost",
-        "total_cost",
-        "calculatedTotalCost",
-        "costDetails.total",
-        "cost_details.total",
-    ),
-    "usage": ("usageDetails", "usage_details", "usage"),
-    "start": ("startTime", "start_time"),
-    "end": ("endTime", "end_time"),
     "latency_s": ("latency",),
 }
 #: Keys of inputs and outputs that hold a text, the likelier ones first.
@@ -126,7 +112,7 @@ def _kind(entry: Json) -> Literal["LangSmith", "Langfuse"] | None:
 def read_traces(
     traces: Traces,
     source: str,
-    rows: Rows | None = None,
+    rows: Rows,
     split: Split | None = None,
     responses: bool = False,
     score_name: str | None = None,
@@ -168,9 +154,7 @@ def read_traces(
     columns["score"] = [call.scores[score] for call in kept]
     if not responses:
         del columns["response"]
-    word, numbers = ("entry", None) if rows is None else (rows.word, rows.numbers)
-    entries = [call.entry + 1 if numbers is None else numbers[call.entry] for call in kept]
-    return assemble(columns, source, Rows(word, entries), split)
+    return assemble(columns, source, rows.select([call.entry for call in kept]), split)
 
 
 def _chosen_score(calls: Sequence[_Call], name: str | None, source: str) -> str:
@@ -228,7 +212,7 @@ def _langsmith_calls(traces: Traces) -> tuple[list[_Call], Mapping[str, Scores]]
             for name, stats in _object(run.get("feedback_stats")).items()
             if isinstance(stats, dict) and _is_number(stats.get("avg"))
         }
-        cells = _cells(run, _LANGSMITH)
+        cells = _cells(run)
         # An export of root runs only has no run of type llm, but the root may name its model.
         if run.get("run_type") == "llm" or (cells["model"] and trace not in with_llm):
             calls.append(_Call(row, trace, cells, scores))
@@ -262,7 +246,7 @@ def _langfuse_calls(traces: Traces) -> tuple[list[_Call], Mapping[str, Scores]]:
         for observation in _objects(entry.get("observations")) if is_trace else [entry]:
             if str(observation.get("type", "")).upper() != "GENERATION":
                 continue
-            trace = str(_first(observation, "traceId", "trace_id") or entry.get("id"))
+            trace = str(_first(observation, "traceId") or entry.get("id"))
             # A row of the UI export has each score as a key of its own, with a list of numbers.
             # Any other export has an observation's scores in a list of objects, or none.
             scores = {
@@ -270,38 +254,35 @@ def _langfuse_calls(traces: Traces) -> tuple[list[_Call], Mapping[str, Scores]]:
                 for name, values in observation.items()
                 if isinstance(values, list) and values and all(map(_is_number, values))
             }
-            calls.append(_Call(row, trace, _cells(observation, _LANGFUSE), scores))
+            calls.append(_Call(row, trace, _cells(observation), scores))
             call_of[str(observation.get("id"))] = calls[-1]
     of_traces: defaultdict[str, Scores] = defaultdict(dict)
     for score in all_scores:
         value, name = score.get("value"), score.get("name")
         if not _is_number(value) or not isinstance(name, str):
             continue
-        observation_id = _first(score, "observationId", "observation_id")
+        observation_id = _first(score, "observationId")
         if not observation_id:
-            of_traces[str(_first(score, "traceId", "trace_id"))][name] = float(value)
+            of_traces[str(_first(score, "traceId"))][name] = float(value)
         elif str(observation_id) in call_of:
             call_of[str(observation_id)].scores[name] = float(value)
     return calls, of_traces
 
 
-def _cells(entry: Json, places: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+def _cells(entry: Json) -> dict[str, Any]:
     """The row of the table that a call makes."""
-    usage = next(filter(None, map(_object, _values(entry, *places.get("usage", ())))), {})
-    seconds = _seconds_between(_first(entry, *places["start"]), _first(entry, *places["end"]))
-
-    def number(column: str, *more: float | None) -> float | None:
-        return _number(*_values(entry, *places.get(column, ())), *more)
-
-    models = (name for name in _values(entry, *places["model"]) if isinstance(name, str))
+    places = {column: _values(entry, *paths) for column, paths in _PLACES.items()}
+    names = (name.strip() for name in places["model"] if isinstance(name, str))
+    usage = next(filter(None, map(_object, _values(entry, "usageDetails", "usage"))), {})
+    seconds = _seconds_between(_first(entry, "startTime"), _first(entry, "endTime"))
     return {
-        "model": next(filter(None, map(str.strip, models)), ""),
-        "prompt": _text(_first(entry, *places["prompt"]), _INPUTS),
-        "response": _text(_first(entry, *places["response"]), _OUTPUTS) or None,
-        "cost_usd": number("cost_usd"),
-        "prompt_tokens": number("prompt_tokens", _tokens(usage, "input")),
-        "completion_tokens": number("completion_tokens", _tokens(usage, "output")),
-        "latency_s": number("latency_s") if seconds is None else seconds,
+        "model": next(filter(None, names), ""),
+        "prompt": _text(places["prompt"], _INPUTS),
+        "response": _text(places["response"], _OUTPUTS) or None,
+        "cost_usd": _number(*places["cost_usd"]),
+        "prompt_tokens": _number(*places["prompt_tokens"], _tokens(usage, "input")),
+        "completion_tokens": _number(*places["completion_tokens"], _tokens(usage, "output")),
+        "latency_s": _number(seconds, *places["latency_s"]),
     }
 
 
@@ -312,14 +293,15 @@ def _tokens(usage: Json, part: str) -> float | None:
     return sum(known) if known else None
 
 
-def _text(value: Any, keys: Sequence[str]) -> str:
+def _text(places: Sequence[Any], keys: Sequence[str]) -> str:
     """The text of a call's inputs or outputs: of all messages, in their order; or an empty one.
 
     Args:
-        value: What was recorded: a text, messages, an object that holds them, or one of these as
-            JSON.
+        places: What was recorded, if anything: a text, messages, an object that holds them, or one
+            of these as JSON.
         keys: Under which an object may hold them, the likelier ones first.
     """
+    value = next(iter(places), "")
     opened = _opened(value)
     text = _inner_text(opened, keys, _DEPTH)
     if not text and isinstance(opened, dict):
@@ -374,13 +356,14 @@ def _values(entry: Json, *paths: str) -> list[Any]:
     for path in paths:
         value: Any = entry
         for name in path.split("."):
-            value = _object(value).get(name)
+            fields = _object(value)
+            value = fields.get(name, fields.get(re.sub("([A-Z])", r"_\1", name).lower()))
         values += [] if value is None else [value]
     return values
 
 
-def _first(entry: Json, *paths: str) -> Any:
-    return next(iter(_values(entry, *paths)), None)
+def _first(entry: Json, path: str) -> Any:
+    return next(iter(_values(entry, path)), None)
 
 
 def _number(*values: Any) -> float | None:
