@@ -194,15 +194,15 @@ def _costs(answers: Answers, source: str) -> Floats | None:
 
 def _cost_of_tokens(answers: Answers, source: str) -> Floats | None:
     """(N,) USD at LiteLLM's list prices, or None unless every model has prices and tokens."""
-    read, written = (answers.numbers.get(f"{part}_tokens") for part in ("prompt", "completion"))
-    if read is None or written is None or np.isnan(read + written).all():
+    asked, written = (answers.numbers.get(f"{part}_tokens") for part in ("prompt", "completion"))
+    if asked is None or written is None or np.isnan(asked + written).all():
         return None
     facts = [lookup(name) for name in answers.model.names]
     prices = np.array([[f.get("input_price"), f.get("output_price")] for f in facts], dtype=float)
     if np.isnan(prices).any(axis=1).all():
         return None
     per_token = prices[answers.model.codes] / 1e6
-    cost: Floats = read * per_token[:, 0] + written * per_token[:, 1]
+    cost: Floats = asked * per_token[:, 0] + written * per_token[:, 1]
     lacking = _without(cost, answers.model)
     if lacking:
         warnings.warn(

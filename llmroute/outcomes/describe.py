@@ -26,11 +26,7 @@ _EXTRAS = {
 
 
 def described(outcomes: OutcomeTable) -> str:
-    """What a table of outcomes holds and what it can carry: sizes, means, holes, warnings.
-
-    Args:
-        outcomes: Any outcomes.
-    """
+    """What a table of outcomes holds and what it can carry: sizes, means, holes, warnings."""
     head = (
         f"{outcomes.source}: {_count(len(outcomes), 'prompt')}, "
         f"{_count(len(outcomes.models), 'model')}, "
@@ -75,37 +71,36 @@ def _categories(outcomes: OutcomeTable) -> str:
 
 
 def _extras(outcomes: OutcomeTable) -> str:
-    there = [text for name, text in _EXTRAS.items() if getattr(outcomes, name) is not None]
+    extras = [text for name, text in _EXTRAS.items() if getattr(outcomes, name) is not None]
     if outcomes.samples is not None:
-        there.append(f"{len(outcomes.samples):,} samples of {', '.join(outcomes.samples.models)}")
-    return f"Also recorded: {', '.join(there)}." if there else ""
+        extras.append(f"{len(outcomes.samples):,} samples of {', '.join(outcomes.samples.models)}")
+    return f"Also recorded: {', '.join(extras)}." if extras else ""
 
 
 def _warnings(outcomes: OutcomeTable) -> list[str]:
-    found: list[str] = []
+    warnings: list[str] = []
     whole = outcomes.complete()
     if len(outcomes.models) < 2:
-        found.append("there is one model only, so there is nothing to choose between.")
+        warnings.append("there is one model only, so there is nothing to choose between.")
     elif not len(whole):
-        found.append(
+        warnings.append(
             "no prompt was answered by every model, and a replay needs one that was. Ask all "
             "models the same prompts."
         )
     if outcomes.cost is None:
-        found.append("no costs are known, so calls are counted instead.")
-    elif (np.isnan(outcomes.cost) & ~np.isnan(outcomes.score)).any():
-        lost = int((np.isnan(outcomes.cost) & ~np.isnan(outcomes.score)).any(axis=1).sum())
-        found.append(
+        warnings.append("no costs are known, so calls are counted instead.")
+    elif lost := int((np.isnan(outcomes.cost) & ~np.isnan(outcomes.score)).any(axis=1).sum()):
+        warnings.append(
             f"{_count(lost, 'prompt')} with an answer whose cost is not known: a replay passes "
             "over them."
         )
     half = _half_width(whole.score)
     if half >= _WIDE:
-        found.append(
+        warnings.append(
             f"{_count(len(whole), 'prompt')} that all models answered are few: the 95 % interval "
             f"of a mean score is up to ±{half:.3f} wide. Smaller differences may be chance."
         )
-    return found
+    return warnings
 
 
 def _half_width(score: Floats) -> float:
@@ -120,5 +115,5 @@ def _mean(values: Floats, form: str) -> str:
     return format(known.mean(), form) if len(known) else "–"
 
 
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+def _count(number: int, singular: str, plural: str | None = None) -> str:
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

@@ -45,16 +45,9 @@ def splits(outcomes: OutcomeTable, train: OutcomeTable | None) -> Iterator[tuple
 
 
 def folds(prompts: tuple[str, ...], count: int = FOLDS) -> Ints:
-    """Folds for cross-fitting: texts in the order of their hashes, dealt in turn.
+    """(P,) folds, from 0, for cross-fitting: texts in the order of their hashes, dealt in turn.
 
     Equal texts get the same fold, and the order of the prompts does not matter.
-
-    Args:
-        prompts: P texts.
-        count: Folds.
-
-    Returns:
-        (P,) numbers from 0.
     """
     keys = [hashlib.blake2b(p.encode("utf-8", "surrogatepass")).digest() for p in prompts]
     rank = {key: place for place, key in enumerate(sorted(set(keys)))}
@@ -62,11 +55,7 @@ def folds(prompts: tuple[str, ...], count: int = FOLDS) -> Ints:
 
 
 def mean_of_known(values: Floats) -> Floats:
-    """Mean of each column over the cells that are known; NaN where none is.
-
-    Args:
-        values: (P, M), NaN where unknown.
-    """
+    """(M,) means of the columns of (P, M) values, NaN where unknown, over those that are known."""
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         means: Floats = np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0)
@@ -74,12 +63,7 @@ def mean_of_known(values: Floats) -> Floats:
 
 
 def check_every_model_answered(outcomes: OutcomeTable, columns: Ints | None = None) -> None:
-    """Raise ConfigurationError unless each model has an answer to learn from.
-
-    Args:
-        outcomes: The table to learn from.
-        columns: The models it is about; None for all.
-    """
+    """Raises ConfigurationError unless each model, or each at some columns, has an answer."""
     chosen = np.arange(len(outcomes.models)) if columns is None else columns
     silent = np.isnan(outcomes.score[:, chosen]).all(axis=0)
     missing = [outcomes.models[m] for m in chosen[silent]]
@@ -104,7 +88,7 @@ def category_splits(
         groups: How many groups; fewer where there are fewer categories.
 
     Yields:
-        Indices into `train` (or `outcomes`) and indices into `outcomes`.
+        As `splits` does.
 
     Raises:
         ConfigurationError: A single category, or nothing left to learn from.

@@ -110,15 +110,15 @@ def _known_columns(
         own = column
         if column == "score" and score_name is not None:
             own, aliases = score_name.strip().lower(), ()
-        found = [at for at, name in enumerate(plain) if name == own]
-        found = found or [at for at, name in enumerate(plain) if name in aliases]
-        if len(found) > 1:
+        matches = [at for at, name in enumerate(plain) if name == own]
+        matches = matches or [at for at, name in enumerate(plain) if name in aliases]
+        if len(matches) > 1:
             raise ConfigurationError(
-                f"{path}: columns {', '.join(repr(header[at]) for at in found)} could each be "
+                f"{path}: columns {', '.join(repr(header[at]) for at in matches)} could each be "
                 f"the {column}. Rename the one that is meant to {column!r}."
             )
-        if found and (column != "response" or responses):
-            places[column] = found[0]
+        if matches and (column != "response" or responses):
+            places[column] = matches[0]
     if "latency_s" in places:
         places.pop("latency_ms", None)
     missing = [column for column in _NEEDED if column not in places]

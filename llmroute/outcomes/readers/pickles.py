@@ -338,6 +338,6 @@ def _arrow_texts(record: Any) -> Column:
 
 def _expect(record: Any, kind: str) -> Record:
     if not isinstance(record, Record) or record.kind != kind:
-        found = record.kind if isinstance(record, Record) else type(record).__name__
-        raise _Damaged(f"{found} where {kind} was expected")
+        actual = record.kind if isinstance(record, Record) else type(record).__name__
+        raise _Damaged(f"{actual} where {kind} was expected")
     return record

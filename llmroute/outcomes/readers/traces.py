@@ -122,13 +122,8 @@ def read_traces(
     A prompt is the text of all messages of the call. Of calls that asked the same model the same,
     the first counts.
 
-    Args:
-        traces: The export.
-        source: The file, as error texts name it.
-        rows: How error texts name its entries.
-        split: The side that is wanted; None for both.
-        responses: Also take the answers' texts.
-        score_name: Which score is the quality; needed when there are several.
+    The arguments are those of `Outcomes.read`; errors name the file and its entries by `source` and
+    `rows`.
 
     Raises:
         ConfigurationError: No model call or no score; several scores and none named; a value out of
@@ -202,7 +197,11 @@ def _usable(calls: Sequence[_Call], score: str, source: str) -> list[_Call]:
 
 def _langsmith_calls(traces: Traces) -> tuple[list[_Call], Mapping[str, Scores]]:
     """The model calls of some runs, and the scores of each trace as a whole."""
-    runs = list(_flat_runs(traces.entries))
+    runs = [
+        (row, str(entry.get("trace_id") or entry.get("id") or row), run)
+        for row, entry in enumerate(traces.entries)
+        for run in _with_children(entry)
+    ]
     with_llm = {trace for _, trace, run in runs if run.get("run_type") == "llm"}
     calls: list[_Call] = []
     of_traces: defaultdict[str, Scores] = defaultdict(dict)
@@ -221,15 +220,10 @@ def _langsmith_calls(traces: Traces) -> tuple[list[_Call], Mapping[str, Scores]]
     return calls, of_traces
 
 
-def _flat_runs(entries: Sequence[Json]) -> Iterator[tuple[int, str, Json]]:
-    """Each run with the index of its entry and the id of its trace."""
-    for row, entry in enumerate(entries):
-        trace = str(entry.get("trace_id") or entry.get("id") or row)
-        waiting = [entry]
-        while waiting:
-            run = waiting.pop()
-            yield row, trace, run
-            waiting.extend(reversed(_objects(run.get("child_runs"))))
+def _with_children(run: Json) -> Iterator[Json]:
+    yield run
+    for child in _objects(run.get("child_runs")):
+        yield from _with_children(child)
 
 
 def _langfuse_calls(traces: Traces) -> tuple[list[_Call], Mapping[str, Scores]]:
