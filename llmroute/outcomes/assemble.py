@@ -8,9 +8,8 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,8 +41,7 @@ _MEND_PROMPT = {
 }
 
 
-@dataclass(frozen=True)
-class Prompts:
+class Prompts(NamedTuple):
     """P prompts, before a split is taken: text, id, category and split of each."""
 
     texts: Sequence[str]
@@ -52,23 +50,14 @@ class Prompts:
     splits: Sequence[str]
 
 
-@dataclass(frozen=True)
-class Answers:
-    """N answers of M models to P prompts, checked.
+class Answers(NamedTuple):
+    """N answers of M models to P prompts, checked; NaN or None where something is not known."""
 
-    Attributes:
-        prompt: (N,) index of the prompt; -1 for one that does not count.
-        model: (N,) index in the sorted names of the models, which it holds as well.
-        numbers: Field of `Outcomes` → (N,) values, NaN where unknown.
-        responses: (N,) texts, or None when they were not read.
-        samples: Several generations, by index of the prompt, or None.
-    """
-
-    prompt: Ints
-    model: Coded
-    numbers: Mapping[str, Floats]
-    responses: Texts | None = None
-    samples: Samples | None = None
+    prompt: Ints  #: (N,) index of the prompt; -1 for one that does not count
+    model: Coded  #: N codes of the models' names, which are in alphabetical order
+    numbers: Mapping[str, Floats]  #: field of `Outcomes` → (N,)
+    responses: Texts | None = None  #: (N,)
+    samples: Samples | None = None  #: by index of the prompt
 
 
 def assemble(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,28 +48,20 @@ _KINDS: dict[type, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Rows:
-    """How error texts name the rows of a table.
-
-    Attributes:
-        word: What a row is called, such as `"line"`.
-        numbers: (N,) the rows' numbers as their owner counts them; None for 1, 2, 3, …
-    """
+class Rows(NamedTuple):
+    """How error texts name N rows: what a row is called, and their numbers if not 1, 2, 3 to N."""
 
     word: str = "row"
     numbers: Sequence[int] | None = None
 
     def name(self, row: int) -> str:
         """The name of a row, by its index from 0."""
-        return f"{self.word} {self._number(row)}"
+        return f"{self.word} {row + 1 if self.numbers is None else self.numbers[row]}"
 
     def select(self, rows: Sequence[int]) -> Rows:
         """The names of some rows, by their indices from 0."""
-        return Rows(self.word, [self._number(row) for row in rows])
-
-    def _number(self, row: int) -> int:
-        return row + 1 if self.numbers is None else self.numbers[row]
+        numbers = self.numbers
+        return Rows(self.word, [row + 1 if numbers is None else numbers[row] for row in rows])
 
 
 class Faults:

@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -66,8 +66,7 @@ _DEPTH = 8
 _ROLES = ("system", "human", "user", "ai", "assistant", "tool")
 
 
-@dataclass(frozen=True)
-class Traces:
+class Traces(NamedTuple):
     """An export: whose it is, its runs, traces or observations, and scores listed apart."""
 
     kind: Literal["LangSmith", "Langfuse"]
