@@ -61,9 +61,13 @@ def _page(parts: Sequence[Iterator[str]]) -> Iterator[str]:
     yield "# Escalation: benchmarks"
     yield ""
     yield (
-        "Made by a command; do not edit. Figures are of test splits of recorded answers; all that "
-        "is fitted or chosen was so on the train splits. In brackets: 95 % intervals, bootstrap "
-        "over prompts. Costs are recorded costs of all calls, verification calls too."
+        "This page is made by a command; do not edit it. All figures are from the test splits of "
+        "recorded answers; everything that is fitted or chosen was fitted or chosen on the train "
+        "splits. Brackets hold 95 % intervals, by bootstrap over prompts. Costs are the recorded "
+        "costs of all calls, verification calls included. The last digit can differ by one on "
+        "another CPU. The *zero router* reads no prompt: it draws a model at random, in the best "
+        "proportions. *Random* draws every model equally often. The *oracle* knows every score "
+        "beforehand."
     )
     yield ""
     module, page = "examples.reproduce.escalation_benchmarks", "docs/escalation-benchmarks.md"

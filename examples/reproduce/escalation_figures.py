@@ -52,14 +52,18 @@ def figures(run: Run, outcomes: Outcomes, resamples: Resamples, best: int, part:
     count = len(outcomes)
     return Figures(
         name=run.name,
-        same=interval(_reached(cost_at(points, score[:, None])[:, 0] / cost), count),
-        nearly=interval(_reached(cost_at(points, part * score[:, None])[:, 0] / cost), count),
+        same=interval(reached(cost_at(points, score[:, None])[:, 0] / cost), count),
+        nearly=interval(reached(cost_at(points, part * score[:, None])[:, 0] / cost), count),
         within=interval(quality_at(points, 0.85 * cost[:, None])[:, 0], count),
     )
 
 
-def _reached(share: Floats) -> Floats:
-    """Costs with a large number where the accuracy is not reached, so that they can be ordered."""
+def reached(share: Floats) -> Floats:
+    """Costs with a large number where the accuracy is not reached, so that they can be ordered.
+
+    Args:
+        share: Costs; NaN where the accuracy is not reached.
+    """
     return np.nan_to_num(share, nan=NEVER)
 
 
