@@ -1,11 +1,11 @@
-# What a checkout needs: `make help` lists it.
+# The commands of a checkout: `make help` lists them.
 #
-# The virtual environment is filled when pyproject.toml has changed since, and left alone otherwise.
+# The virtual environment is filled again only when pyproject.toml has changed.
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# Folders of recorded outcomes, for `make train`, and where the trained router goes.
+# The folder of recorded outcomes, and where `make train` writes the router.
 DATA   ?= ../shared/data
 OUT    ?= build/router
 ENCODER ?= static
@@ -13,7 +13,7 @@ LABEL_static = 2
 LABEL_minilm = 1
 SETS   ?= mmlu_pro routellm zeroeval_math llmrouter_dc
 MEASURED ?= routerbench cascades $(SETS)
-# What is tested on both ends of the supported versions, and what these are, out of pyproject.toml.
+# What `make test-range` tests, and how it reads the supported versions from pyproject.toml.
 RANGE = tests/standard tests/escalation tests/test_*.py
 VERSIONS = grep -oE '"(langchain[a-z-]*|litellm)>=[0-9.]+(,<[0-9.]+)?' pyproject.toml | tr -d '"'
 
@@ -23,17 +23,17 @@ VERSIONS = grep -oE '"(langchain[a-z-]*|litellm)>=[0-9.]+(,<[0-9.]+)?' pyproject
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.llmroute-demo ## See the router at work; no key needed
+demo: $(VENV)/.llmroute-demo ## Route prompts to scripted models, offline; no key needed
 	$(BIN)/llmroute demo
 
-test: $(VENV)/.llmroute-dev lint ## Check style and types, and run the tests
+test: $(VENV)/.llmroute-dev lint ## Check style, types and layers, then run all tests
 	$(BIN)/pytest
 
-test-range: build/oldest/.made build/newest/.made ## Run LangChain's suites on the oldest and newest versions supported
+test-range: build/oldest/.made build/newest/.made ## Run LangChain's suites on the oldest and newest supported versions
 	build/oldest/bin/python -m pytest $(RANGE)
 	build/newest/bin/python -m pytest $(RANGE)
 
-lint: $(VENV)/.llmroute-dev ## Check style, types and layers only
+lint: $(VENV)/.llmroute-dev ## Only check style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -42,15 +42,16 @@ lint: $(VENV)/.llmroute-dev ## Check style, types and layers only
 architecture: $(VENV)/.llmroute-dev ## Print rooms, layers and circles; write them into docs/
 	$(BIN)/python -m examples.reproduce.architecture --write docs
 
-train: $(VENV)/.llmroute-train ## Train a bundled router again: DATA=folder OUT=folder ENCODER=static|minilm
+train: $(VENV)/.llmroute-train ## Train a bundled router again. Options: DATA=folder OUT=folder ENCODER=static|minilm
 	$(BIN)/llmroute train $(addprefix $(DATA)/,$(SETS)) --out $(OUT) --encoder $(ENCODER) \
 	  --name $(ENCODER) --label $(LABEL_$(ENCODER)) --weight routellm=2
 
-benchmarks: $(VENV)/.llmroute-demo ## Measure on recorded outcomes, write docs/benchmarks.md: DATA=folder
+benchmarks: $(VENV)/.llmroute-demo ## Replay recorded outcomes and write docs/benchmarks.md. Option: DATA=folder
 	$(BIN)/llmroute eval $(foreach set,$(MEASURED),--data $(DATA)/$(set)) --shift \
 	  --markdown docs/benchmarks.md
 
-figures: benchmarks $(VENV)/.llmroute-train ## Every other figure of the docs too (hours): DATA=folder
+# All generated tables but the one of label modes, whose commands are in docs/routers.md.
+figures: benchmarks $(VENV)/.llmroute-train ## Write the generated tables of the docs (hours). Option: DATA=folder
 	$(BIN)/python -m examples.reproduce.escalation_benchmarks $(DATA) --write docs/escalation-benchmarks.md
 	for features in words minilm; do \
 	  $(BIN)/python -m examples.reproduce.router_comparison --features $$features \
@@ -71,7 +72,7 @@ figures: benchmarks $(VENV)/.llmroute-train ## Every other figure of the docs to
 	  $(foreach set,routerbench cascades mmlu_pro routellm=mmlu routellm=gsm8k llmrouter_dc,$(DATA)/$(set)) \
 	  --unseen routerbench --unseen cascades --write docs/profile.md
 
-clean: ## Remove the virtual environment, caches and builds
+clean: ## Remove the virtual environment, builds and caches
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find llmroute tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
