@@ -1,10 +1,12 @@
-"""README: its six lines print what it says they print, it is short, and its links lead somewhere."""
+"""README and docs: the six lines print what is said, and links, paths and imports are right."""
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,25 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), f"{path} is not there"
         assert not anchor or anchor[1:] in anchors(target), f"{path} has no heading {anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    named = re.findall(r"`((?:\w+/)+\w+\.(?:py|json|md|yaml))`", page.read_text(encoding="utf-8"))
+    places = (ROOT, ROOT / "llmroute", page.parent)
+    missing = [name for name in named if not any((place / name).exists() for place in places)]
+    assert not missing
+
+
+@pytest.mark.filterwarnings("error:llmroute.* is now:DeprecationWarning")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_imports_is_there_under_its_present_name(page: Path) -> None:
+    imports = re.findall(
+        r"^from (llmroute[\w.]*) import ([^#\n]+)", page.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    for module, names in imports:
+        if module == "llmroute.decision_model" and not find_spec("langchain_core.decisions"):
+            continue  # langchain-core before 1.8
+        found = importlib.import_module(module)
+        for name in names.split(","):
+            assert hasattr(found, name.strip()), f"{module} has no {name}"
