@@ -1,4 +1,4 @@
-"""The short forms: a router in one line, and a prompt routed without building one first."""
+"""Short forms: a router in one line, and functions that route a prompt without one."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Pool = ModelPool | Sequence[Model | str]
 
 
 def init_router(*models: Model | str, quality: float | None = None, **settings: Any) -> RouterChain:
-    """A router in one line, as `init_chat_model` makes a chat model.
+    """Make a router in one line, as `init_chat_model` makes a chat model.
 
         router = init_router("openai/gpt-4.1-nano", "openai/gpt-4.1", quality=0.9, temperature=0)
 
     Args:
         models: The pool: LiteLLM names, or `Model`s.
-        quality: The share of the best model's expected quality that is enough, 0..1; the policy
-            is then `CheapestAbove(quality=quality)`.
+        quality: Short for `policy=CheapestAbove(quality=quality)`: the share of the best model's
+            expected quality that is enough, 0..1.
         settings: `RouterChain`'s other settings: `escalation`, `timeout`, `temperature`, …
 
     Raises:
@@ -41,7 +41,7 @@ def init_router(*models: Model | str, quality: float | None = None, **settings: 
 
 
 def route(input: LanguageModelInput, *, pool: Pool, **options: Any) -> AIMessage:
-    """Send one prompt to the model of the pool that suits it.
+    """Route one prompt, and return the answer.
 
         pool = ["openai/gpt-4.1-nano", "openai/gpt-4.1"]
         answer = route("Prove that √2 is irrational.", pool=pool)
@@ -57,8 +57,8 @@ def route(input: LanguageModelInput, *, pool: Pool, **options: Any) -> AIMessage
 
     Raises:
         NoEligibleModel: No model can take the request.
-        ProviderError: The request itself failed, in a way another model would not cure.
-        AllModelsFailed: Every eligible model was asked in vain.
+        ProviderError: The request failed in a way that another model would not cure.
+        AllModelsFailed: Every eligible model failed.
     """
     return RouterChain(pool=pool, **options).invoke(input)
 
@@ -76,12 +76,12 @@ def route_batch(
     return_exceptions: bool = False,
     **options: Any,
 ) -> list[AIMessage]:
-    """Send many prompts, each to the model that suits it, several at once.
+    """Route many prompts, several at a time.
 
     Args:
         inputs: Strings, messages, or prompt values.
         pool: A `ModelPool`, or a list of models or of their names.
-        max_concurrency: How many calls may be under way at once.
+        max_concurrency: The most prompts that are routed at a time.
         return_exceptions: Return an error in its prompt's place instead of raising it.
         options: `RouterChain`'s.
 

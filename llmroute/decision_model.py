@@ -3,8 +3,9 @@
     classifier = RouterDecisionModel(router=RouterChain(pool=[...]))
     ModelRouterMiddleware(choices={...}, instructions="...", classifier=classifier)
 
-Needs langchain-core 1.8 or newer, which has decision models. That middleware decides once for a
-whole run and looks at no answer; `llmroute.middleware.RouterMiddleware` does both.
+It needs langchain-core 1.8 or newer, which has decision models. That middleware decides once for a
+whole run and checks no answer; `llmroute.middleware.RouterMiddleware` decides every step and checks
+answers.
 """
 
 from __future__ import annotations
@@ -42,25 +43,25 @@ __all__ = ["RouterDecisionModel"]
 
 
 class RouterDecisionModel(BaseDecisionModel):  # type: ignore[misc, unused-ignore]
-    """Answers `Choice` questions whose labels are members of a router's pool; offline, no model.
+    """Answers `Choice` questions about the models of a router's pool; it calls no model.
 
-    The label chosen is the member the router's policy chooses by the prompt alone: its escalation
-    is left out, because nobody would look at the answer. The question's instructions and criteria
-    are not read. What members are good at is what the scorer knows of them.
+    The label chosen is the model that the router's policy chooses from the prompt alone. The
+    router's escalation is left out, because nobody would check the answer. The question's
+    instructions and criteria are not read; what the models are good at comes from the scorer.
 
-    In the answer, `confidence` is the probability (0..1) that the chosen member answers well, as
-    estimated. `probabilities` say of each label how probable it is that its member is the cheapest
-    to answer well, where a better member gets right whatever a weaker one does; what nobody gets
-    right counts to the best. They sum to 1. The label chosen need not be the most probable one:
-    that is up to the policy.
+    In the answer, `confidence` is the estimated probability (0..1) that the chosen model answers
+    well. `probabilities` has for each label the probability that its model is the cheapest one to
+    answer well. This assumes that a better model gets right whatever a weaker one does; the
+    probability that no model is right is added to the best one's. They sum to 1. The label chosen
+    need not be the most probable one: that is up to the policy.
 
     Args:
-        router: The router; its pool has a member for each label.
+        router: The router; its pool has a model for each label.
         model: The name in traces; by default the scorer's.
 
     Raises:
-        ConfigurationError: A question of another kind, or a label that is no member's name.
-        NoEligibleModel: No member among the labels can take the request.
+        ConfigurationError: A question of another kind, or a label that is not in the pool.
+        NoEligibleModel: No model among the labels can take the request.
     """
 
     router: RouterChain

@@ -1,13 +1,13 @@
-"""The router as a middleware of LangChain's agents: every step's model call is routed by itself.
+"""A middleware for LangChain's agents that routes each model call by itself.
 
     from langchain.agents import create_agent
     from llmroute.middleware import RouterMiddleware
 
     agent = create_agent(model, tools, middleware=[RouterMiddleware(pool=[...])])
 
-The agent's own model is replaced by a whole `RouterChain`, not by the member that is chosen. So
-tools and response format are bound by LangChain on the router, which binds them again on whichever
-member it asks, and retries, fallback, drafts and streaming are the router's, as everywhere.
+The agent's own model is replaced by a whole `RouterChain`, not by the model that it chooses. So
+LangChain binds tools and response format on the router, which binds them again on the model that it
+calls, and the router does retries, fallback, drafts and streaming, as everywhere.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = ["RouterMiddleware", "RouterState"]
 _Request = ModelRequest[Any]
 _Response = ModelResponse[Any]
 
-#: Steps whose first model is remembered; of those the agents of one process are in the midst of.
+#: Most steps whose first model is remembered; more are never under way in one process.
 _STEPS = 4096
 
 
@@ -48,9 +48,9 @@ class RouterState(AgentState[Any]):
     """The agent's state with the record of every step.
 
     Attributes:
-        llmroute_decisions: One record a model call that returned, oldest first, as in
-            `response_metadata["llmroute"]` of its answer. `chosen` is None where the answer is
-            another middleware's.
+        llmroute_decisions: One record for each model call that returned, oldest first, as in
+            `response_metadata["llmroute"]` of its answer. `chosen` is None where another
+            middleware gave the answer.
     """
 
     # LangGraph takes an annotation's last entry for the reducer.
@@ -60,18 +60,18 @@ class RouterState(AgentState[Any]):
 class RouterMiddleware(AgentMiddleware[RouterState, Any, Any]):
     """Routes every model call of an agent made by `langchain.agents.create_agent`.
 
-    Each step is decided by its own messages, tools and response format. What was decided, asked and
-    paid stands in the answer's `response_metadata["llmroute"]` and, step by step, in the state's
+    The router decides each step from that step's messages, tools and response format. The record is
+    in the answer's `response_metadata["llmroute"]`, and the records of all steps are in the state's
     `llmroute_decisions`, which is part of the agent's result.
 
-    A middleware further out that asks again with another model, such as `ModelFallbackMiddleware`
-    before this one in the list, has its way: that model is asked, and the record says so. The model
+    If a middleware further out repeats a step with another model, as `ModelFallbackMiddleware`
+    does before this one in the list, that model is called, and the record says so. The model
     of a step's first call is always replaced; see docs/agents.md for the order of middleware.
 
     Args:
         pool: The models, as `RouterChain` takes them.
-        router: A `RouterChain` instead.
-        settings: `RouterChain`'s other settings, with `pool`.
+        router: A `RouterChain`, in place of `pool` and `settings`.
+        settings: `RouterChain`'s other settings.
 
     Raises:
         ConfigurationError: Neither or both of `pool` and `router` are given, or settings that
@@ -91,7 +91,7 @@ class RouterMiddleware(AgentMiddleware[RouterState, Any, Any]):
     def wrap_model_call(
         self, request: _Request, handler: Callable[[_Request], _Response]
     ) -> ExtendedModelResponse[Any]:
-        """Have the router asked in the place of the agent's model.
+        """Make the call with the router in place of the agent's model.
 
         Args:
             request: The step's call.

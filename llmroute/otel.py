@@ -1,12 +1,12 @@
-"""Requests as OpenTelemetry spans, by its conventions for generative AI (extra `otel`).
+"""An OpenTelemetry span for each request (extra `otel`).
 
     from llmroute.otel import Telemetry
 
     router = RouterChain(pool=pool, observers=(Telemetry(),))
 
-One span a request, whatever happened on the way to its answer: the conventions ask for one logical
-span over retries, and drafts, samples and fallbacks are retries of a kind. Each attempt is an event
-of the span. Neither prompts nor answers are recorded, and no keys.
+There is one span for each request, however many calls it takes: the conventions ask for one logical
+span over retries, and drafts, samples and fallbacks are a kind of retry. Each attempt is an event
+of the span. Prompts, answers and keys are not recorded.
 
 Source: OpenTelemetry semantic conventions for generative AI, "Inference" (status: development).
 """
@@ -41,14 +41,14 @@ class Telemetry:
     `reason`, `router`, `unfamiliar`, `decision_us`, `escalated`, `unchecked`, `attempts`,
     `cost_usd`, `saved_usd`.
 
-    `gen_ai.request.model` is the pool's name of the chosen model: with a fallback or an escalation
-    another may have answered, which is `llmroute.answered_by`, and under the provider's own name
-    `gen_ai.response.model`. `gen_ai.provider.name` is what stands before its slash, or `llmroute`.
-    Usage is the answering call's; all calls' stands in
-    `llmroute.total_prompt_tokens` and `llmroute.total_completion_tokens`.
+    `gen_ai.request.model` is the chosen model's name in the pool. After a fallback or an escalation
+    another model has answered: `llmroute.answered_by` is its name in the pool, and
+    `gen_ai.response.model` its name at the provider. `gen_ai.provider.name` is the part of the
+    chosen name before its slash, or `llmroute`. `gen_ai.usage.*` is that of the answering call;
+    `llmroute.total_prompt_tokens` and `llmroute.total_completion_tokens` are sums over all calls.
 
     Args:
-        tracer_provider: Where spans go; by default the one that is set for the process.
+        tracer_provider: Receives the spans; by default the one that is set for the process.
     """
 
     def __init__(self, tracer_provider: TracerProvider | None = None) -> None:
