@@ -21,7 +21,7 @@ VERSIONS = grep -oE '"(langchain[a-z-]*|litellm)>=[0-9.]+(,<[0-9.]+)?' pyproject
 .PHONY: help demo test test-range lint architecture train benchmarks figures clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.llmroute-demo ## Route prompts to scripted models, offline; no key needed
 	$(BIN)/llmroute demo

@@ -38,7 +38,7 @@ def checkout(tmp_path: Path) -> Path:
         shutil.copy(ROOT / name, tmp_path / name)
     programs = tmp_path / ".venv" / "bin"
     programs.mkdir(parents=True)
-    for name in ("python", "llmroute", "ruff", "mypy", "pytest"):
+    for name in ("python", "llmroute", "ruff", "mypy", "lint-imports", "pytest"):
         (programs / name).write_text(f'#!/bin/sh\necho {name} "$@" >> done\n')
         (programs / name).chmod(0o755)
     return tmp_path
@@ -66,5 +66,6 @@ def test_make_test_checks_style_types_and_behaviour(checkout: Path) -> None:
         "ruff check .",
         "ruff format --check .",
         "mypy",
+        "lint-imports --no-cache",
         "pytest",
     ]
