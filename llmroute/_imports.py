@@ -20,122 +20,56 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-#: Old name of a module → its name since 0.2, both without the package's own.
-_MOVED = {
-    "backends.answers": "backends.responses",
-    "backends.messages": "backends.requests",
-    "call": "api",
-    "configuration": "config",
-    "configuration.forms": "config.schema",
-    "configuration.keys": "config.secrets",
-    "configuration.marks": "config.source",
-    "configuration.reading": "config.load",
-    "configuration.recording": "config.dump",
-    "conversation": "request.conversation",
-    "deciding": "routing.decide",
-    "decision": "records",
-    "drivers": "engine.drivers",
-    "escalation.agreement": "answers.equivalence",
-    "escalation.answers": "answers.extract",
-    "escalation.budget": "state.running_quantile",
-    "escalation.calibration": "escalation.calibration_file",
-    "escalation.case": "escalation.context",
-    "escalation.choices": "answers.multiple_choice",
-    "escalation.code": "answers.code",
-    "escalation.curves": "escalation.confidence_model",
-    "escalation.dates": "answers.dates",
-    "escalation.difficulty": "escalation.latent_difficulty",
-    "escalation.encoder": "answers.embedding",
-    "escalation.expecting": "answers.answer_type",
-    "escalation.fitting": "escalation.calibration_fit",
-    "escalation.heard": "escalation.evidence",
-    "escalation.judge": "escalation.belief",
-    "escalation.labellings": "escalation.hypotheses",
-    "escalation.logprobs": "answers.logprobs",
-    "escalation.meaning": "answers.similarity",
-    "escalation.numbers": "answers.numbers",
-    "escalation.outlook": "escalation.request_plan",
-    "escalation.outset": "escalation.first_call",
-    "escalation.places": "state.confidence_ranks",
-    "escalation.planning": "escalation.next_call",
-    "escalation.tiers": "escalation.escalation",
-    "escalation.traits": "escalation.priors",
-    "escalation.values": "answers.structured",
-    "escalation.votes": "answers.votes",
-    "escalation.window": "state.sorted_window",
-    "escalation.wordings": "escalation.prompts",
-    "escalation.words": "answers.normalize",
-    "evaluation.assemble": "outcomes.assemble",
-    "evaluation.calibrating": "profiling.calibrate",
-    "evaluation.cascading": "evaluation.simulated_cascade",
-    "evaluation.classic": "evaluation.predictive_baselines",
-    "evaluation.columns": "outcomes.columns",
-    "evaluation.describe": "outcomes.describe",
-    "evaluation.evaluating": "evaluation.evaluator",
-    "evaluation.labelling": "evaluation.label_placement",
-    "evaluation.measuring": "evaluation.figures",
-    "evaluation.metrics": "metrics",
-    "evaluation.metrics.bootstrap": "metrics.bootstrap",
-    "evaluation.metrics.calibration": "metrics.calibration",
-    "evaluation.metrics.cost_quality": "metrics.cost_quality",
-    "evaluation.metrics.strong_calls": "metrics.strong_calls",
-    "evaluation.outcomes": "outcomes.outcomes",
-    "evaluation.pools": "scoring.pool_fit",
-    "evaluation.predictors": "routers.predictors",
-    "evaluation.readers": "outcomes.readers",
-    "evaluation.readers.calls": "outcomes.readers.traces",
-    "evaluation.readers.download": "outcomes.readers.download",
-    "evaluation.readers.frames": "outcomes.readers.pickles",
-    "evaluation.readers.langfuse": "outcomes.readers.traces",
-    "evaluation.readers.langsmith": "outcomes.readers.traces",
-    "evaluation.readers.logs": "outcomes.readers.logs",
-    "evaluation.readers.parquet": "outcomes.readers.parquet",
-    "evaluation.readers.pickles": "outcomes.readers.pickles",
-    "evaluation.readers.routellm": "outcomes.readers.routellm",
-    "evaluation.readers.routerbench": "outcomes.readers.routerbench",
-    "evaluation.readers.traces": "outcomes.readers.traces",
-    "evaluation.records": "evaluation.recorded_provider",
-    "evaluation.replaying": "evaluation.replayer",
-    "evaluation.vectors": "routers.text_features",
-    "failures": "backends.provider_errors",
-    "flow": "engine.flow",
-    "hidden": "engine.drafts",
-    "history": "request.history",
-    "history.markers": "request.history.cache_control",
-    "history.reader": "request.history.target",
-    "history.retelling": "request.history.sanitize",
-    "history.thinking": "request.history.thinking",
-    "members": "engine.prepare",
-    "observing": "state.observers",
-    "prices": "backends.prices",
-    "profiling.asking": "profiling.ask",
-    "profiling.files": "profiling.profile_file",
-    "profiling.fitting": "profiling.ability_profile",
-    "replies": "engine.call_results",
-    "requirements": "request.capabilities",
-    "routers.costs": "routers.cost_regression",
-    "routers.encoding": "scoring.encoder",
-    "routers.files": "scoring.router_folder",
-    "routers.finetuning": "routers.finetune",
-    "routers.heads": "routers.base",
-    "routers.lessons": "routers.dataset",
-    "routers.loading": "routers.folder_loader",
-    "routers.measuring": "evaluation.card_metrics",
-    "routers.minilm": "routers.minilm_features",
-    "routers.scorer": "routers.trained_scorer",
-    "routers.training": "routers.trainer",
-    "routers.vectors": "routers.features",
-    "routers.words": "routers.word_features",
-    "scoring.base": "scoring.scorer",
-    "scoring.corrections": "scoring.hierarchical_fit",
-    "scoring.ensemble": "scoring.ensemble_scorer",
-    "scoring.fitting": "scoring.ability_fit",
-    "streams": "engine.streaming",
-    "structured": "routing.structured_output",
-    "terms": "request.overrides",
-    "tracing": "state.tracing",
-    "writing": "files",
-}
+#: Old names of modules and their names now, without the package's own; modules of a package that
+#: moved as a whole go with it.
+_NAMES = """
+backends.answers=backends.responses backends.messages=backends.requests call=api
+configuration=config configuration.forms=config.schema configuration.keys=config.secrets
+configuration.marks=config.source configuration.reading=config.load
+configuration.recording=config.dump conversation=request.conversation deciding=routing.decide
+decision=records drivers=engine.drivers escalation.agreement=answers.equivalence
+escalation.answers=answers.extract escalation.budget=state.running_quantile
+escalation.calibration=escalation.calibration_file escalation.case=escalation.context
+escalation.choices=answers.multiple_choice escalation.code=answers.code
+escalation.curves=escalation.confidence_model escalation.dates=answers.dates
+escalation.difficulty=escalation.latent_difficulty escalation.encoder=answers.embedding
+escalation.expecting=answers.answer_type escalation.fitting=escalation.calibration_fit
+escalation.heard=escalation.evidence escalation.judge=escalation.belief
+escalation.labellings=escalation.hypotheses escalation.logprobs=answers.logprobs
+escalation.meaning=answers.similarity escalation.numbers=answers.numbers
+escalation.outlook=escalation.request_plan escalation.outset=escalation.first_call
+escalation.places=state.confidence_ranks escalation.planning=escalation.next_call
+escalation.tiers=escalation.escalation escalation.traits=escalation.priors
+escalation.values=answers.structured escalation.votes=answers.votes
+escalation.window=state.sorted_window escalation.wordings=escalation.prompts
+escalation.words=answers.normalize evaluation.assemble=outcomes.assemble
+evaluation.calibrating=profiling.calibrate evaluation.cascading=evaluation.simulated_cascade
+evaluation.classic=evaluation.predictive_baselines evaluation.columns=outcomes.columns
+evaluation.describe=outcomes.describe evaluation.evaluating=evaluation.evaluator
+evaluation.labelling=evaluation.label_placement evaluation.measuring=evaluation.figures
+evaluation.metrics=metrics evaluation.outcomes=outcomes.outcomes evaluation.pools=scoring.pool_fit
+evaluation.predictors=routers.predictors evaluation.readers=outcomes.readers
+evaluation.readers.calls=outcomes.readers.traces evaluation.readers.frames=outcomes.readers.pickles
+evaluation.readers.langfuse=outcomes.readers.traces
+evaluation.readers.langsmith=outcomes.readers.traces evaluation.records=evaluation.recorded_provider
+evaluation.replaying=evaluation.replayer evaluation.vectors=routers.text_features
+failures=backends.provider_errors flow=engine.flow hidden=engine.drafts history=request.history
+history.markers=request.history.cache_control history.reader=request.history.target
+history.retelling=request.history.sanitize members=engine.prepare observing=state.observers
+prices=backends.prices profiling.asking=profiling.ask profiling.files=profiling.profile_file
+profiling.fitting=profiling.ability_profile replies=engine.call_results
+requirements=request.capabilities routers.costs=routers.cost_regression
+routers.encoding=scoring.encoder routers.files=scoring.router_folder
+routers.finetuning=routers.finetune routers.heads=routers.base routers.lessons=routers.dataset
+routers.loading=routers.folder_loader routers.measuring=evaluation.card_metrics
+routers.minilm=routers.minilm_features routers.scorer=routers.trained_scorer
+routers.training=routers.trainer routers.vectors=routers.features
+routers.words=routers.word_features scoring.base=scoring.scorer
+scoring.corrections=scoring.hierarchical_fit scoring.ensemble=scoring.ensemble_scorer
+scoring.fitting=scoring.ability_fit streams=engine.streaming structured=routing.structured_output
+terms=request.overrides tracing=state.tracing writing=files
+"""
+_MOVED = dict(pair.split("=") for pair in _NAMES.split())
 
 
 def lazy_face(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
@@ -175,7 +109,10 @@ class MovedModules:
             target: A module that is reloaded; likewise.
         """
         package, _, rest = name.partition(".")
-        moved = _MOVED.get(rest) if package == "llmroute" else None
+        if package != "llmroute":
+            return None
+        parent, _, last = rest.rpartition(".")
+        moved = _MOVED.get(rest) or (f"{_MOVED[parent]}.{last}" if parent in _MOVED else None)
         if moved is None:
             return None
         # A loader by its methods: the class `importlib.abc.Loader` takes longer to import than all
