@@ -131,9 +131,7 @@ class RouterChain(Router):
         """Route, and return the answer with its record."""
         config = ensure_config(config)
         request = self.prepare_request(input, kwargs, config, stop)
-        answer: AIMessage = self.answer(
-            request, config, lambda p: p.model.invoke(p.messages, p.config, **p.arguments)
-        )
+        answer: AIMessage = self.answer(request, config, lambda p: p.call("invoke"))
         return answer
 
     async def ainvoke(
@@ -147,9 +145,7 @@ class RouterChain(Router):
         """`invoke` on an event loop."""
         config = ensure_config(config)
         request = self.prepare_request(input, kwargs, config, stop)
-        answer: AIMessage = await self.aanswer(
-            request, config, lambda p: p.model.ainvoke(p.messages, p.config, **p.arguments)
-        )
+        answer: AIMessage = await self.aanswer(request, config, lambda p: p.call("ainvoke"))
         return answer
 
     def stream(
@@ -278,7 +274,7 @@ class RouterChain(Router):
         request = self.prepare_request(input, kwargs, config, stop)
 
         def opened(p: Prepared) -> Any:
-            stream = p.model._chat_model_stream_v3(p.messages, p.config, **p.arguments)
+            stream = p.call("_chat_model_stream_v3")
             for event in stream:  # every iteration starts from the beginning, so nothing is lost
                 if event["event"] != "message-start":
                     break
@@ -298,7 +294,7 @@ class RouterChain(Router):
         request = self.prepare_request(input, kwargs, config, stop)
 
         async def opened(p: Prepared) -> Any:
-            stream = await p.model._achat_model_stream_v3(p.messages, p.config, **p.arguments)
+            stream = await p.call("_achat_model_stream_v3")
             async for event in stream:
                 if event["event"] != "message-start":
                     break

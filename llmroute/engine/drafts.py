@@ -79,7 +79,7 @@ def invoke_hidden(request: Request) -> Callable[[Prepared], Any]:
         A way to make a prepared call: what comes is a message, raw and parsed, or messages.
     """
     if not _is_several(request):
-        return lambda p: p.model.invoke(p.messages, p.config, **p.arguments)
+        return lambda p: p.call("invoke")
     return lambda p: _messages(
         p.model.generate([p.messages], **config_kwargs(p.config), **p.arguments)
     )
@@ -92,7 +92,7 @@ def ainvoke_hidden(request: Request) -> Callable[[Prepared], Awaitable[Any]]:
         request: What is asked, as the draft's call has it.
     """
     if not _is_several(request):
-        return lambda p: p.model.ainvoke(p.messages, p.config, **p.arguments)
+        return lambda p: p.call("ainvoke")
 
     async def several(p: Prepared) -> list[Any]:
         return _messages(

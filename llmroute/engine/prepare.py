@@ -61,6 +61,10 @@ class Prepared:
     config: RunnableConfig
     arguments: dict[str, Any]
 
+    def call(self, method: str) -> Any:
+        """Make the call by one of the chat model's methods: `"invoke"` or `"astream"`."""
+        return getattr(self.model, method)(self.messages, self.config, **self.arguments)
+
 
 def warm_up(member: Model) -> None:
     """Import what the member's call needs, so that it is not counted as the call's latency."""

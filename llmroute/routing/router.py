@@ -333,7 +333,7 @@ class Router(RouterSettings):
         asked = self._ask(
             request,
             config,
-            lambda p: open_stream(p.model.stream(p.messages, p.config, **p.arguments)),
+            lambda p: open_stream(p.call("stream")),
         )
         record = self._record_of(asked)
         opened = asked.answered.result.value
@@ -355,7 +355,7 @@ class Router(RouterSettings):
         asked = await self._aask(
             request,
             config,
-            lambda p: aopen_stream(p.model.astream(p.messages, p.config, **p.arguments)),
+            lambda p: aopen_stream(p.call("astream")),
         )
         record = self._record_of(asked)
         opened = asked.answered.result.value

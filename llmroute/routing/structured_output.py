@@ -39,9 +39,7 @@ class StructuredRouter(RunnableSerializable[LanguageModelInput, Any]):
         """Route, and return the parsed answer, or raw and parsed."""
         config = ensure_config(config)
         request = self._request(input, kwargs, config)
-        return self.router.answer(
-            request, config, lambda p: p.model.invoke(p.messages, p.config, **p.arguments)
-        )
+        return self.router.answer(request, config, lambda p: p.call("invoke"))
 
     async def ainvoke(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
@@ -49,9 +47,7 @@ class StructuredRouter(RunnableSerializable[LanguageModelInput, Any]):
         """`invoke` on an event loop."""
         config = ensure_config(config)
         request = self._request(input, kwargs, config)
-        return await self.router.aanswer(
-            request, config, lambda p: p.model.ainvoke(p.messages, p.config, **p.arguments)
-        )
+        return await self.router.aanswer(request, config, lambda p: p.call("ainvoke"))
 
     def stream(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
