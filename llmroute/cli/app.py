@@ -16,13 +16,17 @@ from llmroute.errors import AuthenticationFailed, LLMRouteError
 _COMMANDS = {
     "decide": "llmroute.cli.decide_command",
     "ask": "llmroute.cli.ask_command",
-    "demo": "llmroute.cli.demo.demo_command",
+    "demo": "llmroute.cli.demo_command",
     "train": "llmroute.cli.train_command",
     "profile": "llmroute.cli.profile_command",
     "calibrate": "llmroute.cli.calibrate_command",
     "eval": "llmroute.cli.eval_command",
     "download": "llmroute.cli.download_command",
 }
+_KEY_HINT = (
+    "\nSet the provider's key in the environment, such as OPENAI_API_KEY or ANTHROPIC_API_KEY; "
+    "`llmroute demo` needs none."
+)
 
 
 class _Commands(click.Group):
@@ -32,10 +36,9 @@ class _Commands(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        home = _COMMANDS.get(cmd_name)
-        if home is None:
+        if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(home), cmd_name)
+        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name]), cmd_name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -45,16 +48,8 @@ class _Commands(click.Group):
                 return super().invoke(ctx)
             except LLMRouteError as error:
                 # `from None`: what lies below may hold a key or the prompt.
-                raise click.ClickException(_with_hint(error)) from None
-
-
-def _with_hint(error: LLMRouteError) -> str:
-    if isinstance(error, AuthenticationFailed):
-        return (
-            f"{error}\nSet the provider's key in the environment, such as OPENAI_API_KEY or "
-            "ANTHROPIC_API_KEY; `llmroute demo` needs none."
-        )
-    return str(error)
+                hint = _KEY_HINT if isinstance(error, AuthenticationFailed) else ""
+                raise click.ClickException(f"{error}{hint}") from None
 
 
 def _show_warning(
@@ -70,7 +65,10 @@ def _show_warning(
         click.echo(f"Warning: {message}", err=True)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
 @click.version_option(__version__, prog_name="llmroute")
 def cli() -> None:  # the backspace below is Click's sign for lines to be left as they are
     """Send each prompt to the cheapest model that will answer it well enough.

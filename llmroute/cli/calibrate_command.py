@@ -6,23 +6,13 @@ from pathlib import Path
 
 import click
 
+from llmroute.cli.options import EXISTING, FILE, scorer_option
+
 
 @click.command(short_help="Fit what agreement and confidence are worth, on recorded answers.")
-@click.argument("data", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--out",
-    default="calibration.json",
-    show_default=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The file to write.",
-)
-@click.option(
-    "--scorer",
-    default="static",
-    show_default=True,
-    metavar="NAME|FOLDER",
-    help="The scorer your router uses.",
-)
+@click.argument("data", type=EXISTING)
+@click.option("--out", default="calibration.json", type=FILE, help="The file to write.")
+@scorer_option("The scorer your router uses.")
 @click.option("--model", "-m", "models", multiple=True, help="Only these models of the data.")
 def calibrate(data: Path, out: Path, scorer: str, models: tuple[str, ...]) -> None:
     r"""Fit the judge of escalation="auto" on the train split of recorded answers.
@@ -41,10 +31,10 @@ def calibrate(data: Path, out: Path, scorer: str, models: tuple[str, ...]) -> No
     loaded = load_scorer(scorer)
     outcomes = Outcomes.read(data, "train", responses=True)
     outcomes = (outcomes.only(list(models)) if models else outcomes).complete()
-    with progress(shown=True) as display:
-        task = display.add_task("reading answers", total=len(outcomes))
+    with progress() as show:
+        show("reading answers", 0, len(outcomes))
         calibration = calibrate.calibrate(
-            outcomes, loaded, lambda stage, done, total: display.update(task, completed=done)
+            outcomes, loaded, lambda stage, done, total: show("reading answers", done, total)
         )
     calibration.save(out)
     click.echo(

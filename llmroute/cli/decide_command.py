@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from llmroute.cli.config_option import config_option, router_in
-from llmroute.cli.options import (
-    escalation_options,
-    json_option,
-    read_prompt,
-    router_from,
-    routing_options,
-)
+from llmroute.cli.options import RoutingOptions, json_option, read_prompt, routing_options
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.console import RenderableType
 
     from llmroute.records import Decision
@@ -25,15 +16,12 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Show which model would be asked, and why.")
 @click.argument("prompt")
-@config_option
-@routing_options
-@escalation_options
+@routing_options(without=["api_base"])
 @json_option
-def decide(prompt: str, as_json: bool, config: Path | None, **routing: Any) -> None:
+def decide(prompt: str, routing: RoutingOptions, as_json: bool) -> None:
     """Show which model would be asked for PROMPT (- reads stdin), and why. None is called."""
     text = read_prompt(prompt)
-    router = router_in(config, asks=False) if config is not None else router_from(**routing)
-    decision = router.decide(text)
+    decision = routing.router(asks=False).decide(text)
     from llmroute.cli.render import print_json, terminal
 
     if as_json:
@@ -44,11 +32,12 @@ def decide(prompt: str, as_json: bool, config: Path | None, **routing: Any) -> N
     console.print(decision.reason, markup=False)
     unpriced = [name for name, known in decision.estimates.items() if known.cost is None]
     if unpriced:
-        how = f"--model {unpriced[0]}=INPUT/OUTPUT"
-        if config is not None:
-            how = "its input_price and output_price"
+        remedy = f"--model {unpriced[0]}=INPUT/OUTPUT"
+        if routing.config is not None:
+            remedy = "its input_price and output_price"
         console.print(
-            f"No price is known for {', '.join(unpriced)}. State it, USD per million tokens: {how}",
+            f"No price is known for {', '.join(unpriced)}. State it, USD per million tokens: "
+            f"{remedy}",
             style="yellow",
             markup=False,
         )
@@ -58,14 +47,14 @@ def decide(prompt: str, as_json: bool, config: Path | None, **routing: Any) -> N
 def _estimates(decision: Decision) -> RenderableType:
     from rich.text import Text
 
-    from llmroute.cli.render import bar, clip, money, table
+    from llmroute.cli.render import bar, clip, money, number, table
 
     prior = " (prior)" if decision.unfamiliar else ""
     listing = table()
     listing.add_column("model", overflow="fold")
     listing.add_column(f"expected quality{prior}", no_wrap=True)
-    listing.add_column("cost", justify="right", no_wrap=True)
-    listing.add_column("tokens", justify="right", no_wrap=True)
+    for heading in ("cost", "tokens"):
+        listing.add_column(heading, justify="right", no_wrap=True)
     listing.add_column("", max_width=44)
     for name, known in decision.estimates.items():
         chosen = name == decision.chosen
@@ -74,7 +63,7 @@ def _estimates(decision: Decision) -> RenderableType:
             name,
             f"{bar(known.quality)} {known.quality:.3f}",
             money(known.cost),
-            "unknown" if known.tokens is None else f"{known.tokens:,.0f}",
+            number(known.tokens, ",.0f", "unknown"),
             Text("✓ chosen", style="green") if chosen else why,
             style="bold" if chosen else "",
         )
@@ -82,10 +71,10 @@ def _estimates(decision: Decision) -> RenderableType:
 
 
 def _footer(decision: Decision) -> str:
-    numbers = {name: value for name, value in decision.policy.items() if name != "name"}
     stated = ", ".join(
         f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
-        for name, value in numbers.items()
+        for name, value in decision.policy.items()
+        if name != "name"
     )
     parts = [
         f"policy {decision.policy['name']}({stated})",

@@ -6,19 +6,15 @@ from pathlib import Path
 
 import click
 
+from llmroute.cli.options import FOLDER
+
 #: Kept here so that `--help` need not import the evaluation.
 _FILES = ("routerbench_0shot.pkl", "routerbench_5shot.pkl", "routerbench_raw.pkl")
 
 
 @click.command(short_help="Fetch RouterBench's published outcomes.")
 @click.argument("name", type=click.Choice(_FILES))
-@click.option(
-    "--out",
-    default=".",
-    show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The folder to put it in.",
-)
+@click.option("--out", default=".", type=FOLDER, help="The folder to put it in.")
 def download(name: str, out: Path) -> None:
     """Fetch a file of recorded outcomes: 100 MB and more.
 
@@ -27,11 +23,6 @@ def download(name: str, out: Path) -> None:
     from llmroute.cli.render import progress
     from llmroute.outcomes.readers.download import download as fetch
 
-    with progress() as display:
-        task = display.add_task(name, total=None, note="bytes")
-
-        def told(done: int, total: int | None) -> None:
-            display.update(task, completed=done, total=total)
-
-        path = fetch(name, out, told)
+    with progress() as show:
+        path = fetch(name, out, lambda done, total: show(name, done, total, "bytes"))
     click.echo(f"{path}\nMeasure on it: llmroute eval --data {path}")

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmroute.cli.options import Member, json_option, policy_from, read_member, routing_options
+from llmroute.cli.options import (
+    EXISTING,
+    FILE,
+    FOLDER,
+    RoutingOptions,
+    json_option,
+    pool_of,
+    read_model,
+    routing_options,
+)
 from llmroute.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from llmroute.chain import RouterChain
-    from llmroute.evaluation import Evaluated, Interval, Outcomes, Report
-    from llmroute.evaluation.run import Unit
+    from llmroute.evaluation import Evaluated, Outcomes, Report
     from llmroute.policies import Policy
 
 #: Characters from which there is room for intervals.
@@ -32,56 +39,41 @@ _NAME = 34
     "--data",
     required=True,
     multiple=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=EXISTING,
     help="Outcomes: a CSV, TSV or JSONL log, a folder of parquet files, an export of LangSmith or "
     "Langfuse, RouterBench's pickle, or a checkout of RouteLLM. Repeat it for several.",
 )
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="Folder for report.html, report.json and the pictures; of several data, a folder each.",
 )
 @click.option(
-    "--markdown",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File for the figures of all data as one Markdown page.",
+    "--markdown", type=FILE, help="File for the figures of all data as one Markdown page."
 )
-@routing_options
-@click.option("--split", default="test", show_default=True, type=click.Choice(["train", "test"]))
+@routing_options(without=["config", "escalation", "calibration", "api_base"])
+@click.option("--split", default="test", type=click.Choice(["train", "test"]))
 @click.option("--score-name", help="Which feedback score of a trace is the quality.")
 @click.option(
     "--classic/--no-classic",
     default=True,
-    show_default=True,
     help="Measure RouterBench's kNN, MLP, SVM and cascading routers too.",
 )
 @click.option(
     "--shift/--no-shift",
     default=False,
-    show_default=True,
     help="Measure the router also on categories that were left out of its fitting.",
 )
-@click.option("--replicates", type=click.IntRange(0), default=1000, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--replicates", type=click.IntRange(0), default=1000)
+@click.option("--seed", type=int, default=0)
 @json_option
 def eval(
     data: tuple[Path, ...],
     out: Path | None,
     markdown: Path | None,
-    models: tuple[Member, ...],
-    quality: float | None,
-    threshold: float | None,
-    willingness: float | None,
-    max_cost: float | None,
-    max_latency: float | None,
-    scorer: str,
-    split: str,
-    score_name: str | None,
-    classic: bool,
-    shift: bool,
-    replicates: int,
-    seed: int,
+    routing: RoutingOptions,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Replay a router on recorded outcomes; no model is called.
 
@@ -89,11 +81,11 @@ def eval(
     the train split, the figures are those of the test split. A log without a column `split` is
     halved by a hash of the prompt. docs/outcomes.md says what a log looks like.
     """
-    from llmroute.cli.render import print_json, terminal
+    from llmroute.cli.render import print_json, progress, terminal
     from llmroute.evaluation.markdown import write_page
 
-    policy = policy_from(quality, threshold, willingness, max_cost, max_latency)
-    if shift and models:
+    policy = routing.policy()
+    if options["shift"] and routing.models:
         raise click.UsageError(
             "--shift fits the models' abilities anew without some categories; with --model nothing "
             "is fitted. Leave out one of them."
@@ -102,19 +94,13 @@ def eval(
         _prepare(out, data)
     reports = {}
     for path in data:
-        with _bar(shown=not as_json) as told:
+        with progress(shown=not as_json) as show:
             reports[path] = _report(
                 path,
-                models,
+                routing,
                 policy,
-                scorer,
-                split,
-                score_name,
-                classic=classic,
-                shift=shift,
-                replicates=replicates,
-                seed=seed,
-                told=told,
+                lambda step, done, total: show("evaluating", done, total, step),
+                **options,
             )
         if out is not None:
             _write(reports[path], out if len(data) == 1 else out / path.stem)
@@ -126,78 +112,75 @@ def eval(
     console = terminal()
     for report in reports.values():
         console.print()
-        console.print(listing(report, console.width))
+        console.print(report_table(report, console.width))
         console.print(report.limits, style="yellow", markup=False)
-    for place in (out and out / "report.html" if len(data) == 1 else out, markdown):
-        if place is not None:
-            console.print(f"Written: {place}", markup=False, soft_wrap=True)
+    for written in (out and out / "report.html" if len(data) == 1 else out, markdown):
+        if written is not None:
+            console.print(f"Written: {written}", markup=False, soft_wrap=True)
 
 
 def _report(
     path: Path,
-    models: tuple[Member, ...],
+    routing: RoutingOptions,
     policy: Policy,
-    scorer: str,
+    show: Callable[[str, int, int], None],
+    *,
     split: str,
     score_name: str | None,
-    *,
-    classic: bool,
     shift: bool,
-    replicates: int,
-    seed: int,
-    told: Callable[[str, int, int], None],
+    **options: Any,
 ) -> Report:
+    """Evaluate on one of the data; `options` are those of `evaluate`."""
     from llmroute.evaluation import Outcomes, evaluate
     from llmroute.evaluation.limits import LIMITS
 
     def read(part: str) -> Outcomes:
         return Outcomes.read(path, part, score_name=score_name)  # type: ignore[arg-type]
 
-    told(f"reading {path.name}", 0, 1)
-    measured_on = read(split)
+    show(f"reading {path.name}", 0, 1)
+    test = read(split)
     train = _train(read) if split != "train" else None
-    make = _maker(models, policy, scorer, measured_on)
+    make = _router_maker(routing, policy, test)
     router = make(train)
-    measured_on = measured_on.only(router.pool.names)
+    test = test.only(router.pool.names)
     others = {}
-    obstacle = _no_shift(router, measured_on, train) if shift else None
+    obstacle = _no_shift(router, test, train) if shift else None
     if obstacle:
-        click.echo(f"No figures under shift for {measured_on.source}: {obstacle}.", err=True)
+        click.echo(f"No figures under shift for {test.source}: {obstacle}.", err=True)
     elif shift and train is not None:
         from llmroute.evaluation.shift import unseen_categories
 
-        others["llmroute, unseen categories"] = unseen_categories(
-            "llmroute, unseen categories",
-            measured_on.complete(),
-            train.only(router.pool.names),
-            make,
-            home="llmroute",
-        )
+        name = "llmroute, unseen categories"
+        seen = train.only(router.pool.names)
+        others[name] = unseen_categories(name, test.complete(), seen, make, home="llmroute")
     return evaluate(
         router,
-        measured_on,
+        test,
         train=train,
         others=others,
-        replicates=replicates,
-        seed=seed,
-        classic=classic,
-        split=_split(split, train, router, measured_on),
-        limits=LIMITS.get(measured_on.source, ""),
+        split=_split(split, train, router, test),
+        limits=LIMITS.get(test.source, ""),
         command=shlex.join(["llmroute", *sys.argv[1:]]),
         files=[path] if path.is_file() else sorted(path.glob("*.parquet")),
-        progress=told,
+        progress=show,
+        **options,
     )
 
 
 def _split(split: str, train: Outcomes | None, router: RouterChain, outcomes: Outcomes) -> str:
     """What is measured, and what the router was fitted on."""
-    said = f"measured on the {split} split"
+    sentence = f"measured on the {split} split"
     if train is not None:
-        said += f"; the router's pool is fitted on {len(train):,} prompts of the train split"
+        sentence += f"; the router's pool is fitted on {len(train):,} prompts of the train split"
+    if outcomes.source in _trained_on(router):
+        sentence += f"; its scorer was trained on the train split of {outcomes.source} too"
+    return sentence
+
+
+def _trained_on(router: RouterChain) -> set[str]:
+    """The data that the scorer was trained on, by name."""
     card = getattr(router.scorer, "card", None)
-    if card is not None and outcomes.source in {source.name for source in card.data}:
-        said += f"; its scorer was trained on the train split of {outcomes.source} too"
-    return said
+    return set() if card is None else {source.name for source in card.data}
 
 
 def _no_shift(router: RouterChain, outcomes: Outcomes, train: Outcomes | None) -> str | None:
@@ -206,10 +189,9 @@ def _no_shift(router: RouterChain, outcomes: Outcomes, train: Outcomes | None) -
         return "nothing is fitted without train rows"
     if len(set(outcomes.categories)) < 2:
         return "it has one category"
-    card = getattr(router.scorer, "card", None)
-    if card is None or not hasattr(card, "abilities"):
+    if not hasattr(getattr(router.scorer, "card", None), "abilities"):
         return "the scorer has no abilities to fit anew"
-    if outcomes.source in {source.name for source in card.data}:
+    if outcomes.source in _trained_on(router):
         return "the scorer itself was trained on all of its categories"
     return None
 
@@ -226,34 +208,30 @@ def _train(read: Callable[[str], Outcomes]) -> Outcomes | None:
         return None
 
 
-def _maker(
-    models: tuple[Member, ...], policy: Policy, scorer: str, outcomes: Outcomes
+def _router_maker(
+    routing: RoutingOptions, policy: Policy, outcomes: Outcomes
 ) -> Callable[[Outcomes | None], RouterChain]:
-    """How a router is made from the outcomes it may be fitted on."""
+    """What makes a router from the outcomes that it may be fitted on."""
     from llmroute.chain import RouterChain
-    from llmroute.cli.options import pool_of
     from llmroute.evaluation import pool_from_outcomes
     from llmroute.scoring.latent import LatentAbilityScorer
     from llmroute.scoring.registry import load_scorer
 
-    loaded = load_scorer(scorer)
+    scorer = load_scorer(routing.scorer)
 
     def make(train: Outcomes | None) -> RouterChain:
-        if models:
-            pool = pool_of(models)
-        elif train is None or not isinstance(loaded, LatentAbilityScorer):
-            pool = pool_of(tuple(read_member(name) for name in outcomes.models))
+        if routing.models or train is None or not isinstance(scorer, LatentAbilityScorer):
+            pool = pool_of(routing.models or [read_model(name) for name in outcomes.models])
         else:
-            pool = pool_from_outcomes(train.only(outcomes.models), loaded)
-        return RouterChain(pool=pool, policy=policy, scorer=loaded)
+            pool = pool_from_outcomes(train.only(outcomes.models), scorer)
+        return RouterChain(pool=pool, policy=policy, scorer=scorer)
 
     return make
 
 
 def _prepare(out: Path, data: tuple[Path, ...]) -> None:
     """Find out before the work whether its results can be written."""
-    stems = [path.stem for path in data]
-    if len(set(stems)) < len(stems):
+    if len({path.stem for path in data}) < len(data):
         raise click.UsageError(
             "two of the --data have the same name, so their reports would be one folder. Rename "
             "one, or run them apart."
@@ -272,73 +250,41 @@ def _write(report: Report, folder: Path) -> None:
     write_pictures(report, folder)
 
 
-@contextmanager
-def _bar(*, shown: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar that names the step at hand."""
-    from llmroute.cli.render import progress
-
-    with progress(shown=shown) as display:
-        task = display.add_task("evaluating", total=1, note="")
-
-        def told(step: str, done: int, total: int) -> None:
-            display.update(task, completed=done, total=total, note=step)
-
-        yield told
-
-
-def listing(report: Report, width: int) -> RenderableType:
-    """The router and the baselines, one a row.
-
-    Args:
-        report: What was found.
-        width: Characters the terminal is wide.
-    """
-    from llmroute.cli.render import clip, table
+def report_table(report: Report, width: int) -> RenderableType:
+    """The router and the baselines, one a row, for a terminal of `width` characters."""
+    from llmroute.cli.render import clip, interval, table
 
     wide = width >= _WIDE
     priced = report.unit == "USD"
     curve = "aiq" if priced else "apgr"
-    found = table(
+    listing = table(
         title=f"{report.source}: {report.prompts:,} prompts, {len(report.models)} models",
         caption="saved: part of the best single model's bill; kept: part of its quality; "
         + ("AIQ: area under the curve" if priced else "APGR: average gap recovered, random 0.5")
         + "; the same: a curve, read at the router's spend"
         + ("; [ ] 95 % intervals" if wide else "; ± 95 % intervals"),
     )
-    found.add_column("who chooses", no_wrap=True)
-    for heading in ("quality", "USD/1000" if priced else report.unit, "saved", "kept"):
-        found.add_column(heading, justify="right", no_wrap=True)
-    found.add_column("AIQ" if priced else "APGR", justify="right", no_wrap=True)
-    for one in (report.router, *report.baselines.values()):
-        spend, at_cost = one.metrics.get("cost"), one.metrics.get("quality_at_cost")
-        found.add_row(
-            clip(one.name, _NAME if wide else 22),
-            _figure(one.metrics.get("quality", at_cost), wide, ".3f"),
-            "the same" if spend is None else _spend(spend.value, report.unit),
-            _percent(one, "saved"),
-            _percent(one, "kept"),
-            _figure(one.metrics.get(curve), wide, ".3f"),
-            style="bold" if one is report.router else "",
+    listing.add_column("who chooses", no_wrap=True)
+    unit = "USD/1000" if priced else report.unit
+    for heading in ("quality", unit, "saved", "kept", curve.upper()):
+        listing.add_column(heading, justify="right", no_wrap=True)
+    for row in (report.router, *report.baselines.values()):
+        quality = row.metrics.get("quality", row.metrics.get("quality_at_cost"))
+        listing.add_row(
+            clip(row.name, _NAME if wide else 22),
+            interval(quality, ".3f", wide=wide),
+            _spend(row, report),
+            *(f"{row.metrics[m].value:.0%}" if m in row.metrics else "" for m in ("saved", "kept")),
+            interval(row.metrics.get(curve), ".3f", wide=wide),
+            style="bold" if row is report.router else "",
         )
-    return found
+    return listing
 
 
-def _spend(value: float, unit: Unit) -> str:
-    if unit == "USD":
-        return f"{1000 * value:.3g}"
-    return f"{value:.0%}" if unit == "strong calls" else f"{value:.2g}"
-
-
-def _percent(one: Evaluated, name: str) -> str:
-    figure = one.metrics.get(name)
-    return "" if figure is None else f"{figure.value:.0%}"
-
-
-def _figure(figure: Interval | None, wide: bool, form: str) -> str:
-    if figure is None:
-        return ""
-    if figure.low != figure.low:  # too little to tell an interval
-        return f"{figure.value:{form}}"
-    if wide:
-        return f"{figure.value:{form}} [{figure.low:{form}}, {figure.high:{form}}]"
-    return f"{figure.value:{form}} ±{(figure.high - figure.low) / 2:{form}}"
+def _spend(row: Evaluated, report: Report) -> str:
+    if "cost" not in row.metrics:
+        return "the same"
+    spend = row.metrics["cost"].value
+    if report.unit == "USD":
+        return f"{1000 * spend:.3g}"
+    return f"{spend:.0%}" if report.unit == "strong calls" else f"{spend:.2g}"

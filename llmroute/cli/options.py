@@ -1,23 +1,33 @@
-"""Options that commands share: which models, which policy, which scorer, and the prompt itself."""
+"""Options that commands share, and the router they describe."""
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from llmroute.chain import RouterChain
     from llmroute.policies import Policy
-    from llmroute.pool import Model, ModelPool
+    from llmroute.pool import ModelPool
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+#: A file, or a folder, to write.
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+#: What exists already.
+EXISTING = click.Path(exists=True, path_type=Path)
 
 
-class Member(NamedTuple):
+class ModelArgument(NamedTuple):
     """A model named on the command line, with its prices in USD per million tokens if stated."""
 
     name: str
@@ -26,138 +36,261 @@ class Member(NamedTuple):
 
 
 #: One provider's three sizes: a single key is enough to use them.
-DEFAULT_MODELS = (
-    Member("openai/gpt-4.1-nano"),
-    Member("openai/gpt-4.1-mini"),
-    Member("openai/gpt-4.1"),
+DEFAULT_MODELS = tuple(
+    ModelArgument(f"openai/{name}") for name in ("gpt-4.1-nano", "gpt-4.1-mini", "gpt-4.1")
 )
 
 
-def read_member(text: str) -> Member:
+def read_model(text: str) -> ModelArgument:
     """Read one `--model`: `NAME`, or `NAME=INPUT/OUTPUT` with prices.
-
-    Args:
-        text: What stands on the command line.
 
     Raises:
         BadParameter: The prices cannot be read.
     """
-    name, stated, prices = text.rpartition("=")
-    if not stated:
-        return Member(text)
+    name, equals, prices = text.rpartition("=")
+    if not equals:
+        return ModelArgument(text)
     try:
-        given, taken = (float(part) for part in prices.split("/"))
-        if not (name and 0 <= given < float("inf") and 0 <= taken < float("inf")):
+        input_price, output_price = (float(part) for part in prices.split("/"))
+        if not (name and 0 <= input_price < float("inf") and 0 <= output_price < float("inf")):
             raise ValueError
     except ValueError:
         raise click.BadParameter(
             f"{text!r}: prices are written NAME=INPUT/OUTPUT, USD per million tokens, 0 or more, "
             "such as ollama/llama3.2=0/0."
         ) from None
-    return Member(name, given, taken)
+    return ModelArgument(name, input_price, output_price)
 
 
-_ROUTING: tuple[Callable[[Any], Any], ...] = (
-    click.option(
+def pool_of(models: Sequence[ModelArgument], api_base: str | None = None) -> ModelPool:
+    """The pool of some models, all served at `api_base` where that is stated.
+
+    Raises:
+        ConfigurationError: A pool that cannot work.
+    """
+    from llmroute.pool import Model, ModelPool
+
+    def model(name: str, **stated: Any) -> Model:
+        return Model(name, **{field: value for field, value in stated.items() if value is not None})
+
+    return ModelPool([model(**argument._asdict(), api_base=api_base) for argument in models])
+
+
+def models_option(help_after: str = "", *, required: bool = False) -> _Decorator:
+    """`--model`, as many as there are models."""
+    return click.option(
         "--model",
         "-m",
         "models",
-        type=read_member,
+        type=read_model,
         metavar="NAME[=IN/OUT]",
         multiple=True,
+        required=required,
         help="A model, by its LiteLLM name; repeat it for each. Prices in USD per million tokens "
-        "may be stated: ollama/llama3.2=0/0.  [default: openai/gpt-4.1-nano, -mini and gpt-4.1]",
+        f"may be stated: ollama/llama3.2=0/0.{help_after}",
+    )
+
+
+def scorer_option(help_text: str | None = None) -> _Decorator:
+    """`--scorer`, the bundled one by default."""
+    return click.option("--scorer", default="static", metavar="NAME|FOLDER", help=help_text)
+
+
+api_base_option = click.option("--api-base", metavar="URL", help="Where all the models are served.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+@dataclass(frozen=True)
+class RoutingOptions:
+    """The router that a command line describes.
+
+    Attributes:
+        models: The pool; empty for the default one.
+        quality: For `CheapestAbove`.
+        threshold: For `Threshold`.
+        willingness: For `WillingnessToPay`.
+        max_cost: For `BestWithin`.
+        max_latency: For `BestWithin`.
+        scorer: Name or folder.
+        escalation: `"auto"` or `"none"`.
+        calibration: A file for `"auto"`.
+        api_base: Where all models are served, when not at their providers.
+        config: A file that describes the router, in place of all else.
+    """
+
+    models: tuple[ModelArgument, ...]
+    quality: float | None
+    threshold: float | None
+    willingness: float | None
+    max_cost: float | None
+    max_latency: float | None
+    scorer: str
+    escalation: str = "none"
+    calibration: str | None = None
+    api_base: str | None = None
+    config: Path | None = None
+
+    def policy(self) -> Policy:
+        """The policy that the options describe.
+
+        Raises:
+            UsageError: Options that exclude each other.
+        """
+        has_limits = (self.max_cost, self.max_latency) != (None, None)
+        stated = {
+            "--quality": self.quality is not None,
+            "--threshold": self.threshold is not None,
+            "--willingness": self.willingness is not None,
+            "--max-cost/--max-latency": has_limits,
+        }
+        chosen = [option for option, is_stated in stated.items() if is_stated]
+        if len(chosen) > 1:
+            raise click.UsageError(
+                f"{' and '.join(chosen)} are different ways to choose; give one of them."
+            )
+        from llmroute.policies import BestWithin, CheapestAbove, Threshold, WillingnessToPay
+
+        if self.threshold is not None:
+            return Threshold(threshold=self.threshold)
+        if self.willingness is not None:
+            return WillingnessToPay(usd=self.willingness)
+        if has_limits:
+            return BestWithin(cost=self.max_cost, latency=self.max_latency)
+        return CheapestAbove() if self.quality is None else CheapestAbove(quality=self.quality)
+
+    def router(self, *, asks: bool) -> RouterChain:
+        """The router that the options, or the file of `--config`, describe.
+
+        Args:
+            asks: Whether models will be asked, which takes the keys that the file names.
+
+        Raises:
+            UsageError: Options that exclude each other.
+            ConfigurationError: A pool that cannot work, or a file that cannot be used.
+            ArtifactError: There is no such scorer.
+        """
+        if self.config is not None:
+            _refuse_beside_config()
+            from llmroute.chain import RouterChain
+            from llmroute.config import read_router
+
+            return read_router(RouterChain, self.config, asks=asks)
+        two = self.threshold is not None
+        models = self.models or (DEFAULT_MODELS[::2] if two else DEFAULT_MODELS)
+        if len({model.name for model in models}) < len(models):
+            raise click.UsageError("--model names a model twice; give each once.")
+        if two and len(models) != 2:
+            raise click.UsageError(
+                f"--threshold chooses between two models and {len(models)} are given. Give --model "
+                "twice, or use --quality for a larger pool."
+            )
+        policy = self.policy()
+        from llmroute.chain import RouterChain
+        from llmroute.escalation.escalation import Escalation
+        from llmroute.scoring.registry import load_scorer
+
+        auto = self.escalation == "auto"
+        return RouterChain(
+            pool=pool_of(models, self.api_base),
+            policy=policy,
+            scorer=load_scorer(self.scorer),
+            escalation=Escalation("auto", calibration=self.calibration) if auto else None,
+        )
+
+
+#: The options by the names of `RoutingOptions`, in the order of the help.
+_OPTIONS: dict[str, _Decorator] = {
+    "config": click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="A router's file (YAML or JSON), in place of the options that describe one.",
     ),
-    click.option(
+    "models": models_option("  [default: openai/gpt-4.1-nano, -mini and gpt-4.1]"),
+    "quality": click.option(
         "--quality",
         type=click.FloatRange(0, 1),
         help="The cheapest model with this share of the best expected quality.  [default: 0.95]",
     ),
-    click.option(
+    "threshold": click.option(
         "--threshold",
         type=click.FloatRange(0, 1),
         help="Of two models the strong one, from this probability that it wins.",
     ),
-    click.option(
+    "willingness": click.option(
         "--willingness",
         type=click.FloatRange(0, min_open=True),
         metavar="USD",
         help="What one good answer is worth: the greatest value less cost.",
     ),
-    click.option(
+    "max_cost": click.option(
         "--max-cost",
         type=click.FloatRange(0),
         metavar="USD",
         help="The best model within this expected cost of a call.",
     ),
-    click.option(
+    "max_latency": click.option(
         "--max-latency",
         type=click.FloatRange(0, min_open=True),
         metavar="SECONDS",
         help="The best model within this expected time, where speeds are known.",
     ),
-    click.option(
-        "--scorer",
-        default="static",
-        show_default=True,
-        metavar="NAME|FOLDER",
-        help="A bundled scorer, or a folder made by `llmroute train`.",
-    ),
-)
-
-
-def routing_options(command: _Command) -> _Command:
-    """Add the options that `router_from` takes.
-
-    Args:
-        command: The command's function.
-    """
-    for option in reversed(_ROUTING):
-        command = option(command)
-    return command
-
-
-_ESCALATION: tuple[Callable[[Any], Any], ...] = (
-    click.option(
+    "scorer": scorer_option("A bundled scorer, or a folder made by `llmroute train`."),
+    "escalation": click.option(
         "--escalation",
         type=click.Choice(["auto", "none"]),
         default="auto",
-        show_default=True,
         help="Plan drafts of cheaper models and checks of them, or choose by the prompt alone.",
     ),
-    click.option(
+    "calibration": click.option(
         "--calibration",
         metavar="FILE",
         help="For --escalation auto: a file made by `llmroute calibrate`.",
     ),
-)
+    "api_base": api_base_option,
+}
 
 
-def escalation_options(command: _Command) -> _Command:
-    """Add the options that say what becomes of answers, which `router_from` takes too.
-
-    Args:
-        command: The command's function.
-    """
-    for option in reversed(_ESCALATION):
-        command = option(command)
-    return command
-
-
-def json_option(command: _Command) -> _Command:
-    """Add `--json`.
+def routing_options(*, without: Sequence[str] = ()) -> _Decorator:
+    """Add the options that describe a router, and hand them to the command as `routing`.
 
     Args:
-        command: The command's function.
+        without: Fields of `RoutingOptions` that this command does not take.
     """
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
+    names = [name for name in _OPTIONS if name not in without]
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def with_routing(**values: Any) -> Any:
+            stated = {name: values.pop(name) for name in names}
+            return command(routing=RoutingOptions(**stated), **values)
+
+        for name in reversed(names):
+            _OPTIONS[name](with_routing)
+        return with_routing
+
+    return decorate
+
+
+def _refuse_beside_config() -> None:
+    """Raise UsageError where an option that describes a router stands beside `--config`."""
+    context = click.get_current_context()
+    describing = {field.name for field in fields(RoutingOptions)} - {"config"}
+    beside = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name in describing
+        and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    ]
+    if beside:
+        raise click.UsageError(
+            f"--config describes the whole router, so {', '.join(beside)} cannot stand beside it; "
+            "change the file, or leave --config out."
+        )
 
 
 def read_prompt(argument: str) -> str:
     """The prompt, from the argument or, for `-`, from stdin.
-
-    Args:
-        argument: What stands on the command line.
 
     Raises:
         UsageError: There is no prompt in it.
@@ -170,126 +303,3 @@ def read_prompt(argument: str) -> str:
     if not text.strip():
         raise click.UsageError("the prompt is empty: give some text, or - and text on stdin.")
     return text
-
-
-def router_from(
-    models: tuple[Member, ...],
-    quality: float | None,
-    threshold: float | None,
-    willingness: float | None,
-    max_cost: float | None,
-    max_latency: float | None,
-    scorer: str,
-    api_base: str | None = None,
-    escalation: str = "auto",
-    calibration: str | None = None,
-) -> RouterChain:
-    """The router that the options describe.
-
-    Args:
-        models: The pool.
-        quality: For `CheapestAbove`.
-        threshold: For `Threshold`.
-        willingness: For `WillingnessToPay`.
-        max_cost: For `BestWithin`.
-        max_latency: For `BestWithin`.
-        scorer: Name or folder.
-        api_base: Where all models are served, when not at their providers.
-        escalation: `"auto"` or `"none"`.
-        calibration: A file for `"auto"`.
-
-    Raises:
-        UsageError: Options that exclude each other.
-        ConfigurationError: A pool that cannot work.
-        ArtifactError: There is no such scorer.
-    """
-    members = models or (DEFAULT_MODELS[::2] if threshold is not None else DEFAULT_MODELS)
-    names = [member.name for member in members]
-    if len(set(names)) < len(names):
-        raise click.UsageError("--model names a model twice; give each once.")
-    if threshold is not None and len(members) != 2:
-        raise click.UsageError(
-            f"--threshold chooses between two models and {len(members)} are given. Give --model "
-            "twice, or use --quality for a larger pool."
-        )
-    policy = policy_from(quality, threshold, willingness, max_cost, max_latency)
-    from llmroute.chain import RouterChain
-    from llmroute.escalation.escalation import Escalation
-    from llmroute.scoring.registry import load_scorer
-
-    return RouterChain(
-        pool=pool_of(members, api_base),
-        policy=policy,
-        scorer=load_scorer(scorer),
-        escalation=Escalation("auto", calibration=calibration) if escalation == "auto" else None,
-    )
-
-
-def pool_of(members: tuple[Member, ...], api_base: str | None = None) -> ModelPool:
-    """The pool of some members.
-
-    Args:
-        members: The models.
-        api_base: Where all models are served, when not at their providers.
-
-    Raises:
-        ConfigurationError: A pool that cannot work.
-    """
-    from llmroute.pool import ModelPool
-
-    return ModelPool([_model(member, api_base) for member in members])
-
-
-def _model(member: Member, api_base: str | None) -> Model:
-    from llmroute.pool import Model
-
-    stated = {
-        "input_price": member.input_price,
-        "output_price": member.output_price,
-        "api_base": api_base,
-    }
-    return Model(
-        member.name, **{name: value for name, value in stated.items() if value is not None}
-    )
-
-
-def policy_from(
-    quality: float | None,
-    threshold: float | None,
-    willingness: float | None,
-    max_cost: float | None,
-    max_latency: float | None,
-) -> Policy:
-    """The policy that the options describe.
-
-    Args:
-        quality: For `CheapestAbove`.
-        threshold: For `Threshold`.
-        willingness: For `WillingnessToPay`.
-        max_cost: For `BestWithin`.
-        max_latency: For `BestWithin`.
-
-    Raises:
-        UsageError: Options that exclude each other.
-    """
-    limits = max_cost if max_cost is not None else max_latency
-    given = {
-        "--quality": quality,
-        "--threshold": threshold,
-        "--willingness": willingness,
-        "--max-cost/--max-latency": limits,
-    }
-    chosen = [option for option, value in given.items() if value is not None]
-    if len(chosen) > 1:
-        raise click.UsageError(
-            f"{' and '.join(chosen)} are different ways to choose; give one of them."
-        )
-    from llmroute.policies import BestWithin, CheapestAbove, Threshold, WillingnessToPay
-
-    if threshold is not None:
-        return Threshold(threshold=threshold)
-    if willingness is not None:
-        return WillingnessToPay(usd=willingness)
-    if limits is not None:
-        return BestWithin(cost=max_cost, latency=max_latency)
-    return CheapestAbove(quality=quality) if quality is not None else CheapestAbove()

@@ -1,57 +1,56 @@
-"""How numbers and tables look in the terminal."""
+"""How numbers, tables and progress look in the terminal."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from llmroute.scoring.artifact import Metric
+    from llmroute.metrics import Interval
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _DIGITS = 2
 
 
 def terminal(*, stderr: bool = False) -> Console:
-    """A console on stdout or stderr, made when it is used because tests swap the streams.
-
-    Args:
-        stderr: Whether it writes to stderr.
-    """
+    """A console on stdout or stderr, made when it is used because tests swap the streams."""
     # Without a terminal to measure, Rich would take 80 whatever COLUMNS says.
     width = int(os.environ["COLUMNS"]) if os.environ.get("COLUMNS", "").isdigit() else None
     return Console(stderr=stderr, highlight=False, emoji=False, width=width)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout.
-
-    Args:
-        value: Plain JSON types.
-    """
+    """Print plain JSON types as one document on stdout."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def table(*, title: str | None = None, caption: str | None = None) -> Table:
+def table(*headings: str, title: str | None = None, caption: str | None = None) -> Table:
     """An empty table in the house's style.
 
     Args:
+        headings: The columns; one that begins with ">" holds numbers, to the right and unbroken.
+            Columns that need more are added by `add_column`.
         title: Stands above it.
         caption: Stands below it.
     """
-    return Table(
+    empty = Table(
         title=title,
         caption=caption,
         box=box.SIMPLE_HEAD,
@@ -62,14 +61,15 @@ def table(*, title: str | None = None, caption: str | None = None) -> Table:
         pad_edge=False,
         padding=(0, 1, 0, 0),  # with the box's own space, two between columns
     )
+    for heading in headings:
+        numeric = heading.startswith(">")
+        justify: Literal["left", "right"] = "right" if numeric else "left"
+        empty.add_column(heading.removeprefix(">"), justify=justify, no_wrap=numeric)
+    return empty
 
 
 def money(usd: float | None) -> str:
-    """An amount of USD with two digits that count: `$1.24`, `$0.013`, `$0.000045`.
-
-    Args:
-        usd: The amount, or None where it is unknown.
-    """
+    """USD with two digits that count: `$1.24`, `$0.013`, `$0.000045`; "unknown" for None."""
     if usd is None or math.isnan(usd):
         return "unknown"
     if usd == 0:
@@ -79,46 +79,66 @@ def money(usd: float | None) -> str:
     return f"{'-' if usd < 0 else ''}${size:,.{decimals}f}"
 
 
-def bar(share: float, width: int = 10) -> str:
-    """A bar for a number in 0..1, to an eighth of a character.
+def number(value: float | None, form: str, unknown: str = "", unit: str = "") -> str:
+    """A number in Python's format and its unit, or what stands for one that is not known."""
+    return unknown if value is None else f"{value:{form}}{unit}"
+
+
+def interval(figure: Interval | None, form: str, *, wide: bool, scale: float = 1) -> str:
+    """`0.822 [0.810, 0.834]`, or where there is less room `0.822 ±0.012`; nothing for None.
 
     Args:
-        share: The number.
-        width: Characters of a full bar.
+        figure: The figure; one of too few prompts has NaN for its interval, which is left out.
+        form: Python's format of each number; a sign is for the figure itself.
+        wide: Whether there is room for both ends.
+        scale: What the numbers are multiplied by, such as 100 for points.
     """
+    if figure is None:
+        return ""
+    value, low, high = (scale * part for part in (figure.value, figure.low, figure.high))
+    if math.isnan(low):
+        return f"{value:{form}}"
+    if wide:
+        return f"{value:{form}} [{low:{form}}, {high:{form}}]"
+    return f"{value:{form}} ±{(high - low) / 2:{form.lstrip('+')}}"
+
+
+def count(amount: int, singular: str, plural: str) -> str:
+    """`1 retry`, `2 retries`."""
+    return f"{amount} {singular if amount == 1 else plural}"
+
+
+def bar(share: float, width: int = 10) -> str:
+    """A bar for a number in 0..1, to an eighth of a character; `width` characters when full."""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     full, rest = divmod(eighths, 8)
     text = "█" * full + (_EIGHTHS[rest] if rest else "")
     return text.ljust(width, "·")
 
 
-def percent(share: float) -> str:
-    """A share as a whole percentage.
-
-    Args:
-        share: 0..1.
-    """
-    return f"{share:.0%}"
-
-
 def clip(text: str, width: int) -> str:
-    """One line of a text, cut with an ellipsis.
-
-    Args:
-        text: Any text; runs of white space become one space.
-        width: Characters at most.
-    """
+    """A text in one line of at most `width` characters, cut with an ellipsis."""
     line = " ".join(text[: 4 * width].split())
     return line if len(line) <= width else line[: width - 1].rstrip() + "…"
 
 
-@contextmanager
-def progress(*, shown: bool = True) -> Iterator[Progress]:
-    """A progress display on stderr that leaves nothing behind.
+class Bars:
+    """A progress callback: one bar a stage."""
 
-    Args:
-        shown: Whether it may be shown; it never is where stderr is no terminal.
-    """
+    def __init__(self, display: Progress) -> None:
+        self._display = display
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, stage: str, done: int, total: int | None, note: str = "") -> None:
+        """Draw a stage's bar; a total that is None is not known yet, a note stands beside it."""
+        if stage not in self._tasks:
+            self._tasks[stage] = self._display.add_task(stage, note=note)
+        self._display.update(self._tasks[stage], completed=done, total=total, note=note)
+
+
+@contextmanager
+def progress(*, shown: bool = True) -> Iterator[Bars]:
+    """Bars on stderr that leave nothing behind, and are never shown where it is no terminal."""
     console = terminal(stderr=True)
     display = Progress(
         TextColumn("{task.description}"),
@@ -131,25 +151,4 @@ def progress(*, shown: bool = True) -> Iterator[Progress]:
         disable=not (shown and console.is_terminal),
     )
     with display:
-        yield display
-
-
-def figures(metrics: Mapping[str, Metric], title: str) -> RenderableType:
-    """A card's figures, one a row.
-
-    Args:
-        metrics: Figures by name.
-        title: Stands above them.
-    """
-    listing = table(title=title)
-    for heading in ("measured", "value", "95 % interval", "prompts"):
-        listing.add_column(heading, justify="left" if heading == "measured" else "right")
-    for name, metric in metrics.items():
-        known = metric.low is not None and metric.high is not None
-        listing.add_row(
-            name,
-            f"{metric.value:.4g}",
-            f"{metric.low:.4g} to {metric.high:.4g}" if known else "",
-            f"{metric.prompts:,}",
-        )
-    return listing
+        yield Bars(display)

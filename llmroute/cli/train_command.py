@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmroute.cli.options import json_option
+from llmroute.cli.options import EXISTING, FOLDER, json_option
 from llmroute.errors import ConfigurationError
 from llmroute.routers import NAMES
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.progress import Progress, TaskID
-
-    from llmroute.scoring.artifact import Artifact
+    from llmroute.cli.render import Bars
+    from llmroute.evaluation import Outcomes, Report
+    from llmroute.outcomes.table import Split
+    from llmroute.routers import Preferences
+    from llmroute.scoring.artifact import Card, DataSource, Metric
+    from llmroute.scoring.router_folder import RouterCard
 
 _LATENT = "latent"
 #: Options that one kind of router takes → their defaults.
@@ -29,25 +32,25 @@ _OF_ONE: dict[str, tuple[str, ...]] = {
     "bert": ("layers", "epochs"),
     "causal": ("judge", "judge_url", "judge_prompts"),
 }
+_SAMPLES = "samples.parquet"
 
 
 @click.command(short_help="Train a router on recorded outcomes or comparisons.")
-@click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("data", nargs=-1, required=True, type=EXISTING)
 @click.option(
     "--out",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     help="The folder to write; a router that is there is replaced.",
 )
 @click.option(
     "--router",
     type=click.Choice([_LATENT, *NAMES]),
     default=_LATENT,
-    show_default=True,
     help="Which router; docs/routers.md says how each works.",
 )
 @click.option("--name", help="Name for the card.  [default: the folder's name]")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0)
 @click.option("--encoder", help="latent: kind of encoder.  [default: static]")
 @click.option("--label", help="latent: version for the card.  [default: 1]")
 @click.option(
@@ -101,7 +104,7 @@ def train(
     name: str | None,
     seed: int,
     as_json: bool,
-    **given: Any,
+    **options: Any,
 ) -> None:
     """Train a router on the train split of DATA, and measure it on the test split.
 
@@ -113,20 +116,19 @@ def train(
     """
     from llmroute.cli.render import print_json, progress
 
-    stated = {option: value for option, value in given.items() if value not in (None, ())}
+    stated = {option: value for option, value in options.items() if value not in (None, ())}
     _check_options(router, stated)
-    if router == _LATENT:
-        _train_latent(data, out, name, seed, as_json, {**_OF_LATENT, **stated})
-        return
-    from llmroute.cli.train_router import report, trained
-
-    with progress(shown=not as_json) as display:
-        options = {**_OF_OTHERS, **stated}
-        found = trained(router, data, out, name=name, seed=seed, told=_Bars(display), **options)
+    with progress(shown=not as_json) as show:
+        if router == _LATENT:
+            stated = {**_OF_LATENT, **stated}
+            trained = _train_latent(data, out, show, name=name, seed=seed, **stated)
+        else:
+            stated = {**_OF_OTHERS, **stated}
+            trained = _train_other(router, data, out, show, name=name, seed=seed, **stated)
     if as_json:
-        print_json(found.to_dict())
-        return
-    report(found)
+        print_json(trained.to_json())
+    else:
+        _print(trained)
 
 
 def _check_options(router: str, stated: Mapping[str, Any]) -> None:
@@ -143,17 +145,78 @@ def _check_options(router: str, stated: Mapping[str, Any]) -> None:
         raise click.UsageError(f"--router {router} takes no {', '.join(foreign)}.")
 
 
+@dataclass
+class _Trained:
+    """A router's folder, and what was measured of it.
+
+    Attributes:
+        folder: Where it lies.
+        card: Its card, figures included.
+        models: The models it knows.
+        kind: Stands beside its name where the card says which router it is.
+        reports: The evaluations beside the baselines, one for each of the outcomes; None for the
+            latent router, whose training measures it.
+        left_out: Data that could not be measured on → why.
+    """
+
+    folder: Path
+    card: Card | RouterCard
+    models: Sequence[str]
+    kind: str = ""
+    reports: list[Report] | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        document = {"folder": str(self.folder), "card": self.card.model_dump(mode="json")}
+        if self.reports is None:
+            return document
+        reports = [report.to_dict() for report in self.reports]
+        return {**document, "reports": reports, "not_measured": self.left_out}
+
+
+def _print(trained: _Trained) -> None:
+    """Print the card's figures, the evaluations, and how to use the router."""
+    from llmroute.cli.eval_command import report_table
+    from llmroute.cli.render import table, terminal
+
+    console = terminal()
+    card = trained.card
+    prompts = sum(source.prompts for source in card.data)
+    figures = table(
+        *("measured", ">value", ">95 % interval", ">prompts"),
+        title=f"{card.name} {card.version}{trained.kind}: {len(trained.models)} models, "
+        f"{prompts:,} prompts from {', '.join(source.name for source in card.data)}",
+    )
+    for name, metric in card.metrics.items():
+        known = metric.low is not None and metric.high is not None
+        interval = f"{metric.low:.4g} to {metric.high:.4g}" if known else ""
+        figures.add_row(name, f"{metric.value:.4g}", interval, f"{metric.prompts:,}")
+    console.print(figures)
+    for report in trained.reports or []:
+        console.print(report_table(report, console.width))
+    for name, why in trained.left_out.items():
+        console.print(f"Not measured on {name}: {why}", style="yellow", markup=False)
+    # One line whatever the width, so that it can be pasted.
+    command = f"llmroute decide --scorer {shlex.quote(str(trained.folder))}"
+    if trained.reports is not None:
+        command += "".join(f" -m {shlex.quote(model)}" for model in trained.models)
+    console.print(f'Use it: {command} "…"', markup=False, soft_wrap=True)
+
+
 def _train_latent(
-    data: tuple[Path, ...],
+    data: Sequence[Path],
     out: Path,
+    show: Bars,
+    *,
+    encoder: str,
+    label: str,
+    weights: Iterable[str],
     name: str | None,
     seed: int,
-    as_json: bool,
-    options: Mapping[str, Any],
-) -> None:
-    from llmroute.cli.render import print_json, progress, terminal
-    from llmroute.training import Settings
-    from llmroute.training import train as train_router
+    **settings: Any,
+) -> _Trained:
+    """Train the latent router, which measures itself."""
+    from llmroute.training import Settings, train
 
     files = [str(path) for path in data if not path.is_dir()]
     if files:
@@ -161,62 +224,107 @@ def _train_latent(
             f"the router latent is trained on folders of parquet files; {', '.join(files)} is a "
             "file. Give --router linear, or another of `llmroute train --help`."
         )
-    settings = Settings(**{name: options[name] for name in _SETTINGS if name in options})
-    with progress(shown=not as_json) as display:
-        artifact = train_router(
-            list(data),
-            out,
-            encoder=options["encoder"],
-            name=name,
-            version=options["label"],
-            weights=_weights(options["weights"]),
-            seed=seed,
-            settings=settings,
-            progress=_Bars(display),
-        )
-    if as_json:
-        print_json({"folder": str(artifact.folder), "card": artifact.card.model_dump(mode="json")})
-        return
-    console = terminal()
-    console.print(_metrics(artifact))
-    # One line whatever the width, so that it can be pasted.
-    folder = shlex.quote(str(artifact.folder))
-    console.print(f'Use it: llmroute decide --scorer {folder} "…"', markup=False, soft_wrap=True)
+    artifact = train(
+        list(data),
+        out,
+        encoder=encoder,
+        name=name,
+        version=label,
+        weights=_weights(weights),
+        seed=seed,
+        settings=Settings(**settings),
+        progress=show,
+    )
+    return _Trained(artifact.folder, artifact.card, list(artifact.card.abilities))
 
 
-def _weights(given: tuple[str, ...]) -> dict[str, float]:
+def _weights(stated: Iterable[str]) -> dict[str, float]:
     weights = {}
-    for one in given:
-        folder, _, number = one.rpartition("=")
+    for argument in stated:
+        folder, _, number = argument.rpartition("=")
         try:
             weights[folder] = float(number)
         except ValueError:
             raise click.BadParameter(
-                f"{one!r} is not FOLDER=NUMBER, such as routellm=2.", param_hint="--weight"
+                f"{argument!r} is not FOLDER=NUMBER, such as routellm=2.", param_hint="--weight"
             ) from None
     return weights
 
 
-class _Bars:
-    """Training's progress callback: one bar a stage."""
+def _train_other(
+    router: str, data: Sequence[Path], out: Path, show: Bars, *, labels: str, **options: Any
+) -> _Trained:
+    """Train a router on the train split and measure it on the test split, which is read once."""
+    from llmroute.routers import train
+    from llmroute.scoring.router_folder import read, with_metrics
 
-    def __init__(self, display: Progress) -> None:
-        self._display = display
-        self._tasks: dict[str, TaskID] = {}
-
-    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
-        if stage not in self._tasks:
-            self._tasks[stage] = self._display.add_task(stage, total=total, note=note)
-        self._display.update(self._tasks[stage], completed=done, total=total, note=note)
-
-
-def _metrics(artifact: Artifact) -> RenderableType:
-    from llmroute.cli.render import figures
-
-    card = artifact.card
-    prompts = sum(source.prompts for source in card.data)
-    return figures(
-        card.metrics,
-        f"{card.name} {card.version}: {len(card.abilities)} models, {prompts:,} prompts "
-        f"from {', '.join(source.name for source in card.data)}",
+    show("reading", 0, len(data))
+    with_samples = labels in ("soft", "shifted")
+    learned = [_read(path, "train", samples=with_samples) for path in data]
+    show("reading", len(data), len(data))
+    sources = [_source(path, table) for path, table in zip(data, learned, strict=True)]
+    train(
+        router,
+        learned,  # type: ignore[arg-type]  # a list of both kinds is refused there
+        out,
+        labels=labels,  # type: ignore[arg-type]
+        sources=sources,
+        progress=show,
+        **options,
     )
+    card = read(out).card
+    trained = _Trained(Path(out).resolve(), card, card.models, f" ({card.router})", reports=[])
+    figures: dict[str, Metric] = {}
+    for done, (path, table) in enumerate(zip(data, learned, strict=True)):
+        show("test split", done, len(data), path.name)
+        figures |= _measure(path, table, trained)
+    show("test split", len(data), len(data))
+    trained.card = with_metrics(out, figures).card
+    return trained
+
+
+def _read(path: Path, split: Split, *, samples: bool = False) -> Outcomes | Preferences:
+    from llmroute.evaluation import Outcomes
+    from llmroute.routers.preferences import is_preferences, read_preferences
+
+    if is_preferences(path):
+        return read_preferences(path, split)
+    return Outcomes.read(path, split, samples=samples and (path / _SAMPLES).is_file())
+
+
+def _source(path: Path, table: Outcomes | Preferences) -> DataSource:
+    import numpy as np
+
+    from llmroute.evaluation import Outcomes
+    from llmroute.scoring.artifact import DataSource, digest
+
+    files = [path] if path.is_file() else sorted(path.glob("*.parquet"))
+    return DataSource(
+        name=path.stem if path.is_file() else path.name,
+        prompts=len(table.prompts),
+        cells=int((~np.isnan(table.score)).sum()) if isinstance(table, Outcomes) else len(table),
+        sha256={file.name: digest(file) for file in files},
+    )
+
+
+def _measure(path: Path, train: Outcomes | Preferences, trained: _Trained) -> dict[str, Metric]:
+    """Figures on the test split; what cannot be measured is noted."""
+    from llmroute.evaluation import Outcomes
+    from llmroute.evaluation.card_metrics import card_figures, comparison_figures, report_on
+    from llmroute.routers import Preferences, load
+
+    scorer = load(trained.folder)
+    try:
+        test = _read(path, "test")
+        if isinstance(test, Preferences):
+            assert isinstance(train, Preferences)  # one file is of one kind
+            return comparison_figures(scorer, test, train)
+        assert isinstance(train, Outcomes)
+        shared = [name for name in test.models if name in train.models]
+        report = report_on(scorer, test.only(shared), train.only(shared))
+    except ConfigurationError as fault:  # no test prompts, or too few models on them
+        trained.left_out[path.name] = str(fault)
+        return {}
+    assert trained.reports is not None
+    trained.reports.append(report)
+    return card_figures(report)

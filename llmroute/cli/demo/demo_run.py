@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import statistics
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from llmroute.chain import RouterChain
@@ -94,67 +94,35 @@ class Totals:
     decision_us: float
     seconds: float
 
-    def to_json(self) -> dict[str, Any]:
-        """The totals as plain JSON types."""
-        return asdict(self)
 
-
-def ask_all(
-    prompts: Sequence[DemoPrompt],
-    router: RouterChain,
-    before: Callable[[DemoPrompt], None] = lambda prompt: None,
-) -> Iterator[Row]:
-    """Send each prompt in turn.
-
-    Args:
-        prompts: The prompts.
-        router: The router.
-        before: Called before each prompt.
-
-    Yields:
-        A row a prompt, as it is answered.
+def ask(number: int, prompt: DemoPrompt, router: RouterChain) -> Row:
+    """Send the prompt of a number.
 
     Raises:
         AuthenticationFailed: A key is wrong; all further calls would fail alike.
         ModelNotFound: A provider does not know a model; likewise.
     """
-    for number, prompt in enumerate(prompts, start=1):
-        before(prompt)
-        try:
-            message = _ask(router, prompt)
-        except (AuthenticationFailed, ModelNotFound):
-            raise
-        except (ProviderError, AllModelsFailed, NoEligibleModel) as error:
-            yield Row(number, prompt, None, error=str(error))
-            continue
-        record = Decision.model_validate(message.response_metadata["llmroute"])
-        yield Row(number, prompt, record, answer=_said(message))
-
-
-def _ask(router: RouterChain, prompt: DemoPrompt) -> Any:
+    chain: Any = router
     if prompt.schema is not None:
         structured = router.with_structured_output(prompt.schema, include_raw=True)
-        return structured.invoke(prompt.messages)["raw"]
-    if prompt.tools:
-        return router.bind_tools(prompt.tools).invoke(prompt.messages)
-    return router.invoke(prompt.messages)
-
-
-def _said(message: Any) -> str:
+        chain = structured | itemgetter("raw")
+    elif prompt.tools:
+        chain = router.bind_tools(prompt.tools)
+    try:
+        message = chain.invoke(prompt.messages)
+    except (AuthenticationFailed, ModelNotFound):
+        raise
+    except (ProviderError, AllModelsFailed, NoEligibleModel) as error:
+        return Row(number, prompt, None, error=str(error))
+    record = Decision.model_validate(message.response_metadata["llmroute"])
     calls = [
         f"{c['name']}({json.dumps(c['args'], ensure_ascii=False)})" for c in message.tool_calls
     ]
-    return str(message.text) or "; ".join(calls)
+    return Row(number, prompt, record, answer=str(message.text) or "; ".join(calls))
 
 
 def add_up(rows: Sequence[Row], pool: ModelPool, seconds: float) -> Totals:
-    """The totals of a run.
-
-    Args:
-        rows: Its rows.
-        pool: Its pool, for prices.
-        seconds: How long it took.
-    """
+    """The totals of a run that took so many seconds; its pool is needed for prices."""
     records = [row.decision for row in rows if row.decision is not None]
     answered_by = [str(record.answered_by) for record in records]
     counts = Counter(answered_by)
@@ -180,24 +148,17 @@ def add_up(rows: Sequence[Row], pool: ModelPool, seconds: float) -> Totals:
         cost_usd=cost,
         always_strong_usd=None if cost is None or saved is None else round(cost + saved, 12),
         saved_usd=saved,
-        random_mix_usd=random_mix(records, pool),
+        random_mix_usd=_random_mix(records, pool),
         decision_us=statistics.median(r.decision_us for r in records) if records else 0.0,
         seconds=round(seconds, 3),
     )
 
 
-def random_mix(records: Sequence[Decision], pool: ModelPool) -> float | None:
+def _random_mix(records: Sequence[Decision], pool: ModelPool) -> float | None:
     """What the same tokens cost when each prompt's model is drawn at random, in expectation.
 
     The draw has the run's own shares, the strongest model's included: Σ over models of its share
-    times the cost of all prompts on it.
-
-    Args:
-        records: The answered prompts' records.
-        pool: For prices.
-
-    Returns:
-        USD, or None where a price or a token count is unknown.
+    times the cost of all prompts on it. None where a price or a token count is unknown.
     """
     shares = Counter(str(record.answered_by) for record in records)
     expected: list[float | None] = []
@@ -215,15 +176,3 @@ def _sum(amounts: Sequence[float | None]) -> float | None:
     """The sum, rounded as prices are; None where one is unknown."""
     known = [amount for amount in amounts if amount is not None]
     return round(sum(known), 12) if len(known) == len(amounts) else None
-
-
-class Stopwatch:
-    """Seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Seconds so far."""
-        return time.perf_counter() - self._start

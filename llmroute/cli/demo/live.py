@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from llmroute.backends.prices import lookup
 from llmroute.chain import RouterChain
 from llmroute.cli.demo.prompts import DemoPrompt
+from llmroute.cli.options import ModelArgument, pool_of
 from llmroute.errors import ConfigurationError
-from llmroute.pool import Model, ModelPool
+from llmroute.pool import ModelPool
 
 LABEL = (
     "These answers came from real providers, at the prices of LiteLLM's packaged table; "
@@ -33,69 +33,36 @@ _PROVIDERS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """What a live run may cost, USD.
-
-    Attributes:
-        expected: By the router's own estimates.
-        at_most: When every prompt goes to its dearest model and fills the answer's limit.
-    """
-
-    expected: float
-    at_most: float
-
-
 def models_for(environment: Mapping[str, str]) -> list[str]:
-    """The models that the environment's keys reach.
-
-    Args:
-        environment: Variables and their values.
-    """
-    found = []
-    for variable, sizes in _PROVIDERS.items():
-        if environment.get(variable):
-            found += [name for size in sizes if (name := _first_known(size)) is not None]
-    return found
+    """The models that the keys of an environment reach."""
+    sizes = [names for key, pair in _PROVIDERS.items() if environment.get(key) for names in pair]
+    priced = [[n for n in names if lookup(n).get("output_price") is not None] for names in sizes]
+    return [names[0] for names in priced if names]
 
 
-def _first_known(names: Sequence[str]) -> str | None:
-    return next((n for n in names if lookup(n).get("output_price") is not None), None)
-
-
-def live_pool(
-    environment: Mapping[str, str] = os.environ, api_base: str | None = None
-) -> ModelPool:
-    """A pool of what the environment's keys reach.
-
-    Args:
-        environment: Variables and their values.
-        api_base: Where all the models are served, when not at their providers.
+def live_pool(api_base: str | None = None) -> ModelPool:
+    """A pool of what the environment's keys reach, all served at `api_base` where that is stated.
 
     Raises:
         ConfigurationError: There is no key.
     """
-    names = models_for(environment)
+    names = models_for(os.environ)
     if not names:
         raise ConfigurationError(
             "--live calls real providers and needs a key in the environment: one of "
             f"{', '.join(_PROVIDERS)}. Without --live the demo needs none."
         )
-    stated = {} if api_base is None else {"api_base": api_base}
-    return ModelPool([Model(name, **stated) for name in names])
+    return pool_of([ModelArgument(name) for name in names], api_base)
 
 
-def estimate(router: RouterChain, prompts: Sequence[DemoPrompt]) -> Estimate:
-    """What the prompts may cost.
-
-    Args:
-        router: The router.
-        prompts: The prompts.
-    """
+def expected_and_greatest_cost(
+    router: RouterChain, prompts: Sequence[DemoPrompt]
+) -> tuple[float, float]:
+    """USD of a run: by the router's estimates, and with full answers of each prompt's dearest."""
     decisions = router.decide_batch([prompt.messages for prompt in prompts])
     expected = sum(d.estimates[d.chosen].cost or 0.0 for d in decisions)
-    at_most = sum(
+    greatest = sum(
         max(model.price(d.prompt_tokens, MAX_TOKENS) or 0.0 for model in router.pool)
         for d in decisions
     )
-    return Estimate(expected, at_most)
+    return expected, greatest

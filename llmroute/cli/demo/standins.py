@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from llmroute.chain import RouterChain
 from llmroute.cli.demo.prompts import DemoPrompt
@@ -20,8 +21,7 @@ _WRONG = "A poor answer would stand here."
 _FILLER = "This sentence only takes up the room of an answer."
 
 
-@dataclass(frozen=True)
-class _StandIn:
+class _StandIn(NamedTuple):
     """A stand-in: prices like today's, an ability for the router and one for the script."""
 
     name: str
@@ -39,20 +39,11 @@ _STAND_INS = (
 )
 
 
-def scripted_provider(prompts: tuple[DemoPrompt, ...]) -> ScriptedProvider:
-    """The provider; it starts as a context manager.
-
-    Args:
-        prompts: What it will be asked, so that it has answers of a plausible length.
-    """
+def scripted_provider(prompts: Sequence[DemoPrompt]) -> ScriptedProvider:
+    """The provider, which starts as a context manager and knows answers of a plausible length."""
     models = [
-        ScriptedModel(
-            one.name,
-            input_price=one.input_price,
-            output_price=one.output_price,
-            ability=one.scripted_ability,
-        )
-        for one in _STAND_INS
+        ScriptedModel(name, input_price=input_price, output_price=output_price, ability=ability)
+        for name, input_price, output_price, _, _, ability in _STAND_INS
     ]
     questions = [
         Question(
@@ -67,36 +58,25 @@ def scripted_provider(prompts: tuple[DemoPrompt, ...]) -> ScriptedProvider:
 
 
 def stand_in_pool(base_url: str) -> ModelPool:
-    """The stand-ins as pool members that LiteLLM calls.
-
-    Args:
-        base_url: Where the provider listens.
-    """
-    return ModelPool(
-        [
-            Model(
-                one.name,
-                model=f"openai/{one.name}",
-                api_base=base_url,
-                api_key=NOT_A_KEY,
-                input_price=one.input_price,
-                output_price=one.output_price,
-                context_window=one.context_window,
-                ability=one.ability,
-            )
-            for one in _STAND_INS
-        ]
-    )
+    """The stand-ins as pool members that LiteLLM calls where the provider listens."""
+    models = [
+        Model(
+            name,
+            model=f"openai/{name}",
+            api_base=base_url,
+            api_key=NOT_A_KEY,
+            input_price=input_price,
+            output_price=output_price,
+            context_window=context_window,
+            ability=ability,
+        )
+        for name, input_price, output_price, context_window, ability, _ in _STAND_INS
+    ]
+    return ModelPool(models)
 
 
 def make_trouble(provider: ScriptedProvider, router: RouterChain, prompt: DemoPrompt) -> None:
-    """Let the model that will be asked for a prompt fail, where the prompt says so.
-
-    Args:
-        provider: The provider.
-        router: The router, which is asked whom it will choose.
-        prompt: The prompt.
-    """
+    """Let the model that the router will choose for a prompt fail, where the prompt says so."""
     if prompt.trouble is None:
         return
     chosen = router.decide(prompt.messages).chosen

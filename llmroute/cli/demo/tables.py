@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import cycle, groupby
 
-from rich.console import Group, RenderableType
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from llmroute.cli.demo.demo_run import Row, Totals
-from llmroute.cli.render import bar, clip, money, percent, table
+from llmroute.cli.render import bar, clip, count, money, number, table
 from llmroute.pool import ModelPool
 from llmroute.records import CallRecord, Decision
 
@@ -26,34 +26,19 @@ _WIDE = 110
 _STATUS = {"rate_limited": "429", "unavailable": "5xx"}
 
 
-def short(name: str) -> str:
-    """A model's name without provider, as a cell has room for.
-
-    Args:
-        name: The pool's name.
-    """
+def _short(name: str) -> str:
+    """A model's name without provider, as a cell has room for."""
     return name.rsplit("/", 1)[-1].removeprefix("standin-")
 
 
-def colours(pool: ModelPool) -> dict[str, str]:
-    """A colour a model, by price.
-
-    Args:
-        pool: The pool.
-    """
+def _colours(pool: ModelPool) -> dict[str, str]:
+    """A colour a model, by price."""
     by_price = sorted(pool, key=lambda model: model.output_price or 0.0)
-    return {m.name: _COLOURS[i % len(_COLOURS)] for i, m in enumerate(by_price)}
+    return dict(zip((model.name for model in by_price), cycle(_COLOURS)))
 
 
 def prompt_table(rows: Sequence[Row], pool: ModelPool, title: str, width: int) -> Table:
-    """One row a prompt: who answered, on what grounds, at what cost.
-
-    Args:
-        rows: What came of the prompts.
-        pool: The pool.
-        title: Stands above it.
-        width: Characters the terminal is wide.
-    """
+    """One row a prompt, on a terminal of `width` characters: who answered, on what grounds."""
     wide = width >= _WIDE
     kind, path, grounds = (17, 27, 20) if wide else (14, 11, 12)
     # Rich would shrink all columns alike; only the prompt can spare characters.
@@ -65,7 +50,7 @@ def prompt_table(rows: Sequence[Row], pool: ModelPool, title: str, width: int) -
     listing.add_column("model", min_width=path, max_width=path)
     listing.add_column("grounds", min_width=grounds, max_width=grounds)
     listing.add_column("USD", justify="right", no_wrap=True, min_width=8)
-    tint = colours(pool)
+    tint = _colours(pool)
     for row in rows:
         record = row.decision
         listing.add_row(
@@ -74,7 +59,7 @@ def prompt_table(rows: Sequence[Row], pool: ModelPool, title: str, width: int) -
             clip(row.prompt.question, room),
             _path(record.calls, tint) if record else Text("no answer", style="red"),
             _grounds(record) if record else clip(row.error or "", 2 * grounds),
-            f"{record.cost_usd:.6f}" if record and record.cost_usd is not None else "",
+            number(record.cost_usd if record else None, ".6f"),
         )
     return listing
 
@@ -86,7 +71,7 @@ def _path(calls: Sequence[CallRecord], tint: dict[str, str]) -> Text:
         outcomes = [_STATUS.get(c.status, c.status) for c in attempts if c.status != "ok"]
         if path:
             path.append(" → ", style="red")
-        path.append(short(name), style=tint[name])
+        path.append(_short(name), style=tint[name])
         if outcomes:
             path.append(f" {' ↻ '.join(outcomes)}", style="red")
             if calls[-1].model == name:
@@ -96,7 +81,7 @@ def _path(calls: Sequence[CallRecord], tint: dict[str, str]) -> Text:
 
 def _grounds(record: Decision) -> str:
     if record.excluded:
-        names = ", ".join(short(name) for name in record.excluded)
+        names = ", ".join(_short(name) for name in record.excluded)
         why = next(iter(record.excluded.values()))
         return f"not {names}: {'too long' if 'context window' in why else clip(why, 30)}"
     best = max(record.estimates[name].quality for name in record.ranking)
@@ -104,62 +89,44 @@ def _grounds(record: Decision) -> str:
     return f"{record.estimates[record.chosen].quality:.2f} of {best:.2f}{unfamiliar}"
 
 
-def totals_table(totals: Totals, pool: ModelPool, label: str) -> RenderableType:
-    """Calls by model, the bill beside its baselines, and what went wrong on the way.
-
-    Args:
-        totals: The totals.
-        pool: The pool.
-        label: What the numbers are and are not.
-    """
+def totals_table(totals: Totals, pool: ModelPool, label: str) -> Group:
+    """Calls by model, the bill beside its baselines, what went wrong on the way, and a label."""
     notes = Text(_notes(totals), style="dim")
     return Group("", _shares(totals, pool), _bill(totals), notes, Text(label, style="yellow"))
 
 
 def _shares(totals: Totals, pool: ModelPool) -> Table:
-    listing = table(title="Who answered")
-    listing.add_column("model")
+    listing = table("model", title="Who answered")
     listing.add_column("share", no_wrap=True)
-    listing.add_column("prompts", justify="right")
-    listing.add_column("in / out, USD per M tokens", justify="right")
-    listing.add_column("cost", justify="right")
-    tint = colours(pool)
+    for heading in ("prompts", "in / out, USD per M tokens", "cost"):
+        listing.add_column(heading, justify="right")
+    tint = _colours(pool)
     for model in pool:
-        count = totals.calls_by_model[model.name]
-        share = count / max(totals.answered, 1)
+        answers = totals.calls_by_model[model.name]
+        share = answers / max(totals.answered, 1)
+        prices = (number(price, ".2f", "?") for price in (model.input_price, model.output_price))
         listing.add_row(
             model.name,
-            Text(f"{bar(share, 20)} {percent(share):>4}", style=tint[model.name]),
-            str(count),
-            f"{_price(model.input_price)} / {_price(model.output_price)}",
+            Text(f"{bar(share, 20)} {share:>4.0%}", style=tint[model.name]),
+            str(answers),
+            " / ".join(prices),
             money(totals.cost_by_model[model.name]),
         )
     return listing
 
 
-def _price(usd: float | None) -> str:
-    return "?" if usd is None else f"{usd:.2f}"
-
-
 def _bill(totals: Totals) -> Table:
-    listing = table(title="The bill")
-    listing.add_column("on the same prompts and tokens")
-    listing.add_column("USD", justify="right")
-    listing.add_column("")
-    strong = totals.always_strong_usd
-    listing.add_row("routed", money(totals.cost_usd), _part(totals.cost_usd, strong), style="bold")
+    listing = table("on the same prompts and tokens", ">USD", "", title="The bill")
+    routed, strong, mix = totals.cost_usd, totals.always_strong_usd, totals.random_mix_usd
+
+    def share(usd: float | None) -> str:
+        return f"{usd / strong:.0%}" if usd is not None and strong else ""
+
+    listing.add_row("routed", money(routed), share(routed), style="bold")
     listing.add_row(f"always {totals.strongest}", money(strong), "100%")
-    listing.add_row(
-        "the same mix at random (expected)",
-        money(totals.random_mix_usd),
-        _part(totals.random_mix_usd, strong),
-    )
+    listing.add_row("the same mix at random (expected)", money(mix), share(mix))
     listing.add_row("saved by routing", money(totals.saved_usd), "")
     return listing
-
-
-def _part(amount: float | None, whole: float | None) -> str:
-    return percent(amount / whole) if amount is not None and whole else ""
 
 
 def _notes(totals: Totals) -> str:
@@ -171,20 +138,16 @@ def _notes(totals: Totals) -> str:
     ]
     if totals.failed_attempts:
         failed = ", ".join(
-            f"{count} × {_STATUS.get(status, status)}"
-            for status, count in totals.failed_attempts.items()
+            f"{times} × {_STATUS.get(status, status)}"
+            for status, times in totals.failed_attempts.items()
         )
         lines.append(
-            f"Failed attempts: {failed}; {_count(totals.retries, 'retry', 'retries')}, "
-            f"{_count(totals.fallbacks, 'fallback', 'fallbacks')} to another model."
+            f"Failed attempts: {failed}; {count(totals.retries, 'retry', 'retries')}, "
+            f"{count(totals.fallbacks, 'fallback', 'fallbacks')} to another model."
         )
     if totals.unfamiliar:
         lines.append(
-            f"{_count(totals.unfamiliar, 'prompt is', 'prompts are')} unlike the scorer's training "
+            f"{count(totals.unfamiliar, 'prompt is', 'prompts are')} unlike the scorer's training "
             "data (marked ?): the models' priors decided."
         )
     return "\n".join(lines)
-
-
-def _count(number: int, one: str, several: str) -> str:
-    return f"{number} {one if number == 1 else several}"

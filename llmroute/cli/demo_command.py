@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmroute.cli.options import json_option
+from llmroute.cli.options import json_option, scorer_option
 
 if TYPE_CHECKING:
+    from llmroute.chain import RouterChain
     from llmroute.cli.demo.demo_run import Row, Totals
-    from llmroute.cli.demo.live import Estimate
+    from llmroute.cli.demo.prompts import DemoPrompt
     from llmroute.pool import ModelPool
 
 
@@ -25,10 +29,9 @@ if TYPE_CHECKING:
     "--quality",
     type=click.FloatRange(0, 1),
     default=0.9,
-    show_default=True,
     help="The share of the best expected quality that is good enough.",
 )
-@click.option("--scorer", default="static", show_default=True, metavar="NAME|FOLDER")
+@scorer_option()
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -61,7 +64,7 @@ def demo(
             document["answers"] = _scripted(quality, scorer, as_json)
     # --live is about spending on real calls: the replay comes with it only when asked for.
     if part == "replay" or (part is None and not live):
-        from llmroute.cli.demo.recorded_part import replay_part
+        from llmroute.cli.demo.replay import replay_part
 
         document["replay"] = replay_part(data, scorer, as_json)
     if as_json:
@@ -71,20 +74,12 @@ def demo(
 
 
 def _scripted(quality: float, scorer: str, as_json: bool) -> dict[str, Any]:
-    from llmroute.chain import RouterChain
     from llmroute.cli.demo.prompts import PROMPTS
     from llmroute.cli.demo.standins import LABEL, make_trouble, scripted_provider, stand_in_pool
     from llmroute.policies import CheapestAbove
-    from llmroute.scoring.registry import load_scorer
 
     with scripted_provider(PROMPTS) as provider:
-        router = RouterChain(
-            pool=stand_in_pool(provider.base_url),
-            policy=CheapestAbove(quality=quality),
-            scorer=load_scorer(scorer),
-            # The stand-ins' answers are made up: there is nothing to be learned by looking at them.
-            escalation=None,
-        )
+        router = _router(stand_in_pool(provider.base_url), quality, scorer)
         rows, totals = _run(router, as_json, lambda p: make_trouble(provider, router, p))
         requests = len(provider.requests)
     title = (
@@ -92,62 +87,70 @@ def _scripted(quality: float, scorer: str, as_json: bool) -> dict[str, Any]:
         f"the cheapest with {quality:.0%} of the best expected quality (the library's default is "
         f"{CheapestAbove().quality:.0%}, which saves less)"
     )
-    return _shown(rows, totals, router.pool, title, LABEL, as_json) | {"http_requests": requests}
+    document = _show(rows, totals, router.pool, title, LABEL, as_json)
+    return {**document, "http_requests": requests}
 
 
 def _live(
     quality: float, scorer: str, api_base: str | None, yes: bool, as_json: bool
 ) -> dict[str, Any]:
-    from llmroute.chain import RouterChain
-    from llmroute.cli.demo.live import LABEL, MAX_TOKENS, estimate, live_pool
+    from llmroute.cli.demo.live import LABEL, MAX_TOKENS, expected_and_greatest_cost, live_pool
     from llmroute.cli.demo.prompts import PROMPTS
+    from llmroute.cli.render import money
+
+    router = _router(live_pool(api_base=api_base), quality, scorer, max_tokens=MAX_TOKENS)
+    models = ", ".join(router.pool.names)
+    if not yes:
+        expected, greatest = map(money, expected_and_greatest_cost(router, PROMPTS))
+        click.confirm(
+            f"Send {len(PROMPTS)} prompts to {models}, for about {expected} and at most "
+            f"{greatest}?",
+            abort=True,
+            err=True,
+        )
+    rows, totals = _run(router, as_json, lambda prompt: None)
+    title = f"{len(rows)} requests to {models}"
+    return _show(rows, totals, router.pool, title, LABEL, as_json)
+
+
+def _router(pool: ModelPool, quality: float, scorer: str, **options: Any) -> RouterChain:
+    from llmroute.chain import RouterChain
     from llmroute.policies import CheapestAbove
     from llmroute.scoring.registry import load_scorer
 
-    router = RouterChain(
-        pool=live_pool(api_base=api_base),
+    return RouterChain(
+        pool=pool,
         policy=CheapestAbove(quality=quality),
         scorer=load_scorer(scorer),
-        max_tokens=MAX_TOKENS,
-        escalation=None,  # one call a prompt, so that the bill is the one that was agreed to
-    )
-    if not yes:
-        _confirm(estimate(router, PROMPTS), len(PROMPTS), router.pool)
-    rows, totals = _run(router, as_json, lambda prompt: None)
-    title = f"{len(rows)} requests to {', '.join(router.pool.names)}"
-    return _shown(rows, totals, router.pool, title, LABEL, as_json)
-
-
-def _confirm(cost: Estimate, prompts: int, pool: ModelPool) -> None:
-    from llmroute.cli.render import money
-
-    click.confirm(
-        f"Send {prompts} prompts to {', '.join(pool.names)}, for about {money(cost.expected)} "
-        f"and at most {money(cost.at_most)}?",
-        abort=True,
-        err=True,
+        # The stand-ins' answers are made up: there is nothing to be learned by looking at them.
+        # Live it is one call a prompt, so that the bill is the one that was agreed to.
+        escalation=None,
+        **options,
     )
 
 
-def _run(router: Any, as_json: bool, before: Any) -> tuple[list[Row], Totals]:
-    from llmroute.cli.demo.demo_run import Stopwatch, add_up, ask_all
+def _run(
+    router: RouterChain, as_json: bool, before: Callable[[DemoPrompt], None]
+) -> tuple[list[Row], Totals]:
+    from llmroute.cli.demo.demo_run import add_up, ask
     from llmroute.cli.demo.prompts import PROMPTS
     from llmroute.cli.render import progress
     from llmroute.engine.prepare import warm_up
 
-    with progress(shown=not as_json) as display:
-        task = display.add_task("loading LiteLLM", total=len(PROMPTS), note="a few seconds, once")
+    with progress(shown=not as_json) as show:
+        show("loading LiteLLM", 0, None, "a few seconds, once")
         for member in router.pool:  # so that the run's time is the calls', not the import's
             warm_up(member)
-        display.update(task, description="asking", note="")
-        watch, rows = Stopwatch(), []
-        for row in ask_all(PROMPTS, router, before):
-            rows.append(row)
-            display.update(task, advance=1, note=row.prompt.category)
-        return rows, add_up(rows, router.pool, watch.seconds)
+        show("loading LiteLLM", 1, 1)
+        start, rows = time.perf_counter(), []
+        for number, prompt in enumerate(PROMPTS, start=1):
+            before(prompt)
+            rows.append(ask(number, prompt, router))
+            show("asking", number, len(PROMPTS), prompt.category)
+        return rows, add_up(rows, router.pool, time.perf_counter() - start)
 
 
-def _shown(
+def _show(
     rows: list[Row], totals: Totals, pool: ModelPool, title: str, label: str, as_json: bool
 ) -> dict[str, Any]:
     if not as_json:
@@ -159,10 +162,7 @@ def _shown(
         console.print(totals_table(totals, pool, label))
     return {
         "label": label,
-        "pool": [
-            {"name": m.name, "input_price": m.input_price, "output_price": m.output_price}
-            for m in pool
-        ],
+        "pool": [m.model_dump(include={"name", "input_price", "output_price"}) for m in pool],
         "prompts": [row.to_json() for row in rows],
-        "totals": totals.to_json(),
+        "totals": asdict(totals),
     }
