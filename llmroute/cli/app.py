@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
@@ -53,12 +53,7 @@ class _Commands(click.Group):
 
 
 def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
+    message: Warning | str, category: type[Warning], filename: str, *_: Any, **__: Any
 ) -> None:
     # Ours are written for users. Those of libraries are for their developers.
     if category is UserWarning and "llmroute" in filename:

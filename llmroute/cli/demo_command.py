@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,6 @@ from llmroute.cli.options import json_option, scorer_option
 
 if TYPE_CHECKING:
     from llmroute.chain import RouterChain
-    from llmroute.cli.demo.demo_run import Row, Totals
     from llmroute.cli.demo.prompts import DemoPrompt
     from llmroute.pool import ModelPool
 
@@ -80,15 +78,13 @@ def _scripted(quality: float, scorer: str, as_json: bool) -> dict[str, Any]:
 
     with scripted_provider(PROMPTS) as provider:
         router = _router(stand_in_pool(provider.base_url), quality, scorer)
-        rows, totals = _run(router, as_json, lambda p: make_trouble(provider, router, p))
-        requests = len(provider.requests)
-    title = (
-        f"{len(rows)} requests over HTTP to {', '.join(router.pool.names)}: "
-        f"the cheapest with {quality:.0%} of the best expected quality (the library's default is "
-        f"{CheapestAbove().quality:.0%}, which saves less)"
-    )
-    document = _show(rows, totals, router.pool, title, LABEL, as_json)
-    return {**document, "http_requests": requests}
+        title = (
+            f"{len(PROMPTS)} requests over HTTP to {', '.join(router.pool.names)}: "
+            f"the cheapest with {quality:.0%} of the best expected quality (the library's default "
+            f"is {CheapestAbove().quality:.0%}, which saves less)"
+        )
+        document = _run(router, title, LABEL, as_json, lambda p: make_trouble(provider, router, p))
+        return {**document, "http_requests": len(provider.requests)}
 
 
 def _live(
@@ -98,19 +94,14 @@ def _live(
     from llmroute.cli.demo.prompts import PROMPTS
     from llmroute.cli.render import money
 
-    router = _router(live_pool(api_base=api_base), quality, scorer, max_tokens=MAX_TOKENS)
+    router = _router(live_pool(api_base), quality, scorer, max_tokens=MAX_TOKENS)
     models = ", ".join(router.pool.names)
     if not yes:
         expected, greatest = map(money, expected_and_greatest_cost(router, PROMPTS))
-        click.confirm(
-            f"Send {len(PROMPTS)} prompts to {models}, for about {expected} and at most "
-            f"{greatest}?",
-            abort=True,
-            err=True,
-        )
-    rows, totals = _run(router, as_json, lambda prompt: None)
-    title = f"{len(rows)} requests to {models}"
-    return _show(rows, totals, router.pool, title, LABEL, as_json)
+        cost = f"about {expected} and at most {greatest}"
+        question = f"Send {len(PROMPTS)} prompts to {models}, for {cost}?"
+        click.confirm(question, abort=True, err=True)
+    return _run(router, f"{len(PROMPTS)} requests to {models}", LABEL, as_json)
 
 
 def _router(pool: ModelPool, quality: float, scorer: str, **options: Any) -> RouterChain:
@@ -130,16 +121,23 @@ def _router(pool: ModelPool, quality: float, scorer: str, **options: Any) -> Rou
 
 
 def _run(
-    router: RouterChain, as_json: bool, before: Callable[[DemoPrompt], None]
-) -> tuple[list[Row], Totals]:
+    router: RouterChain,
+    title: str,
+    label: str,
+    as_json: bool,
+    before: Callable[[DemoPrompt], None] = lambda prompt: None,
+) -> dict[str, Any]:
+    """Ask all the prompts, show what came of them, and return it as a document."""
     from llmroute.cli.demo.demo_run import add_up, ask
     from llmroute.cli.demo.prompts import PROMPTS
-    from llmroute.cli.render import progress
+    from llmroute.cli.demo.tables import prompt_table, totals_table
+    from llmroute.cli.render import progress, terminal
     from llmroute.engine.prepare import warm_up
 
+    pool = router.pool
     with progress(shown=not as_json) as show:
         show("loading LiteLLM", 0, None, "a few seconds, once")
-        for member in router.pool:  # so that the run's time is the calls', not the import's
+        for member in pool:  # so that the run's time is the calls', not the import's
             warm_up(member)
         show("loading LiteLLM", 1, 1)
         start, rows = time.perf_counter(), []
@@ -147,22 +145,14 @@ def _run(
             before(prompt)
             rows.append(ask(number, prompt, router))
             show("asking", number, len(PROMPTS), prompt.category)
-        return rows, add_up(rows, router.pool, time.perf_counter() - start)
-
-
-def _show(
-    rows: list[Row], totals: Totals, pool: ModelPool, title: str, label: str, as_json: bool
-) -> dict[str, Any]:
+        totals = add_up(rows, pool, time.perf_counter() - start)
     if not as_json:
-        from llmroute.cli.demo.tables import prompt_table, totals_table
-        from llmroute.cli.render import terminal
-
         console = terminal()
         console.print(prompt_table(rows, pool, title, console.width))
         console.print(totals_table(totals, pool, label))
     return {
         "label": label,
         "pool": [m.model_dump(include={"name", "input_price", "output_price"}) for m in pool],
-        "prompts": [row.to_json() for row in rows],
-        "totals": asdict(totals),
+        "prompts": rows,
+        "totals": totals,
     }

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 #: Characters from which there is room for intervals.
 _WIDE = 120
-_NAME = 34
 
 
 @click.command("eval", short_help="Measure a router on recorded outcomes.")
@@ -271,7 +270,7 @@ def report_table(report: Report, width: int) -> RenderableType:
     for row in (report.router, *report.baselines.values()):
         quality = row.metrics.get("quality", row.metrics.get("quality_at_cost"))
         listing.add_row(
-            clip(row.name, _NAME if wide else 22),
+            clip(row.name, 34 if wide else 22),
             interval(quality, ".3f", wide=wide),
             _spend(row, report),
             *(f"{row.metrics[m].value:.0%}" if m in row.metrics else "" for m in ("saved", "kept")),

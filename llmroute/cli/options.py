@@ -102,20 +102,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 @dataclass(frozen=True)
 class RoutingOptions:
-    """The router that a command line describes.
+    """The router that a command line describes; the help of each option says what it means.
 
-    Attributes:
-        models: The pool; empty for the default one.
-        quality: For `CheapestAbove`.
-        threshold: For `Threshold`.
-        willingness: For `WillingnessToPay`.
-        max_cost: For `BestWithin`.
-        max_latency: For `BestWithin`.
-        scorer: Name or folder.
-        escalation: `"auto"` or `"none"`.
-        calibration: A file for `"auto"`.
-        api_base: Where all models are served, when not at their providers.
-        config: A file that describes the router, in place of all else.
+    What a command does not take has a default here.
     """
 
     models: tuple[ModelArgument, ...]
@@ -136,27 +125,24 @@ class RoutingOptions:
         Raises:
             UsageError: Options that exclude each other.
         """
-        has_limits = (self.max_cost, self.max_latency) != (None, None)
-        stated = {
-            "--quality": self.quality is not None,
-            "--threshold": self.threshold is not None,
-            "--willingness": self.willingness is not None,
-            "--max-cost/--max-latency": has_limits,
+        from llmroute.policies import BestWithin, CheapestAbove, Threshold, WillingnessToPay
+
+        limits = {"cost": self.max_cost, "latency": self.max_latency}
+        policies: dict[str, tuple[Callable[..., Policy], dict[str, float | None]]] = {
+            "--quality": (CheapestAbove, {"quality": self.quality}),
+            "--threshold": (Threshold, {"threshold": self.threshold}),
+            "--willingness": (WillingnessToPay, {"usd": self.willingness}),
+            "--max-cost/--max-latency": (BestWithin, limits),
         }
-        chosen = [option for option, is_stated in stated.items() if is_stated]
+        chosen = [flag for flag, (_, values) in policies.items() if {*values.values()} != {None}]
+        if not chosen:
+            return CheapestAbove()
         if len(chosen) > 1:
             raise click.UsageError(
                 f"{' and '.join(chosen)} are different ways to choose; give one of them."
             )
-        from llmroute.policies import BestWithin, CheapestAbove, Threshold, WillingnessToPay
-
-        if self.threshold is not None:
-            return Threshold(threshold=self.threshold)
-        if self.willingness is not None:
-            return WillingnessToPay(usd=self.willingness)
-        if has_limits:
-            return BestWithin(cost=self.max_cost, latency=self.max_latency)
-        return CheapestAbove() if self.quality is None else CheapestAbove(quality=self.quality)
+        policy, values = policies[chosen[0]]
+        return policy(**values)
 
     def router(self, *, asks: bool) -> RouterChain:
         """The router that the options, or the file of `--config`, describe.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,7 +20,8 @@ from llmroute.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from llmroute.pool import Model, ModelPool
+    from llmroute.cli.render import ShowProgress
+    from llmroute.pool import Model
     from llmroute.profiling import Anchor, Profile
     from llmroute.profiling.profile_file import Graded
     from llmroute.scoring.latent import LatentAbilityScorer
@@ -56,7 +57,8 @@ def profile(
     error or Ctrl-C the same command asks only the rest. The file holds no keys, and no answers
     unless --keep-answers. Use it: pool.with_profiles("profiles.json").
     """
-    from llmroute.profiling import load_anchors, read_profiles
+    from llmroute.cli.render import money, progress
+    from llmroute.profiling import expected_cost, load_anchors, read_profiles
     from llmroute.profiling.ask import missing
     from llmroute.scoring.registry import load_latent
 
@@ -68,27 +70,18 @@ def profile(
         for model in pool
     }
     if any(left.values()):
-        click.echo(_announcement(loaded, pool, left), err=True)
+        for model in pool:
+            cost = expected_cost(loaded, model, left[model.name])
+            price = "at an unknown price" if cost is None else f"for about {money(cost)}"
+            click.echo(f"{model.name}: {len(left[model.name])} prompts {price}", err=True)
         if not yes:
             click.confirm("Ask them?", abort=True, err=True)
-    for model in pool:
-        _profile(model, left[model.name], loaded, out, not as_json, workers, keep_answers)
+    asking = {"keep_answers": keep_answers, "workers": workers}
+    with progress(shown=not as_json) as show:
+        for model in pool:
+            _profile(model, left[model.name], loaded, out, show, **asking)
     profiles = read_profiles(out).models
     _show({model.name: profiles[model.name] for model in pool}, out, as_json)
-
-
-def _announcement(
-    scorer: LatentAbilityScorer, pool: ModelPool, left: Mapping[str, list[Anchor]]
-) -> str:
-    from llmroute.cli.render import money
-    from llmroute.profiling import expected_cost
-
-    lines = []
-    for model in pool:
-        cost = expected_cost(scorer, model, left[model.name])
-        price = "at an unknown price" if cost is None else f"for about {money(cost)}"
-        lines.append(f"{model.name}: {len(left[model.name])} prompts {price}")
-    return "\n".join(lines)
 
 
 def _profile(
@@ -96,44 +89,32 @@ def _profile(
     anchors: list[Anchor],
     scorer: LatentAbilityScorer,
     out: Path,
-    shown: bool,
-    workers: int,
-    keep_answers: bool,
+    show: ShowProgress,
+    **asking: Any,
 ) -> None:
     """Ask what is left, and write the file after every answer."""
-    from llmroute.cli.render import progress
     from llmroute.profiling import Profiles, ask_anchors, fit_profile, read_profiles, write_profiles
 
     profiles = read_profiles(out) if out.exists() else Profiles()
     earlier = profiles.models.get(model.name)
     graded = dict(earlier.graded) if earlier else {}
-    asked = 0
+    asked_before = len(graded)
     lock = Lock()
 
     def write() -> None:
         fitted = fit_profile(scorer, model, graded)
         write_profiles(out, Profiles(models={**profiles.models, model.name: fitted}))
 
-    with progress(shown=shown) as show:
-        show(model.name, 0, len(anchors))
+    def keep(anchor: Anchor, answer: Graded) -> None:
+        with lock:
+            graded[anchor.id] = answer
+            write()
+            right = sum(answer.score for answer in graded.values())
+            asked = len(graded) - asked_before
+            show(model.name, asked, len(anchors), f"{right:.0f} right")
 
-        def keep(anchor: Anchor, answer: Graded) -> None:
-            nonlocal asked
-            with lock:
-                graded[anchor.id] = answer
-                write()
-                asked += 1
-                right = sum(answer.score for answer in graded.values())
-                show(model.name, asked, len(anchors), f"{right:.0f} right")
-
-        ask_anchors(
-            model,
-            anchors,
-            scorer=scorer,
-            on_answer=keep,
-            keep_answers=keep_answers,
-            workers=workers,
-        )
+    show(model.name, 0, len(anchors))
+    ask_anchors(model, anchors, scorer=scorer, on_answer=keep, **asking)
     if not anchors:
         write()  # under the scorer that is asked for now
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +25,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from llmroute.metrics import Interval
 
+#: What draws a stage's bar; see `progress`.
+ShowProgress = Callable[..., None]
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _DIGITS = 2
 
@@ -122,23 +124,14 @@ def clip(text: str, width: int) -> str:
     return line if len(line) <= width else line[: width - 1].rstrip() + "…"
 
 
-class Bars:
-    """A progress callback: one bar a stage."""
-
-    def __init__(self, display: Progress) -> None:
-        self._display = display
-        self._tasks: dict[str, TaskID] = {}
-
-    def __call__(self, stage: str, done: int, total: int | None, note: str = "") -> None:
-        """Draw a stage's bar; a total that is None is not known yet, a note stands beside it."""
-        if stage not in self._tasks:
-            self._tasks[stage] = self._display.add_task(stage, note=note)
-        self._display.update(self._tasks[stage], completed=done, total=total, note=note)
-
-
 @contextmanager
-def progress(*, shown: bool = True) -> Iterator[Bars]:
-    """Bars on stderr that leave nothing behind, and are never shown where it is no terminal."""
+def progress(*, shown: bool = True) -> Iterator[ShowProgress]:
+    """Bars on stderr that leave nothing behind, and are never shown where it is no terminal.
+
+    Yields:
+        A progress callback that draws a bar a stage: `show(stage, done, total, note)`; a total that
+        is None is not known yet.
+    """
     console = terminal(stderr=True)
     display = Progress(
         TextColumn("{task.description}"),
@@ -150,5 +143,12 @@ def progress(*, shown: bool = True) -> Iterator[Bars]:
         transient=True,
         disable=not (shown and console.is_terminal),
     )
+    tasks: dict[str, TaskID] = {}
+
+    def show(stage: str, done: int, total: int | None, note: str = "") -> None:
+        if stage not in tasks:
+            tasks[stage] = display.add_task(stage, note=note)
+        display.update(tasks[stage], completed=done, total=total, note=note)
+
     with display:
-        yield Bars(display)
+        yield show

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from llmroute.errors import ConfigurationError
 from llmroute.routers import NAMES
 
 if TYPE_CHECKING:
-    from llmroute.cli.render import Bars
+    from llmroute.cli.render import ShowProgress
     from llmroute.evaluation import Outcomes, Report
     from llmroute.outcomes.table import Split
     from llmroute.routers import Preferences
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from llmroute.scoring.router_folder import RouterCard
 
 _LATENT = "latent"
-#: Options that one kind of router takes → their defaults.
-_OF_LATENT: dict[str, Any] = {"encoder": "static", "label": "1", "weights": ()}
-#: Options of the latent router that are `Settings`, whose defaults are theirs.
+#: Options of the latent router that are its `Settings`.
 _SETTINGS = ("epochs", "win_weight", "tuned_layers", "tuning_epochs")
-_OF_OTHERS: dict[str, Any] = {"labels": "score", "features": "words"}
-_OF_ONE: dict[str, tuple[str, ...]] = {
-    "bert": ("layers", "epochs"),
-    "causal": ("judge", "judge_url", "judge_prompts"),
+#: Router → the options that it takes beside those of all; what is not stated has the default of
+#: the function that trains.
+_OWN = {
+    _LATENT: {"encoder", "label", "weights", *_SETTINGS},
+    "bert": {"labels", "layers", "epochs"},
+    "causal": {"labels", "judge", "judge_url", "judge_prompts"},
 }
-_SAMPLES = "samples.parquet"
+_OF_OTHERS = {"labels", "features"}
 
 
 @click.command(short_help="Train a router on recorded outcomes or comparisons.")
@@ -117,103 +117,84 @@ def train(
     from llmroute.cli.render import print_json, progress
 
     stated = {option: value for option, value in options.items() if value not in (None, ())}
-    _check_options(router, stated)
+    foreign = [option for option in stated if option not in _OWN.get(router, _OF_OTHERS)]
+    if foreign:
+        flags = {o.name: o.opts[0] for o in click.get_current_context().command.params}
+        raise click.UsageError(
+            f"--router {router} takes no {', '.join(flags[option] for option in foreign)}."
+        )
     with progress(shown=not as_json) as show:
         if router == _LATENT:
-            stated = {**_OF_LATENT, **stated}
             trained = _train_latent(data, out, show, name=name, seed=seed, **stated)
         else:
-            stated = {**_OF_OTHERS, **stated}
             trained = _train_other(router, data, out, show, name=name, seed=seed, **stated)
-    if as_json:
-        print_json(trained.to_json())
-    else:
+    if not as_json:
         _print(trained)
-
-
-def _check_options(router: str, stated: Mapping[str, Any]) -> None:
-    """Raise UsageError where an option belongs to another router."""
-    own = {*_OF_LATENT, *_SETTINGS} if router == _LATENT else set(_OF_OTHERS)
-    own |= set(_OF_ONE.get(router, ()))
-    if router in _OF_ONE:
-        own -= {"features"}
-    names = {"weights": "--weight"}
-    foreign = [
-        names.get(option, f"--{option.replace('_', '-')}") for option in stated if option not in own
-    ]
-    if foreign:
-        raise click.UsageError(f"--router {router} takes no {', '.join(foreign)}.")
+        return
+    card = trained.card.model_dump(mode="json")
+    document: dict[str, Any] = {"folder": str(trained.folder), "card": card}
+    if router != _LATENT:
+        document["reports"] = [report.to_dict() for report in trained.reports]
+        document["not_measured"] = trained.left_out
+    print_json(document)
 
 
 @dataclass
 class _Trained:
-    """A router's folder, and what was measured of it.
+    """A router's folder, its card, and what was measured of it beside the baselines.
 
-    Attributes:
-        folder: Where it lies.
-        card: Its card, figures included.
-        models: The models it knows.
-        kind: Stands beside its name where the card says which router it is.
-        reports: The evaluations beside the baselines, one for each of the outcomes; None for the
-            latent router, whose training measures it.
-        left_out: Data that could not be measured on → why.
+    `left_out` is data that could not be measured on → why. The latent router has neither, because
+    its training measures it.
     """
 
     folder: Path
     card: Card | RouterCard
-    models: Sequence[str]
-    kind: str = ""
-    reports: list[Report] | None = None
+    reports: list[Report] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        document = {"folder": str(self.folder), "card": self.card.model_dump(mode="json")}
-        if self.reports is None:
-            return document
-        reports = [report.to_dict() for report in self.reports]
-        return {**document, "reports": reports, "not_measured": self.left_out}
 
 
 def _print(trained: _Trained) -> None:
     """Print the card's figures, the evaluations, and how to use the router."""
     from llmroute.cli.eval_command import report_table
     from llmroute.cli.render import table, terminal
+    from llmroute.scoring.router_folder import RouterCard
 
     console = terminal()
     card = trained.card
     prompts = sum(source.prompts for source in card.data)
+    called, chosen_from = f"{card.name} {card.version}", ""
+    if isinstance(card, RouterCard):
+        called, models = f"{called} ({card.router})", len(card.models)
+        chosen_from = "".join(f" -m {shlex.quote(model)}" for model in card.models)
+    else:  # its pool need not be the models that it was trained on
+        models = len(card.abilities)
     figures = table(
         *("measured", ">value", ">95 % interval", ">prompts"),
-        title=f"{card.name} {card.version}{trained.kind}: {len(trained.models)} models, "
-        f"{prompts:,} prompts from {', '.join(source.name for source in card.data)}",
+        title=f"{called}: {models} models, {prompts:,} prompts from "
+        f"{', '.join(source.name for source in card.data)}",
     )
     for name, metric in card.metrics.items():
         known = metric.low is not None and metric.high is not None
         interval = f"{metric.low:.4g} to {metric.high:.4g}" if known else ""
         figures.add_row(name, f"{metric.value:.4g}", interval, f"{metric.prompts:,}")
     console.print(figures)
-    for report in trained.reports or []:
+    for report in trained.reports:
         console.print(report_table(report, console.width))
     for name, why in trained.left_out.items():
         console.print(f"Not measured on {name}: {why}", style="yellow", markup=False)
     # One line whatever the width, so that it can be pasted.
-    command = f"llmroute decide --scorer {shlex.quote(str(trained.folder))}"
-    if trained.reports is not None:
-        command += "".join(f" -m {shlex.quote(model)}" for model in trained.models)
+    command = f"llmroute decide --scorer {shlex.quote(str(trained.folder))}{chosen_from}"
     console.print(f'Use it: {command} "…"', markup=False, soft_wrap=True)
 
 
 def _train_latent(
     data: Sequence[Path],
     out: Path,
-    show: Bars,
+    show: ShowProgress,
     *,
-    encoder: str,
-    label: str,
-    weights: Iterable[str],
-    name: str | None,
-    seed: int,
-    **settings: Any,
+    label: str = "1",
+    weights: Iterable[str] = (),
+    **options: Any,
 ) -> _Trained:
     """Train the latent router, which measures itself."""
     from llmroute.training import Settings, train
@@ -224,18 +205,17 @@ def _train_latent(
             f"the router latent is trained on folders of parquet files; {', '.join(files)} is a "
             "file. Give --router linear, or another of `llmroute train --help`."
         )
+    settings = Settings(**{name: options.pop(name) for name in _SETTINGS if name in options})
     artifact = train(
         list(data),
         out,
-        encoder=encoder,
-        name=name,
         version=label,
         weights=_weights(weights),
-        seed=seed,
-        settings=Settings(**settings),
+        settings=settings,
         progress=show,
+        **options,
     )
-    return _Trained(artifact.folder, artifact.card, list(artifact.card.abilities))
+    return _Trained(artifact.folder, artifact.card)
 
 
 def _weights(stated: Iterable[str]) -> dict[str, float]:
@@ -252,14 +232,14 @@ def _weights(stated: Iterable[str]) -> dict[str, float]:
 
 
 def _train_other(
-    router: str, data: Sequence[Path], out: Path, show: Bars, *, labels: str, **options: Any
+    router: str, data: Sequence[Path], out: Path, show: ShowProgress, **options: Any
 ) -> _Trained:
     """Train a router on the train split and measure it on the test split, which is read once."""
     from llmroute.routers import train
     from llmroute.scoring.router_folder import read, with_metrics
 
     show("reading", 0, len(data))
-    with_samples = labels in ("soft", "shifted")
+    with_samples = options.get("labels") in ("soft", "shifted")
     learned = [_read(path, "train", samples=with_samples) for path in data]
     show("reading", len(data), len(data))
     sources = [_source(path, table) for path, table in zip(data, learned, strict=True)]
@@ -267,13 +247,11 @@ def _train_other(
         router,
         learned,  # type: ignore[arg-type]  # a list of both kinds is refused there
         out,
-        labels=labels,  # type: ignore[arg-type]
         sources=sources,
         progress=show,
         **options,
     )
-    card = read(out).card
-    trained = _Trained(Path(out).resolve(), card, card.models, f" ({card.router})", reports=[])
+    trained = _Trained(out.resolve(), read(out).card)
     figures: dict[str, Metric] = {}
     for done, (path, table) in enumerate(zip(data, learned, strict=True)):
         show("test split", done, len(data), path.name)
@@ -289,7 +267,7 @@ def _read(path: Path, split: Split, *, samples: bool = False) -> Outcomes | Pref
 
     if is_preferences(path):
         return read_preferences(path, split)
-    return Outcomes.read(path, split, samples=samples and (path / _SAMPLES).is_file())
+    return Outcomes.read(path, split, samples=samples and (path / "samples.parquet").is_file())
 
 
 def _source(path: Path, table: Outcomes | Preferences) -> DataSource:
@@ -325,6 +303,5 @@ def _measure(path: Path, train: Outcomes | Preferences, trained: _Trained) -> di
     except ConfigurationError as fault:  # no test prompts, or too few models on them
         trained.left_out[path.name] = str(fault)
         return {}
-    assert trained.reports is not None
     trained.reports.append(report)
     return card_figures(report)

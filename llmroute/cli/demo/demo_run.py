@@ -1,4 +1,4 @@
-"""Sends the demo's prompts through a router and adds up what came of them."""
+"""Sends the demo's prompts through a router and adds up what came of them, as its JSON document."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
@@ -20,83 +19,14 @@ from llmroute.errors import (
     ProviderError,
 )
 from llmroute.pool import ModelPool
-from llmroute.records import Decision
 
 
-@dataclass(frozen=True)
-class Row:
-    """What came of one prompt.
-
-    Attributes:
-        number: Its place, from 1.
-        prompt: The prompt.
-        decision: The record, or None where no model answered.
-        answer: What the model said or called.
-        error: Why no model answered.
-    """
-
-    number: int
-    prompt: DemoPrompt
-    decision: Decision | None
-    answer: str = ""
-    error: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The row as plain JSON types."""
-        return {
-            "number": self.number,
-            "category": self.prompt.category,
-            "prompt": self.prompt.question,
-            "answer": self.answer,
-            "error": self.error,
-            "record": self.decision.to_json() if self.decision else None,
-        }
-
-
-@dataclass(frozen=True)
-class Totals:
-    """What a run came to. Amounts are USD, None where a price is unknown.
-
-    Attributes:
-        prompts: Prompts sent.
-        answered: Prompts answered.
-        calls_by_model: Answers by model, in the pool's order.
-        cost_by_model: Cost of those prompts, failed attempts included.
-        failed_attempts: Attempts that failed, by status.
-        retries: Further tries on the same model.
-        fallbacks: Prompts that another model than the chosen one answered.
-        unfamiliar: Prompts the scorer called unfamiliar.
-        strongest: The model the saving is measured against.
-        strong_share: Part of the answers that are the strongest model's.
-        cost_usd: The routed run.
-        always_strong_usd: The same tokens, always from the strongest model.
-        saved_usd: The difference.
-        random_mix_usd: The expected cost of the same tokens when each prompt's model is drawn at
-            random with the routed run's shares.
-        decision_us: Median microseconds a decision took.
-        seconds: The whole run.
-    """
-
-    prompts: int
-    answered: int
-    calls_by_model: dict[str, int]
-    cost_by_model: dict[str, float | None]
-    failed_attempts: dict[str, int]
-    retries: int
-    fallbacks: int
-    unfamiliar: int
-    strongest: str
-    strong_share: float
-    cost_usd: float | None
-    always_strong_usd: float | None
-    saved_usd: float | None
-    random_mix_usd: float | None
-    decision_us: float
-    seconds: float
-
-
-def ask(number: int, prompt: DemoPrompt, router: RouterChain) -> Row:
+def ask(number: int, prompt: DemoPrompt, router: RouterChain) -> dict[str, Any]:
     """Send the prompt of a number.
+
+    Returns:
+        The prompt, its answer and its record, as `Decision.to_json` writes it; of a prompt that no
+        model answered, why.
 
     Raises:
         AuthenticationFailed: A key is wrong; all further calls would fail alike.
@@ -108,67 +38,70 @@ def ask(number: int, prompt: DemoPrompt, router: RouterChain) -> Row:
         chain = structured | itemgetter("raw")
     elif prompt.tools:
         chain = router.bind_tools(prompt.tools)
+    row = {"number": number, "category": prompt.category, "prompt": prompt.question}
     try:
         message = chain.invoke(prompt.messages)
     except (AuthenticationFailed, ModelNotFound):
         raise
     except (ProviderError, AllModelsFailed, NoEligibleModel) as error:
-        return Row(number, prompt, None, error=str(error))
-    record = Decision.model_validate(message.response_metadata["llmroute"])
+        return {**row, "answer": "", "error": str(error), "record": None}
     calls = [
         f"{c['name']}({json.dumps(c['args'], ensure_ascii=False)})" for c in message.tool_calls
     ]
-    return Row(number, prompt, record, answer=str(message.text) or "; ".join(calls))
+    answer = str(message.text) or "; ".join(calls)
+    record = message.response_metadata["llmroute"]
+    return {**row, "answer": answer, "error": None, "record": record}
 
 
-def add_up(rows: Sequence[Row], pool: ModelPool, seconds: float) -> Totals:
-    """The totals of a run that took so many seconds; its pool is needed for prices."""
-    records = [row.decision for row in rows if row.decision is not None]
-    answered_by = [str(record.answered_by) for record in records]
-    counts = Counter(answered_by)
-    cost = _sum([record.cost_usd for record in records])
-    saved = _sum([record.saved_usd for record in records])
-    strongest = records[-1].strongest if records else pool.names[-1]
-    failed = [call for record in records for call in record.calls[:-1]]
-    tried = [len(r.calls) - len({call.model for call in r.calls}) for r in records]
-    return Totals(
-        prompts=len(rows),
-        answered=len(records),
-        calls_by_model={name: counts[name] for name in pool.names},
-        cost_by_model={
-            name: _sum([r.cost_usd for r in records if r.answered_by == name])
+def add_up(rows: Sequence[dict[str, Any]], pool: ModelPool, seconds: float) -> dict[str, Any]:
+    """The totals of a run that took so many seconds; USD is None where a price is unknown."""
+    records = [row["record"] for row in rows if row["record"]]
+    counts = Counter(record["answered_by"] for record in records)
+    cost = _sum([record["cost_usd"] for record in records])
+    saved = _sum([record["saved_usd"] for record in records])
+    strongest = records[-1]["strongest"] if records else pool.names[-1]
+    failed = [call for record in records for call in record["calls"][:-1]]
+    decision_us = [record["decision_us"] for record in records]
+    return {
+        "prompts": len(rows),
+        "answered": len(records),
+        "calls_by_model": {name: counts[name] for name in pool.names},
+        # Of the prompts that a model answered, failed attempts included.
+        "cost_by_model": {
+            name: _sum([r["cost_usd"] for r in records if r["answered_by"] == name])
             for name in pool.names
         },
-        failed_attempts=dict(Counter(str(call.status) for call in failed)),
-        retries=sum(tried),
-        fallbacks=sum(record.answered_by != record.chosen for record in records),
-        unfamiliar=sum(record.unfamiliar for record in records),
-        strongest=strongest,
-        strong_share=counts[strongest] / len(records) if records else 0.0,
-        cost_usd=cost,
-        always_strong_usd=None if cost is None or saved is None else round(cost + saved, 12),
-        saved_usd=saved,
-        random_mix_usd=_random_mix(records, pool),
-        decision_us=statistics.median(r.decision_us for r in records) if records else 0.0,
-        seconds=round(seconds, 3),
-    )
+        "failed_attempts": dict(Counter(call["status"] for call in failed)),
+        # Further tries on the same model.
+        "retries": sum(len(r["calls"]) - len({c["model"] for c in r["calls"]}) for r in records),
+        "fallbacks": sum(record["answered_by"] != record["chosen"] for record in records),
+        "unfamiliar": sum(record["unfamiliar"] for record in records),
+        "strongest": strongest,
+        "strong_share": counts[strongest] / len(records) if records else 0.0,
+        "cost_usd": cost,
+        # The same tokens, always from the strongest model.
+        "always_strong_usd": None if cost is None or saved is None else round(cost + saved, 12),
+        "saved_usd": saved,
+        "random_mix_usd": _random_mix(records, counts, pool),
+        "decision_us": statistics.median(decision_us) if records else 0.0,
+        "seconds": round(seconds, 3),
+    }
 
 
-def _random_mix(records: Sequence[Decision], pool: ModelPool) -> float | None:
+def _random_mix(
+    records: Sequence[dict[str, Any]], counts: Counter[str], pool: ModelPool
+) -> float | None:
     """What the same tokens cost when each prompt's model is drawn at random, in expectation.
 
     The draw has the run's own shares, the strongest model's included: Σ over models of its share
     times the cost of all prompts on it. None where a price or a token count is unknown.
     """
-    shares = Counter(str(record.answered_by) for record in records)
     expected: list[float | None] = []
-    for name, count in shares.items():
+    for name, answers in counts.items():
         for record in records:
-            last = record.calls[-1]
-            if last.prompt_tokens is None or last.completion_tokens is None:
-                return None
-            price = pool[name].price(last.prompt_tokens, last.completion_tokens)
-            expected.append(None if price is None else price * count / len(records))
+            tokens = itemgetter("prompt_tokens", "completion_tokens")(record["calls"][-1])
+            price = None if None in tokens else pool[name].price(*tokens)
+            expected.append(None if price is None else price * answers / len(records))
     return _sum(expected)
 
 

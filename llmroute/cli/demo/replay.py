@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,59 +42,8 @@ _CALLS = {"apgr": "APGR", "cpt50": "CPT(50)", "cpt80": "CPT(80)"}
 _COSTS = {"aiq": "AIQ", "aiq_over_zero": "AIQ over zero router"}
 
 
-@dataclass(frozen=True)
-class Line:
-    """One way to choose, on all prompts.
-
-    Attributes:
-        label: What it is.
-        quality: Mean score.
-        usd_per_1000: Mean cost of a thousand calls, or None where none was recorded.
-        strong_share: Part of the prompts that go to the best single model.
-        over_zero: Quality less the zero router's at the same spend, for the router's own lines.
-    """
-
-    label: str
-    quality: Interval
-    usd_per_1000: Interval | None = None
-    strong_share: Interval | None = None
-    over_zero: Interval | None = None
-
-
-@dataclass(frozen=True)
-class Study:
-    """One folder of outcomes, replayed.
-
-    Attributes:
-        name: The folder's name.
-        prompts: Test prompts that every model answered.
-        models: Models to choose from.
-        strong: The best single model on the train split.
-        lines: The ways to choose.
-        figures: The field's figures for the router's whole curve.
-        unfamiliar: Part of the prompts the scorer called unfamiliar.
-        trained_on: Whether the scorer was trained on this folder's train split.
-        limits: What these outcomes cannot tell.
-    """
-
-    name: str
-    prompts: int
-    models: int
-    strong: str
-    lines: list[Line]
-    figures: dict[str, Interval | float]
-    unfamiliar: float
-    trained_on: bool
-    limits: str
-
-
 def replay_part(data: Path | None, scorer: str, as_json: bool) -> dict[str, Any] | None:
     """Replay what is at hand, and show it; or say in one sentence how to get it.
-
-    Args:
-        data: The folder of folders, or None for the usual place.
-        scorer: Name or folder of a scorer.
-        as_json: Whether a JSON document is wanted instead of tables.
 
     Returns:
         The studies as plain JSON types, or None where there is nothing to replay.
@@ -120,10 +70,10 @@ def replay_part(data: Path | None, scorer: str, as_json: bool) -> dict[str, Any]
             console.print(_lines_table(study, console.width))
             console.print(_figures_table(study))
             console.print(_limits(study), style="yellow", markup=False)
-    return {study.name: plain(study) for study in studies}
+    return {study["name"]: plain(study) for study in studies}
 
 
-def _study(folder: Path, scorer: LatentAbilityScorer) -> Study:
+def _study(folder: Path, scorer: LatentAbilityScorer) -> dict[str, Any]:
     """Fit a pool's abilities on the train split, and replay the router on the test split."""
     train, test = Outcomes.read(folder, "train"), Outcomes.read(folder, "test").complete()
     pool = pool_from_outcomes(train, scorer)
@@ -146,50 +96,49 @@ def _study(folder: Path, scorer: LatentAbilityScorer) -> Study:
     figures = _figures(report)
     if test.cost is None:
         figures |= _figures_of_parts(pool, scorer, test)
-    return Study(
-        name=folder.name,
-        prompts=report.prompts,
-        models=len(report.models),
-        strong=report.strongest,
-        lines=_lines(report, [name for name, _ in others]),
-        figures=figures,
-        unfamiliar=float(scorer.estimate(test.prompts, pool).unfamiliar.mean()),
-        trained_on=folder.name in {source.name for source in scorer.card.data},
-        limits=LIMITS[folder.name],
-    )
+    return {
+        "name": folder.name,
+        "prompts": report.prompts,
+        "models": len(report.models),
+        "strong": report.strongest,
+        "lines": _lines(report, [name for name, _ in others]),
+        "figures": figures,
+        "unfamiliar": float(scorer.estimate(test.prompts, pool).unfamiliar.mean()),
+        "trained_on": folder.name in {source.name for source in scorer.card.data},
+        "limits": LIMITS[folder.name],
+    }
 
 
-def _lines(report: Report, routed: list[str]) -> list[Line]:
+def _lines(report: Report, routed: list[str]) -> list[dict[str, Any]]:
     """Single models, mixtures and the router, whose further settings are the `routed` ones."""
 
-    def line(name: str, label: str | None = None) -> Line:
-        row = report.baselines.get(name, report.router)
-        own = name in (*routed, report.router.name)
-        return Line(
-            label or name,
-            row.metrics["quality"],
-            usd_per_1000(row.metrics["cost"]),
-            row.metrics["strong_share"],
-            row.metrics["over_zero"] if own else None,
+    def line(label: str, metrics: Mapping[str, Interval], *, own: bool = False) -> dict[str, Any]:
+        cost = metrics["cost"]
+        usd_per_1000 = replace(
+            cost, value=1000 * cost.value, low=1000 * cost.low, high=1000 * cost.high
         )
+        return {
+            "label": label,
+            "quality": metrics["quality"],
+            "usd_per_1000": usd_per_1000 if report.unit == "USD" else None,
+            "strong_share": metrics.get("strong_share"),
+            "over_zero": metrics["over_zero"] if own else None,
+        }
 
-    def usd_per_1000(cost: Interval) -> Interval | None:
-        if report.unit != "USD":
-            return None
-        return replace(cost, value=1000 * cost.value, low=1000 * cost.low, high=1000 * cost.high)
+    def always(model: str) -> dict[str, Any]:
+        return line(f"always {model.rsplit('/', 1)[-1]}", rows[model].metrics)
 
-    def always(model: str) -> Line:
-        return line(model, f"always {model.rsplit('/', 1)[-1]}")
-
-    spend = usd_per_1000(report.metrics["cost"])
+    rows, own = report.baselines, report.metrics
+    cheapest = min(report.singles, key=lambda name: report.singles[name][0])
+    zero = {"quality": own["zero_at_cost"], "cost": own["cost"]}
     return [
-        always(min(report.singles, key=lambda name: report.singles[name][0])),
-        line("random", "a random model"),
-        Line("zero router, default's spend", report.metrics["zero_at_cost"], spend),
-        *map(line, routed),
-        line(report.router.name),
+        always(cheapest),
+        line("a random model", rows["random"].metrics),
+        line("zero router, default's spend", zero),
+        *(line(name, rows[name].metrics, own=True) for name in routed),
+        line(report.router.name, own, own=True),
         always(report.strongest),
-        line("oracle"),
+        line("oracle", rows["oracle"].metrics),
     ]
 
 
@@ -224,13 +173,13 @@ def _figures_of_parts(
     return figures
 
 
-def _lines_table(study: Study, width: int) -> Table:
+def _lines_table(study: dict[str, Any], width: int) -> Table:
     """The ways to choose, one a row, for a terminal of `width` characters."""
     wide = width >= _WIDE
-    priced = study.lines[0].usd_per_1000 is not None
+    priced = study["lines"][0]["usd_per_1000"] is not None
     listing = table(
-        title=f"Replay of {study.name}: {study.prompts:,} test prompts, {study.models} models, "
-        "what they answered then",
+        title=f"Replay of {study['name']}: {study['prompts']:,} test prompts, {study['models']} "
+        "models, what they answered then",
         caption="± and [ ]: 95 % intervals; over zero: points of quality above the zero router "
         "(single models mixed at random) at the same spend",
     )
@@ -238,21 +187,24 @@ def _lines_table(study: Study, width: int) -> Table:
     usd = ["USD per 1000" if wide else "USD/1000"] if priced else []
     for heading in ("quality", *usd, "strong calls", "over zero"):
         listing.add_column(heading, justify="right", no_wrap=True)
-    for line in study.lines:
-        cost, share = line.usd_per_1000, line.strong_share
-        cells = [clip(line.label, 44 if wide else 32), interval(line.quality, ".3f", wide=wide)]
+    for line in study["lines"]:
+        cost, share = line["usd_per_1000"], line["strong_share"]
+        cells = [
+            clip(line["label"], 44 if wide else 32),
+            interval(line["quality"], ".3f", wide=wide),
+        ]
         if cost is not None:
             cells.append(interval(cost, ".2f", wide=True) if wide else f"{cost.value:.2f}")
         cells.append(f"{100 * share.value:.0f}%" if share else "")
-        cells.append(interval(line.over_zero, "+.1f", wide=wide, scale=100))
-        listing.add_row(*cells, style="bold" if line.over_zero else "")
+        cells.append(interval(line["over_zero"], "+.1f", wide=wide, scale=100))
+        listing.add_row(*cells, style="bold" if line["over_zero"] else "")
     return listing
 
 
-def _figures_table(study: Study) -> Table:
+def _figures_table(study: dict[str, Any]) -> Table:
     """The field's figures for the whole curve, over all thresholds."""
     listing = table("over all thresholds", ">", "95 % interval")
-    for name, figure in study.figures.items():
+    for name, figure in study["figures"].items():
         if isinstance(figure, float):
             listing.add_row(name, f"{figure:.3f}", "")
         else:
@@ -260,11 +212,13 @@ def _figures_table(study: Study) -> Table:
     return listing
 
 
-def _limits(study: Study) -> str:
+def _limits(study: dict[str, Any]) -> str:
     home = (
         "The scorer was trained on the train split of this folder, so this is its home ground."
-        if study.trained_on
+        if study["trained_on"]
         else "The scorer was not trained on this folder; only its models' abilities were fitted, "
         "on the train split."
     )
-    return f"{study.limits} {home} {study.unfamiliar:.0%} of the prompts are unfamiliar to it."
+    return (
+        f"{study['limits']} {home} {study['unfamiliar']:.0%} of the prompts are unfamiliar to it."
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from llmroute.chain import RouterChain
 from llmroute.cli.demo.prompts import DemoPrompt
@@ -21,21 +20,12 @@ _WRONG = "A poor answer would stand here."
 _FILLER = "This sentence only takes up the room of an answer."
 
 
-class _StandIn(NamedTuple):
-    """A stand-in: prices like today's, an ability for the router and one for the script."""
-
-    name: str
-    input_price: float
-    output_price: float
-    context_window: int
-    ability: float
-    scripted_ability: float
-
-
+#: Name, USD per million input and output tokens, context window, ability for the router and for
+#: the script. The prices are like today's.
 _STAND_INS = (
-    _StandIn("standin-small", 0.10, 0.40, 8_192, 0.5, 0.35),
-    _StandIn("standin-medium", 0.40, 1.60, 131_072, 0.9, 0.6),
-    _StandIn("standin-large", 2.00, 8.00, 1_047_576, 1.25, 0.9),
+    ("standin-small", 0.10, 0.40, 8_192, 0.5, 0.35),
+    ("standin-medium", 0.40, 1.60, 131_072, 0.9, 0.6),
+    ("standin-large", 2.00, 8.00, 1_047_576, 1.25, 0.9),
 )
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle, groupby
+from operator import itemgetter
+from typing import Any
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from llmroute.cli.demo.demo_run import Row, Totals
 from llmroute.cli.render import bar, clip, count, money, number, table
 from llmroute.pool import ModelPool
-from llmroute.records import CallRecord, Decision
 
 #: From the cheapest model to the dearest.
 _COLOURS = ("green", "cyan", "magenta", "blue", "yellow", "red")
@@ -37,7 +37,7 @@ def _colours(pool: ModelPool) -> dict[str, str]:
     return dict(zip((model.name for model in by_price), cycle(_COLOURS)))
 
 
-def prompt_table(rows: Sequence[Row], pool: ModelPool, title: str, width: int) -> Table:
+def prompt_table(rows: Sequence[dict[str, Any]], pool: ModelPool, title: str, width: int) -> Table:
     """One row a prompt, on a terminal of `width` characters: who answered, on what grounds."""
     wide = width >= _WIDE
     kind, path, grounds = (17, 27, 20) if wide else (14, 11, 12)
@@ -52,102 +52,105 @@ def prompt_table(rows: Sequence[Row], pool: ModelPool, title: str, width: int) -
     listing.add_column("USD", justify="right", no_wrap=True, min_width=8)
     tint = _colours(pool)
     for row in rows:
-        record = row.decision
+        record = row["record"]
         listing.add_row(
-            str(row.number),
-            clip(row.prompt.category, kind),
-            clip(row.prompt.question, room),
-            _path(record.calls, tint) if record else Text("no answer", style="red"),
-            _grounds(record) if record else clip(row.error or "", 2 * grounds),
-            number(record.cost_usd if record else None, ".6f"),
+            str(row["number"]),
+            clip(row["category"], kind),
+            clip(row["prompt"], room),
+            _path(record["calls"], tint) if record else Text("no answer", style="red"),
+            _grounds(record) if record else clip(row["error"], 2 * grounds),
+            number(record["cost_usd"] if record else None, ".6f"),
         )
     return listing
 
 
-def _path(calls: Sequence[CallRecord], tint: dict[str, str]) -> Text:
+def _path(calls: Sequence[dict[str, Any]], tint: dict[str, str]) -> Text:
     """`small`, or `small 429 ↻ small`, or `small 5xx ↻ 5xx → medium`."""
     path = Text()
-    for name, attempts in groupby(calls, key=lambda call: call.model):
-        outcomes = [_STATUS.get(c.status, c.status) for c in attempts if c.status != "ok"]
+    for name, attempts in groupby(calls, key=itemgetter("model")):
+        failed = [_STATUS.get(c["status"], c["status"]) for c in attempts if c["status"] != "ok"]
         if path:
             path.append(" → ", style="red")
         path.append(_short(name), style=tint[name])
-        if outcomes:
-            path.append(f" {' ↻ '.join(outcomes)}", style="red")
-            if calls[-1].model == name:
+        if failed:
+            path.append(f" {' ↻ '.join(failed)}", style="red")
+            if calls[-1]["model"] == name:
                 path.append(" ↻ ok", style=tint[name])
     return path
 
 
-def _grounds(record: Decision) -> str:
-    if record.excluded:
-        names = ", ".join(_short(name) for name in record.excluded)
-        why = next(iter(record.excluded.values()))
+def _grounds(record: dict[str, Any]) -> str:
+    if record["excluded"]:
+        names = ", ".join(map(_short, record["excluded"]))
+        why = next(iter(record["excluded"].values()))
         return f"not {names}: {'too long' if 'context window' in why else clip(why, 30)}"
-    best = max(record.estimates[name].quality for name in record.ranking)
-    unfamiliar = " ?" if record.unfamiliar else ""
-    return f"{record.estimates[record.chosen].quality:.2f} of {best:.2f}{unfamiliar}"
+    quality = {name: known["quality"] for name, known in record["estimates"].items()}
+    best = max(quality[name] for name in record["ranking"])
+    unfamiliar = " ?" if record["unfamiliar"] else ""
+    return f"{quality[record['chosen']]:.2f} of {best:.2f}{unfamiliar}"
 
 
-def totals_table(totals: Totals, pool: ModelPool, label: str) -> Group:
+def totals_table(totals: dict[str, Any], pool: ModelPool, label: str) -> Group:
     """Calls by model, the bill beside its baselines, what went wrong on the way, and a label."""
     notes = Text(_notes(totals), style="dim")
     return Group("", _shares(totals, pool), _bill(totals), notes, Text(label, style="yellow"))
 
 
-def _shares(totals: Totals, pool: ModelPool) -> Table:
+def _shares(totals: dict[str, Any], pool: ModelPool) -> Table:
     listing = table("model", title="Who answered")
     listing.add_column("share", no_wrap=True)
     for heading in ("prompts", "in / out, USD per M tokens", "cost"):
         listing.add_column(heading, justify="right")
     tint = _colours(pool)
     for model in pool:
-        answers = totals.calls_by_model[model.name]
-        share = answers / max(totals.answered, 1)
+        answers = totals["calls_by_model"][model.name]
+        share = answers / max(totals["answered"], 1)
         prices = (number(price, ".2f", "?") for price in (model.input_price, model.output_price))
         listing.add_row(
             model.name,
             Text(f"{bar(share, 20)} {share:>4.0%}", style=tint[model.name]),
             str(answers),
             " / ".join(prices),
-            money(totals.cost_by_model[model.name]),
+            money(totals["cost_by_model"][model.name]),
         )
     return listing
 
 
-def _bill(totals: Totals) -> Table:
+def _bill(totals: dict[str, Any]) -> Table:
     listing = table("on the same prompts and tokens", ">USD", "", title="The bill")
-    routed, strong, mix = totals.cost_usd, totals.always_strong_usd, totals.random_mix_usd
+    routed, strong, mix = (
+        totals[f"{name}_usd"] for name in ("cost", "always_strong", "random_mix")
+    )
 
     def share(usd: float | None) -> str:
         return f"{usd / strong:.0%}" if usd is not None and strong else ""
 
     listing.add_row("routed", money(routed), share(routed), style="bold")
-    listing.add_row(f"always {totals.strongest}", money(strong), "100%")
+    listing.add_row(f"always {totals['strongest']}", money(strong), "100%")
     listing.add_row("the same mix at random (expected)", money(mix), share(mix))
-    listing.add_row("saved by routing", money(totals.saved_usd), "")
+    listing.add_row("saved by routing", money(totals["saved_usd"]), "")
     return listing
 
 
-def _notes(totals: Totals) -> str:
+def _notes(totals: dict[str, Any]) -> str:
+    answered = f"{totals['answered']} of {totals['prompts']} prompts answered"
     lines = [
-        f"{totals.answered} of {totals.prompts} prompts answered in {totals.seconds:.1f} s; a "
-        f"decision took {totals.decision_us:,.0f} µs (median).",
+        f"{answered} in {totals['seconds']:.1f} s; a decision took {totals['decision_us']:,.0f} µs "
+        "(median).",
         "The same mix at random may cost less, because hard prompts have long answers; what a "
         "router adds is which prompts go where.",
     ]
-    if totals.failed_attempts:
+    if totals["failed_attempts"]:
         failed = ", ".join(
             f"{times} × {_STATUS.get(status, status)}"
-            for status, times in totals.failed_attempts.items()
+            for status, times in totals["failed_attempts"].items()
         )
+        retries = count(totals["retries"], "retry", "retries")
+        fallbacks = count(totals["fallbacks"], "fallback", "fallbacks")
+        lines.append(f"Failed attempts: {failed}; {retries}, {fallbacks} to another model.")
+    if totals["unfamiliar"]:
+        prompts = count(totals["unfamiliar"], "prompt is", "prompts are")
         lines.append(
-            f"Failed attempts: {failed}; {count(totals.retries, 'retry', 'retries')}, "
-            f"{count(totals.fallbacks, 'fallback', 'fallbacks')} to another model."
-        )
-    if totals.unfamiliar:
-        lines.append(
-            f"{count(totals.unfamiliar, 'prompt is', 'prompts are')} unlike the scorer's training "
-            "data (marked ?): the models' priors decided."
+            f"{prompts} unlike the scorer's training data (marked ?): the models' priors decided."
         )
     return "\n".join(lines)
