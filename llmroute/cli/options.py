@@ -76,7 +76,7 @@ def pool_of(models: Sequence[ModelArgument], api_base: str | None = None) -> Mod
     return ModelPool([model(**argument._asdict(), api_base=api_base) for argument in models])
 
 
-def models_option(help_after: str = "", *, required: bool = False) -> _Decorator:
+def models_option(default: str = "", *, required: bool = False) -> _Decorator:
     """`--model`, as many as there are models."""
     return click.option(
         "--model",
@@ -87,7 +87,7 @@ def models_option(help_after: str = "", *, required: bool = False) -> _Decorator
         multiple=True,
         required=required,
         help="A model, by its LiteLLM name; repeat it for each. Prices in USD per million tokens "
-        f"may be stated: ollama/llama3.2=0/0.{help_after}",
+        f"may be stated: ollama/llama3.2=0/0.{default}",
     )
 
 

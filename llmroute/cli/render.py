@@ -147,7 +147,7 @@ def progress(*, shown: bool = True) -> Iterator[ShowProgress]:
 
     def show(stage: str, done: int, total: int | None, note: str = "") -> None:
         if stage not in tasks:
-            tasks[stage] = display.add_task(stage, note=note)
+            tasks[stage] = display.add_task(stage, total=total, note=note)
         display.update(tasks[stage], completed=done, total=total, note=note)
 
     with display:

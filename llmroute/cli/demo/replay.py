@@ -77,19 +77,19 @@ def _study(folder: Path, scorer: LatentAbilityScorer) -> dict[str, Any]:
     """Fit a pool's abilities on the train split, and replay the router on the test split."""
     train, test = Outcomes.read(folder, "train"), Outcomes.read(folder, "test").complete()
     pool = pool_from_outcomes(train, scorer)
-    *others, own = (
-        (
-            f"llmroute, {q:.0%}",
-            RouterChain(pool=pool, policy=CheapestAbove(quality=q), scorer=scorer),
+    routers = {
+        f"llmroute, {quality:.0%}": RouterChain(
+            pool=pool, policy=CheapestAbove(quality=quality), scorer=scorer
         )
-        for q in _QUALITIES
-    )
+        for quality in _QUALITIES
+    }
+    own, router = routers.popitem()
     report = evaluate(
-        own[1],
+        router,
         test,
         train=train,
-        name=f"{own[0]} (default)",
-        others=dict(others),
+        name=f"{own} (default)",
+        others=routers,
         replicates=_REPLICATES,
         classic=False,
     )
@@ -101,7 +101,7 @@ def _study(folder: Path, scorer: LatentAbilityScorer) -> dict[str, Any]:
         "prompts": report.prompts,
         "models": len(report.models),
         "strong": report.strongest,
-        "lines": _lines(report, [name for name, _ in others]),
+        "lines": _lines(report, list(routers)),
         "figures": figures,
         "unfamiliar": float(scorer.estimate(test.prompts, pool).unfamiliar.mean()),
         "trained_on": folder.name in {source.name for source in scorer.card.data},
