@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -45,9 +45,14 @@ def _poisson_table() -> Counts:
 _POISSON = _poisson_table()
 
 
+def _written(value: float, form: str) -> str:
+    text = f"{value:{form}}"
+    return text if text.strip("-0.") else text.replace("-", "")  # no minus zero
+
+
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its bootstrap interval.
+    """A figure with its bootstrap interval; `f"{interval:.3f}"` writes both.
 
     Attributes:
         value: The figure on all prompts.
@@ -63,8 +68,22 @@ class Interval:
     level: float
     prompts: int
 
+    @property
+    def is_known(self) -> bool:
+        """Whether both ends are numbers: a figure of the sample only has none."""
+        return not (math.isnan(self.low) or math.isnan(self.high))
+
+    def scaled(self, factor: float) -> Interval:
+        """The figure and its ends in another unit, such as percent."""
+        value, low, high = (factor * end for end in (self.value, self.low, self.high))
+        return replace(self, value=value, low=low, high=high)
+
+    def __format__(self, form: str) -> str:
+        value, low, high = (_written(end, form) for end in (self.value, self.low, self.high))
+        return f"{value} [{low}, {high}]" if self.is_known else value
+
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self:.3f}"
 
 
 class Resamples:

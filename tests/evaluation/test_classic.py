@@ -11,20 +11,17 @@ from hypothesis import strategies as st
 
 from llmroute.errors import ConfigurationError, MissingExtra
 from llmroute.evaluation import baselines
-from llmroute.evaluation.predictive_baselines import KNNScorer, MLPScorer, SVMScorer, classic_runs
+from llmroute.evaluation.predictive_baselines import classic_runs
 from llmroute.metrics import aiq
 from llmroute.outcomes.outcomes import Outcomes
-from llmroute.pool import Model, ModelPool
 from llmroute.routers import predictors
 from llmroute.routers.nearest import FADE, TIE
-from llmroute.routers.predictors import NearestAnswers
+from llmroute.routers.predictors import NearestAnswers, Network, SupportVectors
 from llmroute.routers.text_features import WordFeatures, features_named
-from llmroute.scoring.scorer import Scorer
-from llmroute.scoring.text import RoutingText
 
 pytestmark = pytest.mark.usefixtures("blas_threads")
 
-SCORERS = (KNNScorer, MLPScorer, SVMScorer)
+KINDS = ("knn", "mlp", "svm")
 
 
 class Compass:
@@ -59,6 +56,15 @@ def arithmetic_and_poems(prompts: int = 120, seed: int = 0) -> Outcomes:
     return table(texts, score, np.tile([0.01, 0.02], (prompts, 1)))
 
 
+def estimated(kind: str, train: Outcomes, prompts: Sequence[str], **how: object) -> np.ndarray:
+    """(P, M) what one of the routers makes of prompts, learned from `train`."""
+    asked = replace(table(prompts, np.zeros((len(prompts), len(train.models)))), models=train.models)
+    if train.cost is not None:
+        asked = replace(asked, cost=np.ones(asked.score.shape))
+    (run,) = classic_runs(asked, train, kinds=(kind,), **how)
+    return run.quality
+
+
 def unit(rows: np.ndarray) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
@@ -71,8 +77,8 @@ def test_neighbours_are_the_nearest_by_cosine(angles: list[int], k: int, random:
     score = np.array([[random.choice([0, 1, np.nan]), random.choice([0, 0.5, 1])] for _ in angles])
     score[0] = 1.0
     asked = [0, 45, 133, 300]
-    outcomes = table([str(a) for a in angles], score)
-    found = KNNScorer.fit(outcomes, k=k, features=Compass()).quality([str(a) for a in asked])
+    train = table([str(a) for a in angles], score)
+    found = estimated("knn", train, [str(a) for a in asked], k=k, features=Compass())
     for angle, row in zip(asked, found, strict=True):
         apart = [min(abs(a - angle), 360 - abs(a - angle)) for a in angles]
         # All that are as near as the k-th count.
@@ -118,14 +124,15 @@ def test_cross_fitted_no_prompt_sees_its_own_answers() -> None:
         assert np.abs(after.quality - before.quality).max() > 1e-3
 
 
-def test_with_a_train_table_it_is_the_scorer_that_is_swept() -> None:
+def test_with_a_train_table_the_predictor_is_fitted_on_all_of_it_and_swept() -> None:
     train, test = arithmetic_and_poems(), arithmetic_and_poems(40, seed=1)
-    for scorer, run in zip(
-        SCORERS, classic_runs(test, train, kinds=("knn", "mlp", "svm")), strict=True
-    ):
-        fitted = scorer.fit(train)
-        assert run.name == fitted.name
-        assert run.quality == pytest.approx(fitted.quality(test.prompts), abs=1e-6)
+    features = WordFeatures(seed=0).fit(train.prompts)
+    known, asked = features.transform(train.prompts), features.transform(test.prompts)
+    predictors = [make(known, train.score) for make in (NearestAnswers, Network, SupportVectors)]
+    runs = list(classic_runs(test, train, kinds=KINDS))
+    assert [run.name for run in runs] == list(KINDS)
+    for predictor, run in zip(predictors, runs, strict=True):
+        assert run.quality == pytest.approx(np.clip(predictor.predict(asked), 0, 1), abs=1e-6)
         swept = baselines.estimates_run("", test, run.quality, train.cost.mean(axis=0))
         assert (run.score == swept.score).all()
 
@@ -139,64 +146,22 @@ def test_models_are_matched_by_name() -> None:
     assert (run.score == same.score).all()
 
 
-@pytest.mark.parametrize("scorer", SCORERS)
-def test_it_learns_who_can_do_what(scorer: type) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_learns_who_can_do_what(kind: str) -> None:
     train, test = arithmetic_and_poems(), arithmetic_and_poems(60, seed=1)
-    quality = scorer.fit(train).quality(test.prompts)
+    quality = estimated(kind, train, test.prompts)
     assert (quality.argmax(axis=1) == test.score.argmax(axis=1)).all()
     assert ((quality >= 0) & (quality <= 1)).all()
 
 
-@pytest.mark.parametrize("scorer", SCORERS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("part", [0.05, 0.6])
-def test_answers_may_be_missing(scorer: type, part: float) -> None:
+def test_answers_may_be_missing(kind: str, part: float) -> None:
     train, test = arithmetic_and_poems(200), arithmetic_and_poems(60, seed=1)
     missing = np.random.default_rng(0).random(train.score.shape) < part
     thinned = replace(train, score=np.where(missing, np.nan, train.score))
-    quality = scorer.fit(thinned).quality(test.prompts)
+    quality = estimated(kind, thinned, test.prompts)
     assert (quality.argmax(axis=1) == test.score.argmax(axis=1)).all()
-
-
-@pytest.mark.parametrize("scorer", SCORERS)
-def test_it_keeps_the_contract(scorer: type) -> None:
-    train = arithmetic_and_poems()
-    fitted = scorer.fit(train)
-    pool = ModelPool([Model("large"), Model("small")])
-    prompts = ["What is 2 plus 2?", RoutingText.of("Write a poem about rain."), ""]
-    estimates = fitted.estimate(prompts, pool)
-    assert isinstance(fitted, Scorer)
-    assert estimates.models == ("large", "small")
-    assert estimates.quality.shape == estimates.cost.shape == estimates.tokens.shape == (3, 2)
-    assert estimates.quality[0, 1] > estimates.quality[0, 0]
-    assert estimates.quality[1, 0] > estimates.quality[1, 1]
-    assert estimates.cost == pytest.approx(np.tile([0.02, 0.01], (3, 1)))
-    assert estimates.prior_quality == pytest.approx(train.score.mean(axis=0)[::-1])
-    assert estimates.scorer == f"{scorer.name} {fitted.version}"
-    assert len(fitted.estimate([], pool)) == 0
-
-
-def test_without_recorded_costs_the_pools_prices_count() -> None:
-    train = replace(
-        arithmetic_and_poems(), cost=None, completion_tokens=np.tile([10.0, 50.0], (120, 1))
-    )
-    pool = ModelPool([Model("small", input_price=1, output_price=2), Model("large")])
-    estimates = KNNScorer.fit(train).estimate(["abcd" * 5], pool)
-    assert estimates.cost[0, 0] == pytest.approx((5 * 1 + 10 * 2) / 1e6)
-    assert np.isnan(estimates.cost[0, 1])
-    assert estimates.tokens.tolist() == [[10, 50]]
-
-
-def test_the_version_changes_with_what_was_learned() -> None:
-    train = arithmetic_and_poems()
-    known = {
-        KNNScorer.fit(train).version,
-        KNNScorer.fit(train, k=5).version,
-        KNNScorer.fit(train, seed=1).version,
-        KNNScorer.fit(replace(train, score=1 - train.score)).version,
-        MLPScorer.fit(train).version,
-    }
-    assert len(known) == 5
-    assert KNNScorer.fit(train).version in known
 
 
 def test_vectors_have_length_one_and_hang_on_no_order() -> None:
@@ -220,14 +185,10 @@ def test_more_words_than_dimensions_are_reduced() -> None:
 
 def test_faults_say_how_to_mend_them() -> None:
     train = arithmetic_and_poems()
-    with pytest.raises(ConfigurationError, match=r"no answer of 'gpt'.*knows 'small', 'large'"):
-        KNNScorer.fit(train).estimate(["hi"], ModelPool(["gpt"]))
-    with pytest.raises(ConfigurationError, match="no prompts"):
-        SVMScorer.fit(train.select([]))
     with pytest.raises(ConfigurationError, match="no answer of 'large'"):
-        MLPScorer.fit(replace(train, score=train.score * [1, np.nan]))
+        estimated("mlp", replace(train, score=train.score * [1, np.nan]), ["hi"])
     with pytest.raises(ConfigurationError, match="1 or more"):
-        KNNScorer.fit(train, k=0)
+        estimated("knn", train, ["hi"], k=0)
     with pytest.raises(ConfigurationError, match="'words' or 'minilm'"):
         features_named("bert")
     with pytest.raises(ConfigurationError, match="'knn', 'mlp', 'svm'"):

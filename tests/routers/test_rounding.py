@@ -13,7 +13,6 @@ import pytest
 from llmroute.routers.loading import head_class
 from threadpoolctl import threadpool_limits
 
-from llmroute.evaluation.predictive_baselines import KNNScorer, MLPScorer, SVMScorer
 from llmroute.routers.base import Head, of_least_loss, quiet
 from llmroute.routers.clusters import Clusters, k_means
 from llmroute.routers.dataset import Lessons, lessons_of
@@ -27,9 +26,10 @@ from llmroute.routers.nearest import (
     first_nearest,
     weights_of_nearest,
 )
-from llmroute.routers.predictors import NearestAnswers
+from llmroute.routers.predictors import NearestAnswers, Network, SupportVectors
 from llmroute.routers.preferences import preferences_of
 from llmroute.routers.sw import SimilarityWeighted
+from llmroute.routers.text_features import WordFeatures
 from tests.routers.material import outcomes, prompts
 
 pytest.importorskip("sklearn")
@@ -188,14 +188,19 @@ def test_weights_fade_from_the_tie_on() -> None:
     ]
 
 
-@pytest.mark.parametrize("scorer", [KNNScorer, MLPScorer, SVMScorer])
-def test_a_prompt_has_the_same_estimate_in_every_batch(scorer: type) -> None:
-    fitted = scorer.fit(outcomes())
+@pytest.mark.parametrize("predictor", [NearestAnswers, Network, SupportVectors])
+def test_a_prompt_has_the_same_estimate_in_every_batch(predictor: type) -> None:
+    train = outcomes()
+    features = WordFeatures().fit(train.prompts)
+    fitted = predictor(features.transform(train.prompts), train.score)
     asked = [*prompts(40, 5000), *prompts(9)]  # some of them it was fitted on
-    whole = fitted.quality(asked)
+
+    def quality(texts: Sequence[str]) -> np.ndarray:
+        return fitted.predict(features.transform(texts))
+
     for size in (1, 7):
-        parts = [fitted.quality(asked[start : start + size]) for start in range(0, 49, size)]
-        np.testing.assert_allclose(np.concatenate(parts), whole, rtol=0, atol=1e-6)
+        parts = in_parts(quality, asked, size)
+        np.testing.assert_allclose(parts, quality(asked), rtol=0, atol=1e-6)
 
 
 # Every router on vectors

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmroute.errors import ConfigurationError
-from llmroute.metrics import Resamples, interval
+from llmroute.metrics import Interval, Resamples, interval
 
 IDS = st.lists(st.text(max_size=5), min_size=2, max_size=20, unique=True)
 
@@ -173,3 +173,18 @@ def test_bad_input_says_how_to_mend_it(prompts: int) -> None:
         Resamples([], 3)
     with pytest.raises(ConfigurationError, match="0 or more replicates"):
         Resamples(["a"], -1)
+
+
+def test_it_is_written_with_its_ends_in_any_form() -> None:
+    figure = Interval(0.1234, -0.01, 0.25, 0.95, 100)
+    assert str(figure) == "0.123 [-0.010, 0.250]"
+    assert f"{figure:.1%}" == "12.3% [-1.0%, 25.0%]"
+    assert f"{figure.scaled(100):+.1f}" == "+12.3 [-1.0, +25.0]"
+    assert f"{figure:.1f}" == "0.1 [0.0, 0.2]"  # no minus zero
+    assert figure.scaled(2).prompts == 100
+
+
+def test_one_without_interval_is_written_alone() -> None:
+    figure = Interval(0.5, np.nan, np.nan, 0.95, 1)
+    assert not figure.is_known
+    assert f"{figure:.2f}" == "0.50"
