@@ -4,32 +4,42 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from html import escape
-from importlib.resources import files
+from typing import Any
 
-from llmroute.evaluation.glossary import GLOSSARY, LABELS, kind_of
+from llmroute.errors import MissingExtra
+from llmroute.evaluation.glossary import GLOSSARY, entry_of
 from llmroute.evaluation.plots import (
     as_svg,
-    category_heatmap,
-    cost_quality,
     heat_columns,
     largest_categories,
     pictures,
-    reliability,
     strongest_models,
 )
 from llmroute.evaluation.results import Evaluated, Results
+from llmroute.evaluation.run import Unit
 from llmroute.metrics import Interval
 
 #: Spends are told for so many prompts: that of one is too small to read.
 _PROMPTS = 1000
-_NOTHING = '<span class="none" title="has no such figure">–</span>'
-#: A picture keeps this part of its size on a narrow screen; its box scrolls.
-_LEAST = 0.8
-#: Nothing may be fetched, whatever a model's name holds.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+#: Kind of a figure → what it is multiplied by, and how it is then written.
+_FORMS = {
+    "part": (100, ".1f"),
+    "gain": (100, "+.1f"),
+    "points": (100, "+.1f"),
+    "number": (1, ".3f"),
+    "signed": (1, "+.3f"),
+    "spend": (1, ".3f"),
+}
+_UNITS = {"part": ", %", "gain": ", %", "points": ", points"}
+_SPEND_HEADINGS: dict[Unit, str] = {
+    "USD": f"USD for {_PROMPTS:,} prompts",
+    "strong calls": "Strong calls as spend",
+    "calls": "Calls a prompt",
+}
+#: What is written of a figure: it alone, with the ends of its interval, or nothing.
+_Parts = tuple[str, ...]
 
 
 def page(report: Results) -> str:
@@ -39,28 +49,35 @@ def page(report: Results) -> str:
         report: An evaluation.
 
     Raises:
-        MissingExtra: matplotlib is not installed.
+        MissingExtra: matplotlib or jinja2 is not installed.
     """
-    title = f"{report.router.name} on {report.source}"
-    style = files("llmroute.evaluation").joinpath("page.css").read_text(encoding="utf-8")
-    parts = (
-        _opening(report, title),
-        _tiles(report),
-        _pictures(report),
-        _section("All figures", _all_figures(report)),
-        _section("Categories", _categories(report)) if len(report.categories) > 1 else "",
-        _section("Calibration", _calibration(report)) if report.reliability else "",
-        _section("What these data cannot tell", _limits(report)),
-        _section("How to get these figures again", _origin(report)),
-        _section("Glossary", _glossary(report)),
+    drawn = list(_pictures(report))
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError:
+        raise MissingExtra("Writing the page of a report (jinja2)", "eval") from None
+    environment = Environment(
+        loader=PackageLoader("llmroute", "evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</main>\n</body>\n</html>\n"
+    return environment.get_template("page.html").render(
+        report=report,
+        origin=report.provenance,
+        title=f"{report.router.name} on {report.source}",
+        verdict=verdict(report),
+        against_chance=against_chance(report),
+        tiles=[(_heading(m, report), _cell(m, report.metrics[m], report)) for m in _tiles(report)],
+        pictures=drawn,
+        categories_drawn=len(largest_categories(report)),
+        models_drawn=len(strongest_models(report)),
+        figures=_all_figures(report),
+        categories=_categories(report),
+        calibration=_calibration(report),
+        glossary=[(name, GLOSSARY[name]) for name in _present(report)],
     )
 
 
@@ -70,27 +87,25 @@ def verdict(report: Results) -> str:
     Args:
         report: An evaluation.
     """
-    figures, best = report.metrics, best_single(report)
+    figures, best = report.metrics, report.strongest
     bill = "bill" if report.unit == "USD" else "calls"
     if "saved" in figures and "kept" in figures:
-        found = (
+        text = (
             f"As configured, {report.router.name} {_change('saved', figures['saved'])} of the "
             f"{bill} of {best}, the best single model, and keeps "
-            f"{_told('kept', figures['kept'])} of its quality; "
+            f"{_in_text('kept', figures['kept'])} of its quality; "
         )
     else:
-        found = (
+        text = (
             f"{report.router.name} was measured at all its settings, none of which it is "
             f"configured at, beside {best}, the best single model; "
         )
     if "cost_save" in figures:
-        found += (
+        return text + (
             "the cheapest setting on its curve that is as good as that model, picked on these very "
             f"prompts, {_change('cost_save', figures['cost_save'])} of its {bill}."
         )
-    else:
-        found += "no setting on its curve is as good as that model."
-    return found
+    return text + "no setting on its curve is as good as that model."
 
 
 def against_chance(report: Results) -> str:
@@ -103,322 +118,173 @@ def against_chance(report: Results) -> str:
     if over is None:
         return ""
     if over.low == over.high == 0:
-        found = "no difference"
+        difference = "no difference"
     elif over.low > 0:
-        found = "a gain"
-    elif over.high < 0:
-        found = "a loss"
+        difference = "a gain"
     else:
-        found = "which may be chance"
+        difference = "a loss" if over.high < 0 else "which may be chance"
     return (
         "Its quality less that of single models mixed at random for the same spend: "
-        f"{_told('over_zero', over)} percentage points, {found}."
+        f"{_in_text('over_zero', over)} percentage points, {difference}."
     )
 
 
-def best_single(report: Results) -> str:
-    """The single model with the best mean score."""
-    return report.strongest
-
-
-def _opening(report: Results, title: str) -> str:
-    made = report.provenance.made[:10]
-    about = (
-        f"{report.prompts:,} prompts, {len(report.models)} models, "
-        f"{len(report.categories):,} categories. Made {made}."
-    )
-    return (
-        f'<header>\n<h1>{escape(title)}</h1>\n<p class="about">{escape(about)}</p>\n'
-        f'<p class="verdict">{escape(verdict(report))}</p>\n'
-        f"<p>{escape(against_chance(report))}</p>\n"
-        '<p class="note">In brackets: 95&nbsp;% bootstrap intervals over prompts.</p>\n</header>'
-    )
-
-
-def _tiles(report: Results) -> str:
+def _tiles(report: Results) -> list[str]:
     """The figures that are asked for first."""
-    shown = [
-        name
-        for name in ("quality", "cost", "saved", "kept", "aiq", "apgr")
-        if name in report.metrics
-    ]
-    if report.unit != "USD" and "strong_share" in report.metrics and "cost" in shown:
-        shown[shown.index("cost")] = "strong_share"
-    tiles = (
-        f"<div><dt>{escape(_heading(name, report))}</dt>"
-        f"<dd>{_cell(name, report.metrics[name], report)}</dd></div>"
-        for name in shown
-    )
-    return f'<dl class="tiles">{"".join(tiles)}</dl>'
+    spend = "cost"
+    if report.unit != "USD" and "strong_share" in report.metrics and "cost" in report.metrics:
+        spend = "strong_share"
+    names = ("quality", spend, "saved", "kept", "aiq", "apgr")
+    return [name for name in names if name in report.metrics]
 
 
-def _pictures(report: Results) -> str:
-    return _section("Pictures", "\n".join(_figure(report, name) for name in pictures(report)))
+def _pictures(report: Results) -> Iterator[dict[str, Any]]:
+    """Each picture in light and in dark, and in words for those who do not see it."""
+    in_words = {
+        "cost_quality": _curve_in_words(report),
+        "category_heatmap": "Mean score by category and model; the router's are in the table below.",
+        "reliability": "Estimated against observed quality of each model.",
+    }
+    for name, draw in pictures(report).items():
+        light, dark = (draw(report, is_dark) for is_dark in (False, True))
+        width, height = (round(96 * inches) for inches in light.get_size_inches())
+        yield {
+            "name": name,
+            "light": _data_url(as_svg(light)),
+            "dark": _data_url(as_svg(dark)),
+            "width": width,
+            "height": height,
+            "in_words": in_words[name],
+        }
 
 
-def _figure(report: Results, name: str) -> str:
-    """A picture in light and in dark: the reader's system says which is shown."""
-    draw = pictures(report)[name]
-    light, dark = (draw(report, each) for each in (False, True))
-    wide, high = (round(96 * inches) for inches in light.get_size_inches())
-    alternative, caption = _CAPTIONS[name](report)
-    return (
-        f'<figure id="{name}">\n'
-        f'<div class="box" tabindex="0" role="region" aria-label="{escape(alternative)}">\n'
-        f'<picture><source media="(prefers-color-scheme: dark)" srcset="{_data(as_svg(dark))}">'
-        f'<img src="{_data(as_svg(light))}" width="{wide}" height="{high}" '
-        f'style="min-width:{round(_LEAST * wide)}px" alt="{escape(alternative)}"></picture>\n'
-        f"</div>\n<figcaption>{escape(caption)}</figcaption>\n</figure>"
-    )
-
-
-def _data(svg: bytes) -> str:
+def _data_url(svg: bytes) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
 
 
-def _curve_caption(report: Results) -> tuple[str, str]:
-    """What the picture shows, for those who do not see it, and how to read it."""
+def _curve_in_words(report: Results) -> str:
     (low, worst), (high, best) = report.curve[[0, -1]][report.curve[[0, -1], 0].argsort()]
-    oracle = report.baselines.get("oracle")
-    alternative = (
+    text = (
         f"Mean score against spend. {report.router.name} runs from {worst:.1%} at "
         f"{_spend(low, report)} to {best:.1%} at {_spend(high, report)}."
     )
+    oracle = report.baselines.get("oracle")
     if oracle is not None:
         cost, quality = oracle.curve[oracle.setting or 0]
-        alternative += f" The oracle has {quality:.1%} at {_spend(cost, report)}."
-    return alternative, (
-        "Higher and further left is better. The band is the 95 % interval of quality at each "
-        "setting. A router is worth having where it lies above the zero router, which mixes "
-        "single models at random."
-    )
+        text += f" The oracle has {quality:.1%} at {_spend(cost, report)}."
+    return text
 
 
-def _heat_caption(report: Results) -> tuple[str, str]:
-    shown = largest_categories(report)
-    caption = (
-        "Mean score, %, in each category, with its prompts in brackets. In bold the best single "
-        "models of a row. Single models from left to right by quality over all prompts."
-    )
-    left = len(report.categories) - len(shown)
-    if left:
-        caption += f" The {len(shown)} largest of {len(report.categories)} categories are drawn; "
-        caption += f"{left} are left out."
-    return "Mean score by category and model; the router's are in the table below.", caption
+def _present(report: Results) -> list[str]:
+    """The figures that somebody in the report has, in the glossary's order."""
+    everyone = (report.router, *report.baselines.values())
+    present = {name.partition(":")[0] for row in everyone for name in row.metrics}
+    return [name for name in GLOSSARY if name in present]
 
 
-def _bins_caption(report: Results) -> tuple[str, str]:
-    shown = strongest_models(report)
-    caption = (
-        "Estimated against observed quality in ten bins of equal width. On the dashed line "
-        "estimates are what they say. The larger a dot, the more prompts."
-    )
-    left = len(report.reliability) - len(shown)
-    if left:
-        caption += f" The {len(shown)} strongest models are drawn; {left} are left out."
-    return "Estimated against observed quality of each model.", caption
-
-
-_CAPTIONS = {
-    cost_quality.__name__: _curve_caption,
-    category_heatmap.__name__: _heat_caption,
-    reliability.__name__: _bins_caption,
-}
-
-
-def _all_figures(report: Results) -> str:
-    everyone = _in_order(report)
-    present = {name for one in everyone for name in one.metrics}
-    names = [name for name in GLOSSARY if name in present]
-    header = [_link(name, _heading(name, report)) for name in names]
-    rows = (
-        (one.name, [_cell(name, one.metrics.get(name), report) for name in names])
-        for one in everyone
-    )
-    return _table("Every way to choose and its figures", "Router", header, rows, report)
-
-
-def _in_order(report: Results) -> list[Evaluated]:
+def _all_figures(report: Results) -> dict[str, Any]:
     """The router, then other routers, then single models, the strongest first."""
     falling = sorted(report.singles, key=lambda name: -report.singles[name][1])
-    others = [one for name, one in report.baselines.items() if name not in report.singles]
+    others = [row for name, row in report.baselines.items() if name not in report.singles]
     singles = [report.baselines[name] for name in falling if name in report.baselines]
-    return [report.router, *others, *singles]
+    rows: list[Evaluated] = [report.router, *others, *singles]
+    names = [name for name in _present(report) if name != "auroc"]  # which each model has its own
+    return {
+        "headings": [("Router", None), *((_heading(name, report), name) for name in names)],
+        "rows": [
+            (row.name, [_cell(name, row.metrics.get(name), report) for name in names])
+            for row in rows
+        ],
+    }
 
 
-def _categories(report: Results) -> str:
+def _categories(report: Results) -> dict[str, Any]:
     """Text beside the heat map: all categories, in few columns."""
-    best = best_single(report)
     columns = heat_columns(report)
-    shown = [name for name in (report.router.name, best, "oracle") if name in columns]
-    header = ["Prompts", *(f"{escape(name)}, %" for name in shown)]
+    shown = [n for n in (report.router.name, report.strongest, "oracle") if n in columns]
     in_order = sorted(report.categories, key=lambda c: (-report.categories[c], c))
-    rows = (
-        (
-            category,
-            [f"{report.categories[category]:,}"]
-            + [_part_or_nothing(columns[name].categories.get(category)) for name in shown],
-        )
-        for category in in_order
-    )
-    table = _table("Mean score by category", "Category", header, rows)
-    return (
-        "<p>Categories of few prompts have figures that mean little.</p>\n<details>\n<summary>"
-        f"All {len(in_order):,} categories as a table</summary>\n{table}\n</details>"
-    )
+    return {
+        "headings": [(text, None) for text in ("Category", "Prompts", *(f"{n}, %" for n in shown))],
+        "rows": [
+            (
+                category,
+                [(f"{report.categories[category]:,}",)]
+                + [_percent(columns[name].categories.get(category, math.nan)) for name in shown],
+            )
+            for category in in_order
+        ],
+    }
 
 
-def _calibration(report: Results) -> str:
-    summary = "; ".join(
-        f"{LABELS[name]} {_told(name, report.metrics[name])}"
-        for name in ("ece", "brier")
-        if name in report.metrics
-    )
+def _calibration(report: Results) -> dict[str, Any]:
     rows = []
     for name in sorted(report.reliability, key=lambda name: -report.singles[name][1]):
         bins = report.reliability[name]
-        whole = bins.prompts.sum()
-        rows.append(
-            (
-                name,
-                [
-                    f"{100 * float((bins.prompts * bins.expected).sum() / whole):.1f}",
-                    f"{100 * float((bins.prompts * bins.observed).sum() / whole):.1f}",
-                    _cell("auroc", report.metrics.get(f"auroc:{name}"), report),
-                ],
-            )
-        )
-    header = ["Mean estimate, %", "Mean score, %", _link("auroc", LABELS["auroc"])]
-    return (f"<p>Mean over the models: {escape(summary)}.</p>\n" if summary else "") + _table(
-        "Estimates of each model", "Model", header, rows
-    )
-
-
-def _limits(report: Results) -> str:
-    said = report.limits or "Nothing is noted. The figures hold for prompts like these."
-    return f"<p>{escape(said)}</p>"
-
-
-def _origin(report: Results) -> str:
-    origin = report.provenance
-    command = (
-        f'<pre tabindex="0"><code>{escape(origin.command)}</code></pre>' if origin.command else ""
-    )
-    facts = {
-        "Split": escape(origin.split),
-        "Intervals": f"{origin.replicates:,} bootstrap replicates over prompts, seed {origin.seed}",
-        "Made": escape(origin.made),
-        "Versions": escape(", ".join(f"{name} {v}" for name, v in origin.versions.items())),
-        **{
-            f"SHA-256 of {escape(name)}": f"<code>{escape(digest)}</code>"
-            for name, digest in origin.data.items()
-        },
+        share = bins.prompts / bins.prompts.sum()
+        means = (float((share * figure).sum()) for figure in (bins.expected, bins.observed))
+        auroc = _cell("auroc", report.metrics.get(f"auroc:{name}"), report)
+        rows.append((name, [*map(_percent, means), auroc]))
+    texts = ("Model", "Mean estimate, %", "Mean score, %")
+    return {
+        "summary": "; ".join(
+            f"{GLOSSARY[name].label} {_in_text(name, report.metrics[name])}"
+            for name in ("ece", "brier")
+            if name in report.metrics
+        ),
+        "headings": [*((text, None) for text in texts), (GLOSSARY["auroc"].label, "auroc")],
+        "rows": rows,
     }
-    listed = "".join(f"<dt>{name}</dt><dd>{fact}</dd>" for name, fact in facts.items())
-    return f'{command}<dl class="facts">{listed}</dl>'
-
-
-def _glossary(report: Results) -> str:
-    everyone = (report.router, *report.baselines.values())
-    present = {name.partition(":")[0] for one in everyone for name in one.metrics}
-    listed = "".join(
-        f'<dt id="{name}-is">{escape(LABELS[name])}<code>{name}</code></dt>'
-        f"<dd>{escape(meaning)}</dd>"
-        for name, meaning in GLOSSARY.items()
-        if name in present
-    )
-    return f'<dl class="facts glossary">{listed}</dl>'
-
-
-def _section(title: str, content: str) -> str:
-    return f"<section>\n<h2>{escape(title)}</h2>\n{content}\n</section>"
-
-
-def _table(
-    caption: str,
-    corner: str,
-    header: Iterable[str],
-    rows: Iterable[tuple[str, Iterable[str]]],
-    report: Results | None = None,
-) -> str:
-    """A table that scrolls in its own box. Headers and cells are HTML, names of rows are text."""
-    head = "".join(f'<th scope="col">{each}</th>' for each in (corner, *header))
-    return (
-        f'<div class="table" tabindex="0" role="region" aria-label="{escape(caption)}">\n<table>\n'
-        f"<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
-        + "\n".join(_rows(rows, report))
-        + "\n</tbody>\n</table>\n</div>"
-    )
-
-
-def _rows(rows: Iterable[tuple[str, Iterable[str]]], report: Results | None) -> Iterator[str]:
-    for place, (name, cells) in enumerate(rows):
-        ours = ' class="ours"' if report is not None and place == 0 else ""
-        content = "".join(f"<td>{cell}</td>" for cell in cells)
-        yield f'<tr{ours}><th scope="row">{escape(name)}</th>{content}</tr>'
-
-
-def _link(name: str, heading: str) -> str:
-    return f'<a href="#{name}-is">{escape(heading)}</a>'
 
 
 def _heading(name: str, report: Results) -> str:
     if name == "cost":
-        return {
-            "USD": f"USD for {_PROMPTS:,} prompts",
-            "strong calls": "Strong calls as spend",
-            "calls": "Calls a prompt",
-        }[report.unit]
-    points = {"part": ", %", "gain": ", %", "points": ", points"}.get(kind_of(name), "")
-    return LABELS[name] + ("" if "%" in LABELS[name] else points)
+        return _SPEND_HEADINGS[report.unit]
+    label, kind, _ = entry_of(name)
+    return label + ("" if "%" in label else _UNITS.get(kind, ""))
 
 
-def _cell(name: str, figure: Interval | None, report: Results) -> str:
-    """A figure and, smaller, its interval; the unit stands in the header."""
+def _cell(name: str, figure: Interval | None, report: Results) -> _Parts:
+    """A figure and its interval; the unit stands in the header."""
     if figure is None or math.isnan(figure.value):
-        return _NOTHING
-    value, *ends = _numbers(name, figure, report)
-    return value + (f"<small>{ends[0]} … {ends[1]}</small>" if ends else "")
+        return ()
+    return _numbers(name, figure, report.unit)
+
+
+def _percent(value: float) -> _Parts:
+    return () if math.isnan(value) else (f"{100 * value:.1f}",)
 
 
 def _change(name: str, saved: Interval) -> str:
     """A saving in words; one below zero is an addition."""
     if saved.value >= 0:
-        return f"saves {_told(name, saved)}"
+        return f"saves {_in_text(name, saved)}"
     added = replace(saved, value=-saved.value, low=-saved.high, high=-saved.low)
-    return f"adds {_told(name, added)}"
+    return f"adds {_in_text(name, added)}"
 
 
-def _told(name: str, figure: Interval) -> str:
+def _in_text(name: str, figure: Interval) -> str:
     """A figure and its interval in running text; not for spends."""
     value, *ends = _numbers(name, figure, None)
-    unit = "\u00a0%" if kind_of(name) in ("part", "gain") else ""
+    unit = "\u00a0%" if entry_of(name).kind in ("part", "gain") else ""
     return f"{value}{unit}" + (f" [{ends[0]},\u00a0{ends[1]}]" if ends else "")
 
 
-def _numbers(name: str, figure: Interval, report: Results | None) -> list[str]:
+def _numbers(name: str, figure: Interval, unit: Unit | None) -> _Parts:
     """The figure and, where it is known and not a point, the ends of its interval."""
-    ends = [figure.low, figure.high]
-    value, *told = [_number(name, each, report) for each in (figure.value, *ends)]
-    known = not any(math.isnan(end) for end in ends) and set(told) != {value}
-    return [value, *told] if known else [value]
+    value, *ends = (_number(name, end, unit) for end in (figure.value, figure.low, figure.high))
+    return (value, *ends) if figure.is_known and set(ends) != {value} else (value,)
 
 
-def _number(name: str, value: float, report: Results | None) -> str:
-    kind = kind_of(name)
-    if kind == "spend" and report is not None:
-        if report.unit == "USD":
-            return _dollars(_PROMPTS * value)
-        return f"{100 * value:.1f}\u00a0%" if report.unit == "strong calls" else f"{value:.2f}"
-    if kind in ("number", "signed", "spend"):
-        return _minus(f"{value:+.3f}" if kind == "signed" else f"{value:.3f}")
-    return _minus(f"{100 * value:.1f}" if kind == "part" else f"{100 * value:+.1f}")
-
-
-def _minus(text: str) -> str:
-    """A true minus sign, and none before a zero."""
+def _number(name: str, value: float, unit: Unit | None) -> str:
+    kind = entry_of(name).kind
+    if kind == "spend" and unit == "USD":
+        return _dollars(_PROMPTS * value)
+    if kind == "spend" and unit is not None:
+        return f"{100 * value:.1f}\u00a0%" if unit == "strong calls" else f"{value:.2f}"
+    scale, form = _FORMS[kind]
+    text = f"{scale * value:{form}}"
     if not any(digit in text for digit in "123456789"):
-        text = text.lstrip("+-")
+        text = text.lstrip("+-")  # no sign before a zero
     return text.replace("-", "\u2212")
 
 
@@ -433,7 +299,3 @@ def _spend(value: float, report: Results) -> str:
     if report.unit == "USD":
         return f"{_dollars(_PROMPTS * value)} USD for {_PROMPTS:,} prompts"
     return f"{value:.1%} strong calls" if report.unit == "strong calls" else f"{value:.2f} calls"
-
-
-def _part_or_nothing(value: float | None) -> str:
-    return _NOTHING if value is None or math.isnan(value) else f"{100 * value:.1f}"

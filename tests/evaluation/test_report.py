@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from llmroute import RouterChain, WillingnessToPay
 from llmroute.evaluation import Outcomes, Report, evaluate
-from llmroute.evaluation.glossary import GLOSSARY, LABELS, kind_of
+from llmroute.evaluation.glossary import GLOSSARY
 from llmroute.evaluation.page import against_chance, page, verdict
 from llmroute.files import plain, write_whole
 from llmroute.metrics import Interval
@@ -309,9 +309,9 @@ class TestNamesOfStrangers:
 
 class TestGlossary:
     def test_each_metric_has_a_name_a_meaning_and_a_way_to_be_written(self) -> None:
-        assert list(GLOSSARY) == list(LABELS)
-        assert all(meaning.endswith(".") for meaning in GLOSSARY.values())
-        assert {kind_of(name) for name in GLOSSARY} == {
+        assert all(entry.label for entry in GLOSSARY.values())
+        assert all(entry.meaning.endswith(".") for entry in GLOSSARY.values())
+        assert {entry.kind for entry in GLOSSARY.values()} == {
             "part",
             "gain",
             "points",
