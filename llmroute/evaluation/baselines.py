@@ -1,6 +1,6 @@
 """The ways to choose that every router is compared with: single models, chance, oracle, category.
 
-Each gives a `Run` on complete outcomes. A baseline that learns takes a `train` table; without one
+Each gives a `Run` on outcomes of P prompts that all M models answered. A baseline that learns takes a `train` table; without one
 it is cross-fitted: prompts are dealt to five folds, and what is learned on four of them is used on
 the fifth, so that a prompt's own answers never take part in its estimate.
 """
@@ -8,7 +8,6 @@ the fifth, so that a prompt's own answers never take part in its estimate.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from llmroute.outcomes.splits import (
     names_to_indices,
     splits,
 )
+from llmroute.routers.base import group_means
 
 #: Qualities that differ by no more are equal: the rest is how sums and products were rounded.
 _EQUAL = 1e-12
@@ -31,30 +31,17 @@ SETTINGS, THRESHOLDS = 65, 101
 
 
 def single(outcomes: Outcomes, model: int) -> Run:
-    """One model for every prompt. The run bears the model's name.
-
-    Args:
-        outcomes: P prompts that all M models answered.
-        model: Its column.
-    """
+    """The model of one column for every prompt. The run bears the model's name."""
     return _constant(outcomes.models[model], outcomes, [model])
 
 
 def singles(outcomes: Outcomes) -> Iterator[Run]:
-    """`single` for each of the M models, in their order.
-
-    Args:
-        outcomes: P prompts that all M models answered.
-    """
+    """`single` for each of the M models, in their order."""
     return (single(outcomes, m) for m in range(len(outcomes.models)))
 
 
 def cheapest(outcomes: Outcomes) -> Run:
-    """The model of the lowest mean spend; of equals, the weakest.
-
-    Args:
-        outcomes: P prompts that all M models answered.
-    """
+    """The model of the lowest mean spend; of equals, the weakest."""
     return _constant("cheapest", outcomes, rising_spend(outcomes)[:1].tolist())
 
 
@@ -63,19 +50,12 @@ def zero_router(outcomes: Outcomes) -> Run:
 
     Mixing single models at random reaches every point of the hull; between two models that is the
     line from the weak to the strong one. A router below it is useless.
-
-    Args:
-        outcomes: P prompts that all M models answered.
     """
     return _constant("zero", outcomes, rising_spend(outcomes).tolist())
 
 
 def random_choice(outcomes: Outcomes) -> Run:
-    """A model drawn uniformly for each prompt, in expectation.
-
-    Args:
-        outcomes: P prompts that all M models answered.
-    """
+    """A model drawn uniformly for each prompt, in expectation."""
     shape = (1, len(outcomes))
     return Run(
         name="random",
@@ -93,9 +73,6 @@ def oracle_sweep(outcomes: Outcomes) -> Run:
     With costs: argmax λ·score − cost over λ; at the last λ it takes the cheapest of the best. Two
     models without costs: the strong model where it gains at least the threshold. More models
     without costs: one of the best.
-
-    Args:
-        outcomes: P prompts that all M models answered.
     """
     score, cost = outcomes.score, outcomes.cost
     if cost is None and len(outcomes.models) == 2:
@@ -106,9 +83,7 @@ def oracle_sweep(outcomes: Outcomes) -> Run:
         pay = willingness_to_pay(score, cost)
         choices = np.vstack([_best_value(score, cost, pay), oracle_choice(score, cost)])
         pay = np.append(pay, _enough_for_any_gain(score, cost, pay))
-    return run_of_choices(
-        "oracle", outcomes, choices, pay, strong=strongest(outcomes), quality=score
-    )
+    return run_of_choices("oracle", outcomes, choices, pay, quality=score)
 
 
 def category_prior(
@@ -134,7 +109,7 @@ def category_prior(
 
     def predict(learn: Ints, held: Ints) -> Floats:
         score = source.score[np.ix_(learn, columns)]
-        return _shrunk_means(score, known[learn], len(names), strength)[asked[held]]
+        return group_means(score, known[learn], len(names), strength)[asked[held]]
 
     return fitted_run("category", outcomes, train, predict)
 
@@ -215,19 +190,16 @@ def estimates_run(
         choices = np.where(ranking >= parameter[:, None], strong, 1 - strong)
     else:
         parameter, choices = np.zeros(1), _first_of_best(quality, _EQUAL)[None]
-    run = run_of_choices(name, outcomes, choices, parameter, strong=strong, quality=quality)
-    return replace(run, preference=preference)
+    return run_of_choices(
+        name, outcomes, choices, parameter, quality=quality, preference=preference
+    )
 
 
 def willingness_to_pay(quality: Floats, cost: Floats) -> Floats:
-    """Values of λ, USD per unit of quality, from "only cost counts" to "only quality counts".
+    """(65,) values of λ, USD per unit of quality, from "only cost counts" to "only quality counts".
 
-    Args:
-        quality: (P, M) estimated quality.
-        cost: (P, M) expected cost, USD.
-
-    Returns:
-        (65,) rising, the first 0, the others geometric.
+    For (P, M) estimated quality and expected cost, USD. Rising; the first is 0, the others
+    geometric.
     """
     spread = max(float(np.ptp(cost, axis=1).max()), 1e-12)
     finest = max(float(np.ptp(quality, axis=1).max()), 1e-6)
@@ -236,34 +208,15 @@ def willingness_to_pay(quality: Floats, cost: Floats) -> Floats:
 
 
 def rising_spend(outcomes: Outcomes) -> Ints:
-    """The M models from the cheapest to the dearest by mean spend; of equals, the weaker first.
-
-    Args:
-        outcomes: P prompts that all M models answered.
-    """
+    """The M models from the cheapest to the dearest by mean spend; of equals, the weaker first."""
     order: Ints = np.lexsort((outcomes.score.mean(axis=0), spend_of(outcomes).mean(axis=0)))
     return order
 
 
 def _constant(name: str, outcomes: Outcomes, models: list[int]) -> Run:
     """One setting for each of some models, which it asks whatever the prompt."""
-    return run_of_choices(
-        name,
-        outcomes,
-        np.tile(np.array(models, dtype=np.int64)[:, None], (1, len(outcomes))),
-        np.arange(len(models), dtype=np.float64),
-        strong=strongest(outcomes),
-    )
-
-
-def _shrunk_means(score: Floats, label: Ints, labels: int, strength: float) -> Floats:
-    """(L, M) mean score of each model under each label, drawn to its mean over all."""
-    known = ~np.isnan(score)
-    totals, counts = np.zeros((2, labels, score.shape[1]))
-    np.add.at(totals, label, np.where(known, score, 0.0))
-    np.add.at(counts, label, known)
-    means: Floats = (totals + strength * mean_of_known(score)) / (counts + strength)
-    return means
+    choices = np.tile(np.array(models, dtype=np.int64)[:, None], (1, len(outcomes)))
+    return run_of_choices(name, outcomes, choices, np.arange(len(models), dtype=np.float64))
 
 
 def _best_value(quality: Floats, cost: Floats, pays: Floats) -> Ints:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib.resources import files
 from typing import NamedTuple
+
+import tomllib
 
 
 class Entry(NamedTuple):

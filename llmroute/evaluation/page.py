@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from llmroute.errors import MissingExtra
+from llmroute.evaluation.canvas import as_svg
 from llmroute.evaluation.glossary import GLOSSARY, entry_of
 from llmroute.evaluation.plots import (
-    as_svg,
     heat_columns,
     largest_categories,
     pictures,

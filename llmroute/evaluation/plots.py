@@ -1,21 +1,23 @@
-"""Pictures of a report: cost against quality, categories, calibration.
-
-Colours are Okabe and Ito's, which colour-blind people can tell apart, and nothing is told by colour
-alone. The same report gives the same bytes with the same matplotlib.
-"""
+"""Pictures of a report: cost against quality, categories, calibration."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llmroute.errors import MissingExtra
+from llmroute.evaluation.canvas import (
+    DARK,
+    LIGHT,
+    Ink,
+    as_png,
+    drawing,
+    figure_of,
+    panel,
+    short,
+)
 from llmroute.evaluation.label_placement import label_points
 from llmroute.evaluation.results import Evaluated, Results
 from llmroute.evaluation.run import Unit
@@ -35,45 +37,44 @@ _WIDE = 10
 _CALLS = 1000
 _STYLES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
 _MARKERS = "svP^Xp<>"
+#: Label of the axis of spend, and what spends are multiplied by for it.
+_SPEND: Mapping[Unit, tuple[str, float]] = {
+    "USD": (f"mean cost of {_CALLS:,} prompts, USD", _CALLS),
+    "strong calls": ("prompts sent to the strong model, %", 100.0),
+    "calls": ("calls a prompt", 1.0),
+}
 
 
-@dataclass(frozen=True)
-class Ink:
-    """The colours of a picture, and of the page it stands on."""
+def write_pictures(report: Results, folder: str | Path) -> list[Path]:
+    """Write each picture as NAME.png and NAME-dark.png, each atomically.
 
-    page: str
-    text: str
-    faint: str
-    grid: str
-    router: str
-    zero: str
-    oracle: str
-    single: str
-    others: tuple[str, ...]
+    Args:
+        report: An evaluation.
+        folder: Where to; made if it is not there.
+
+    Returns:
+        The files.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    written = []
+    for name, draw in pictures(report).items():
+        for dark in (False, True):
+            path = Path(folder) / f"{name}{'-dark' * dark}.png"
+            write_whole(path, as_png(draw(report, dark)))
+            written.append(path)
+    return written
 
 
-LIGHT = Ink(
-    page="#ffffff",
-    text="#1c2024",
-    faint="#60646c",
-    grid="#e4e6ea",
-    router="#0072B2",
-    zero="#E69F00",
-    oracle="#009E73",
-    single="#4b5057",
-    others=("#CC79A7", "#D55E00", "#56B4E9", "#8a6d00", "#000000"),
-)
-DARK = Ink(
-    page="#16181c",
-    text="#eceef0",
-    faint="#a4a9b0",
-    grid="#2c3036",
-    router="#56B4E9",
-    zero="#E69F00",
-    oracle="#1fc79a",
-    single="#c3c7cd",
-    others=("#CC79A7", "#f0793a", "#5c9fe0", "#F0E442", "#ffffff"),
-)
+def pictures(report: Results) -> dict[str, Callable[[Results, bool], Figure]]:
+    """The pictures that a report has something to show on, by name."""
+    drawn: dict[str, Callable[[Results, bool], Figure]] = {"cost_quality": cost_quality}
+    if len(report.categories) > 1:
+        drawn["category_heatmap"] = category_heatmap
+    if report.reliability:
+        drawn["reliability"] = reliability
+    return drawn
 
 
 def cost_quality(report: Results, dark: bool = False) -> Figure:
@@ -87,15 +88,16 @@ def cost_quality(report: Results, dark: bool = False) -> Figure:
         MissingExtra: matplotlib is not installed.
     """
     ink = DARK if dark else LIGHT
-    with _drawing():
+    with drawing():
         curves = {
-            name: one
-            for name, one in report.baselines.items()
-            if len(one.curve) > 1 and name not in ("zero", "oracle")
+            name: row
+            for name, row in report.baselines.items()
+            if len(row.curve) > 1 and name not in ("zero", "oracle")
         }
         rows = -(-(len(curves) + 5) // 3)
         below = 0.72 + 0.21 * rows
-        figure, axes = _axes(ink, 7.6, 4.6 + below, (0.72, below, 6.7, 4.35))
+        figure = figure_of(ink, 7.6, 4.6 + below)
+        axes = panel(figure, ink, (0.72, below, 6.7, 4.35))
         factor = _spend_axis(axes, report, ink)
         axes.set_ylabel("mean score, %", color=ink.text)
         _draw_router(axes, report.router, ink, factor)
@@ -126,9 +128,8 @@ def cost_quality(report: Results, dark: bool = False) -> Figure:
 def _draw_router(axes: Axes, router: Evaluated, ink: Ink, factor: float) -> None:
     order = np.argsort(router.curve[:, 0], kind="stable")
     if len(order) > 1:
-        axes.plot(
-            *_along(router.curve, factor), color=ink.router, lw=2.4, zorder=5, label=router.name
-        )
+        curve = _along(router.curve, factor)
+        axes.plot(*curve, color=ink.router, lw=2.4, zorder=5, label=router.name)
         axes.fill_between(
             factor * router.curve[order, 0],
             *(100 * router.band[order]).T,
@@ -140,19 +141,9 @@ def _draw_router(axes: Axes, router: Evaluated, ink: Ink, factor: float) -> None
         )
     setting = router.setting if router.setting is not None or len(order) > 1 else 0
     if setting is not None:
-        cost, quality = router.curve[setting]
-        axes.plot(
-            [factor * cost],
-            [100 * quality],
-            ls="",
-            marker="D",
-            ms=8.5,
-            zorder=8,
-            color=ink.router,
-            mec=ink.page,
-            mew=1.4,
-            label=f"{router.name}, as configured",
-        )
+        style = {"marker": "D", "ms": 8.5, "mec": ink.page, "mew": 1.4, "color": ink.router}
+        label = f"{router.name}, as configured"
+        _draw_dots(axes, router.curve[[setting]], factor, zorder=8, label=label, **style)
 
 
 def _draw_bounds(axes: Axes, report: Results, ink: Ink, factor: float) -> None:
@@ -167,57 +158,34 @@ def _draw_bounds(axes: Axes, report: Results, ink: Ink, factor: float) -> None:
     )
     oracle = report.baselines.get("oracle")
     if oracle is not None:
-        cost, quality = oracle.curve[oracle.setting or 0]
+        best = oracle.curve[[oracle.setting or 0]]
         # What it has beyond its best setting is dearer and no better.
-        useful = oracle.curve[oracle.curve[:, 0] <= cost]
+        useful = oracle.curve[oracle.curve[:, 0] <= best[0, 0]]
         axes.plot(*_along(useful, factor), color=ink.oracle, ls=":", lw=1.1, zorder=3)
-        axes.plot(
-            [factor * cost],
-            [100 * quality],
-            ls=":",
-            marker="*",
-            ms=13,
-            zorder=6,
-            color=ink.oracle,
-            mec=ink.page,
-            mew=0.8,
-            label="oracle (knows every score)",
-        )
+        style = {"ls": ":", "marker": "*", "ms": 13, "mec": ink.page, "mew": 0.8}
+        label = "oracle (knows every score)"
+        _draw_dots(axes, best, factor, zorder=6, label=label, color=ink.oracle, **style)
 
 
 def _draw_points(axes: Axes, report: Results, ink: Ink, factor: float) -> None:
-    points = np.array(list(report.singles.values())) * (factor, 100)
-    axes.plot(
-        *points.T,
-        ls="",
-        marker="o",
-        ms=5,
-        color=ink.single,
-        mec=ink.page,
-        mew=0.7,
-        zorder=6,
-        label="one model for everything",
-    )
-    for one in _lone(report).values():
-        cost, quality = one.curve[0]
-        axes.plot(
-            [factor * cost],
-            [100 * quality],
-            ls="",
-            marker="x",
-            ms=6,
-            mew=1.6,
-            color=ink.faint,
-            zorder=6,
-        )
+    singles = np.array(list(report.singles.values()))
+    style = {"marker": "o", "ms": 5, "mec": ink.page, "mew": 0.7, "color": ink.single}
+    _draw_dots(axes, singles, factor, zorder=6, label="one model for everything", **style)
+    for row in _lone(report).values():
+        style = {"marker": "x", "ms": 6, "mew": 1.6, "color": ink.faint}
+        _draw_dots(axes, row.curve[:1], factor, zorder=6, **style)
+
+
+def _draw_dots(axes: Axes, points: Floats, factor: float, **style: Any) -> None:
+    axes.plot(*(points * (factor, 100)).T, **{"ls": "", **style})
 
 
 def _label_models(axes: Axes, report: Results, ink: Ink, factor: float) -> None:
     labelled = {name.rsplit("/", 1)[-1]: point for name, point in report.singles.items()}
-    labelled |= {name: tuple(one.curve[0]) for name, one in _lone(report).items()}
+    labelled |= {name: tuple(row.curve[0]) for name, row in _lone(report).items()}
     points = [(factor * cost, 100 * quality) for cost, quality in labelled.values()]
     # Many short pieces, so that a long straight line is in the way all along.
-    swept = [one.curve for one in report.baselines.values() if len(one.curve) > 1]
+    swept = [row.curve for row in report.baselines.values() if len(row.curve) > 1]
     curves = [_along(c, factor) for c in (report.router.curve, report.hull, *swept)]
     label_points(
         axes,
@@ -234,295 +202,35 @@ def _label_models(axes: Axes, report: Results, ink: Ink, factor: float) -> None:
 def _lone(report: Results) -> dict[str, Evaluated]:
     """Routers of a single setting that are no model of the pool."""
     return {
-        name: one
-        for name, one in report.baselines.items()
-        if len(one.curve) == 1 and name not in report.singles and name != "cheapest"
+        name: row
+        for name, row in report.baselines.items()
+        if len(row.curve) == 1 and name not in report.singles and name != "cheapest"
     }
-
-
-def category_heatmap(report: Results, dark: bool = False) -> Figure:
-    """Mean score in each category: the router, every single model, the oracle.
-
-    Args:
-        report: An evaluation. Of more than 30 categories the largest are drawn.
-        dark: For a dark page.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-    """
-    ink = DARK if dark else LIGHT
-    shown = largest_categories(report)
-    columns = heat_columns(report)
-    table = np.array([[one.categories.get(c, np.nan) for one in columns.values()] for c in shown])
-    table = 100 * table.reshape(len(shown), len(columns))
-    left, top, cell = 2.35, 1.2, 0.44
-    wide, high = cell * len(columns), 0.215 * len(shown)
-    with _drawing():
-        figure, axes = _axes(ink, left + wide + 0.75, high + top + 0.12, (left, 0.12, wide, high))
-        axes.grid(False)
-        axes.imshow(table, cmap="cividis", vmin=0, vmax=100, aspect="auto")
-        for side in axes.spines.values():
-            side.set_visible(False)
-        axes.tick_params(
-            length=0, labelsize=7.5, top=True, labeltop=True, bottom=False, labelbottom=False
-        )
-        names = [name.rsplit("/", 1)[-1] for name in columns]
-        axes.set_xticks(
-            range(len(names)),
-            [_short(n, 24) for n in names],
-            rotation=40,
-            ha="left",
-            rotation_mode="anchor",
-        )
-        axes.set_yticks(
-            range(len(shown)), [f"{_short(c, 30)}  ({report.categories[c]:,})" for c in shown]
-        )
-        axes.get_xticklabels()[0].set_fontweight("bold")
-        for edge in np.arange(len(columns) + 1) - 0.5:
-            wider = edge in (0.5, len(columns) - 1.5)
-            axes.axvline(edge, color=ink.page, lw=7 if wider else 0.8)
-        for edge in np.arange(len(shown) + 1) - 0.5:
-            axes.axhline(edge, color=ink.page, lw=0.8)
-        _annotate(axes, table)
-    return figure
-
-
-def _annotate(axes: Axes, table: Floats) -> None:
-    """The numbers, the best single model's of each row in bold."""
-    for row, values in enumerate(table):
-        best = np.nanmax(values[1:-1], initial=-np.inf)
-        for column, value in enumerate(values):
-            if np.isnan(value):
-                continue
-            single = 0 < column < len(values) - 1
-            axes.text(
-                column,
-                row,
-                f"{value:.0f}",
-                ha="center",
-                va="center",
-                fontsize=7.5,
-                color="#ffffff" if value < 48 else "#000000",
-                fontweight="bold" if single and value == best else "normal",
-            )
-
-
-def largest_categories(report: Results) -> list[str]:
-    """The categories of the heat map, the largest first."""
-    return sorted(report.categories, key=lambda c: (-report.categories[c], c))[:CATEGORIES]
-
-
-def heat_columns(report: Results) -> Mapping[str, Evaluated]:
-    """The columns of the heat map: the router, single models from the weakest on, the oracle."""
-    rising = sorted(report.singles, key=lambda name: report.singles[name][1])
-    chosen = [name for name in (*rising, "oracle") if name in report.baselines]
-    return {report.router.name: report.router} | {n: report.baselines[n] for n in chosen}
-
-
-def reliability(report: Results, dark: bool = False) -> Figure:
-    """Estimated against observed quality of each model (arXiv 1706.04599).
-
-    Args:
-        report: An evaluation of a router that has estimates. Of more than 12 models the strongest
-            are drawn.
-        dark: For a dark page.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-    """
-    ink = DARK if dark else LIGHT
-    shown = strongest_models(report)
-    columns = min(4, max(1, len(shown)))
-    rows = max(1, -(-len(shown) // columns))
-    side, gap, left, below = 1.5, 0.42, 0.62, 0.6
-    width = left + columns * side + (columns - 1) * 0.2 + 0.15
-    height = below + rows * side + (rows - 1) * gap + 0.35
-    with _drawing():
-        figure = _figure(ink, width, height)
-        for place, name in enumerate(shown):
-            row, column = divmod(place, columns)
-            rect = (
-                left + column * (side + 0.2),
-                height - 0.35 - side - row * (side + gap),
-                side,
-                side,
-            )
-            axes = _panel(figure, ink, rect)
-            _draw_bins(axes, report, name, ink)
-            # A panel with none beneath it says what the axis is, and so on the left.
-            axes.tick_params(labelbottom=place + columns >= len(shown), labelleft=column == 0)
-        figure.text(
-            (left + (columns * side + (columns - 1) * 0.2) / 2) / width,
-            0.13 / height,
-            "estimated probability of a good answer, %",
-            ha="center",
-            color=ink.text,
-            fontsize=9,
-        )
-        figure.text(
-            0.1 / width,
-            (below + (height - below - 0.35) / 2) / height,
-            "mean score, %",
-            va="center",
-            rotation=90,
-            color=ink.text,
-            fontsize=9,
-        )
-    return figure
-
-
-def strongest_models(report: Results) -> list[str]:
-    """The models of the reliability diagram, the strongest first."""
-    return sorted(report.reliability, key=lambda name: -report.singles[name][1])[:MODELS]
-
-
-def _draw_bins(axes: Axes, report: Results, name: str, ink: Ink) -> None:
-    bins = report.reliability[name]
-    axes.plot([0, 100], [0, 100], color=ink.faint, lw=0.9, ls=(0, (3, 3)))
-    axes.plot(100 * bins.expected, 100 * bins.observed, color=ink.router, lw=1.3, zorder=3)
-    part = bins.prompts / bins.prompts.sum()
-    axes.scatter(
-        100 * bins.expected,
-        100 * bins.observed,
-        s=12 + 160 * part,
-        color=ink.router,
-        edgecolors=ink.page,
-        linewidths=0.7,
-        zorder=4,
-    )
-    error = float((part * np.abs(bins.observed - bins.expected)).sum())
-    axes.text(98, 2, f"ECE {error:.3f}", ha="right", fontsize=7, color=ink.faint)
-    axes.set(xlim=(-4, 104), ylim=(-4, 104), xticks=(0, 50, 100), yticks=(0, 50, 100))
-    axes.set_title(_short(name.rsplit("/", 1)[-1], 24), fontsize=8, color=ink.text, pad=4)
-
-
-def write_pictures(report: Results, folder: str | Path) -> list[Path]:
-    """Write each picture as NAME.png and NAME-dark.png, each whole or not at all.
-
-    Args:
-        report: An evaluation.
-        folder: Where to; made if it is not there.
-
-    Returns:
-        The files.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-    """
-    written = []
-    for name, draw in pictures(report).items():
-        for dark in (False, True):
-            path = Path(folder) / f"{name}{'-dark' * dark}.png"
-            write_whole(path, as_png(draw(report, dark)))
-            written.append(path)
-    return written
-
-
-def pictures(report: Results) -> dict[str, Callable[[Results, bool], Figure]]:
-    """The pictures that a report has something to show on, by name."""
-    found: dict[str, Callable[[Results, bool], Figure]] = {"cost_quality": cost_quality}
-    if len(report.categories) > 1:
-        found["category_heatmap"] = category_heatmap
-    if report.reliability:
-        found["reliability"] = reliability
-    return found
-
-
-def as_svg(figure: Figure) -> bytes:
-    """A picture as SVG, its letters as outlines, so that it looks the same everywhere."""
-    return _saved(figure, "svg", {"Date": None, "Creator": None})
-
-
-def as_png(figure: Figure) -> bytes:
-    """A picture as PNG at 200 points an inch."""
-    return _saved(figure, "png", {"Software": None})
-
-
-def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
-    file = io.BytesIO()
-    with _drawing():
-        figure.savefig(file, format=kind, dpi=200, metadata=metadata)
-    return file.getvalue()
-
-
-@contextmanager
-def _drawing() -> Iterator[None]:
-    """Settings that make a picture the same wherever it is drawn, whatever the user's are."""
-    try:
-        import matplotlib
-    except ImportError:
-        raise MissingExtra("Drawing", "eval") from None
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rc("svg", hashsalt="llmroute", fonttype="path")
-        matplotlib.rc("text", parse_math=False)  # a model's name may hold a dollar sign
-        yield
-
-
-def _figure(ink: Ink, width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=100, facecolor=ink.page)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _axes(
-    ink: Ink, width: float, height: float, rect: tuple[float, float, float, float]
-) -> tuple[Figure, Axes]:
-    """A figure with one panel; all sizes in inches."""
-    figure = _figure(ink, width, height)
-    return figure, _panel(figure, ink, rect)
-
-
-def _panel(figure: Figure, ink: Ink, rect: tuple[float, float, float, float]) -> Axes:
-    """A panel at (left, bottom, width, height) inches."""
-    wide, high = figure.get_size_inches()
-    axes = figure.add_axes((rect[0] / wide, rect[1] / high, rect[2] / wide, rect[3] / high))
-    axes.set_facecolor(ink.page)
-    axes.grid(color=ink.grid, lw=0.7)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=ink.faint, labelsize=8, length=3)
-    axes.tick_params(which="minor", colors=ink.grid)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(ink.grid)
-    return axes
 
 
 def _spend_axis(axes: Axes, report: Results, ink: Ink) -> float:
     """Set up the axis of spend; what spends are to be multiplied by for it."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    spends = np.concatenate(
-        [one.curve[:, 0] for one in (report.router, *report.baselines.values())]
-    )
+    everyone = (report.router, *report.baselines.values())
+    spends = np.concatenate([row.curve[:, 0] for row in everyone])
     label, factor = _SPEND[report.unit]
     axes.set_xlabel(label, color=ink.text)
     if report.unit == "USD" and spends.max() > _WIDE * spends.min():
         if spends.min() > 0:
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         else:
             # A model that costs nothing has no place on a log axis.
             least = factor * float(spends[spends > 0].min())
             axes.set_xscale("symlog", linthresh=least, linscale=0.5)
         axes.set_xlabel(f"{label} (log scale)", color=ink.text)
-        if spends.min() > 0:
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_minor_formatter(NullFormatter())
     if report.unit == "strong calls":
         axes.set_xticks(range(0, 101, 20))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     return factor
-
-
-_SPEND: Mapping[Unit, tuple[str, float]] = {
-    "USD": (f"mean cost of {_CALLS:,} prompts, USD", _CALLS),
-    "strong calls": ("prompts sent to the strong model, %", 100.0),
-    "calls": ("calls a prompt", 1.0),
-}
 
 
 def _along(curve: Floats, factor: float) -> Floats:
@@ -555,5 +263,134 @@ def _styles(names: Sequence[str], ink: Ink) -> dict[str, dict[str, Any]]:
     return looks
 
 
-def _short(name: str, most: int) -> str:
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+def category_heatmap(report: Results, dark: bool = False) -> Figure:
+    """Mean score in each category: the router, every single model, the oracle.
+
+    Args:
+        report: An evaluation. Of more than 30 categories the largest are drawn.
+        dark: For a dark page.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    ink = DARK if dark else LIGHT
+    shown = largest_categories(report)
+    columns = heat_columns(report)
+    table = np.array([[row.categories.get(c, np.nan) for row in columns.values()] for c in shown])
+    table = 100 * table.reshape(len(shown), len(columns))
+    left, top, cell = 2.35, 1.2, 0.44
+    wide, high = cell * len(columns), 0.215 * len(shown)
+    with drawing():
+        figure = figure_of(ink, left + wide + 0.75, high + top + 0.12)
+        axes = panel(figure, ink, (left, 0.12, wide, high))
+        axes.grid(False)
+        axes.imshow(table, cmap="cividis", vmin=0, vmax=100, aspect="auto")
+        axes.spines[:].set_visible(False)
+        axes.tick_params(
+            length=0, labelsize=7.5, top=True, labeltop=True, bottom=False, labelbottom=False
+        )
+        names = [short(name.rsplit("/", 1)[-1], 24) for name in columns]
+        axes.set_xticks(range(len(names)), names, rotation=40, ha="left", rotation_mode="anchor")
+        axes.set_yticks(
+            range(len(shown)), [f"{short(c, 30)}  ({report.categories[c]:,})" for c in shown]
+        )
+        axes.get_xticklabels()[0].set_fontweight("bold")
+        for edge in np.arange(len(columns) + 1) - 0.5:
+            wider = edge in (0.5, len(columns) - 1.5)
+            axes.axvline(edge, color=ink.page, lw=7 if wider else 0.8)
+        for edge in np.arange(len(shown) + 1) - 0.5:
+            axes.axhline(edge, color=ink.page, lw=0.8)
+        _annotate(axes, table)
+    return figure
+
+
+def _annotate(axes: Axes, table: Floats) -> None:
+    """The numbers, the best single model's of each row in bold."""
+    best = np.nanmax(table[:, 1:-1], axis=1, initial=-np.inf)
+    for (row, column), value in np.ndenumerate(table):
+        if np.isnan(value):
+            continue
+        single = 0 < column < table.shape[1] - 1
+        axes.text(
+            column,
+            row,
+            f"{value:.0f}",
+            ha="center",
+            va="center",
+            fontsize=7.5,
+            color="#ffffff" if value < 48 else "#000000",
+            fontweight="bold" if single and value == best[row] else "normal",
+        )
+
+
+def largest_categories(report: Results) -> list[str]:
+    """The categories of the heat map, the largest first."""
+    return sorted(report.categories, key=lambda c: (-report.categories[c], c))[:CATEGORIES]
+
+
+def heat_columns(report: Results) -> Mapping[str, Evaluated]:
+    """The columns of the heat map: the router, single models from the weakest on, the oracle."""
+    rising = sorted(report.singles, key=lambda name: report.singles[name][1])
+    chosen = [name for name in (*rising, "oracle") if name in report.baselines]
+    return {report.router.name: report.router} | {n: report.baselines[n] for n in chosen}
+
+
+def reliability(report: Results, dark: bool = False) -> Figure:
+    """Estimated against observed quality of each model (arXiv 1706.04599).
+
+    Args:
+        report: An evaluation of a router that has estimates. Of more than 12 models the strongest
+            are drawn.
+        dark: For a dark page.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    ink = DARK if dark else LIGHT
+    shown = strongest_models(report)
+    columns = min(4, max(1, len(shown)))
+    rows = max(1, -(-len(shown) // columns))
+    side, gap, left, below, above = 1.5, 0.42, 0.62, 0.6, 0.35
+    inner = columns * side + (columns - 1) * 0.2
+    width, height = left + inner + 0.15, below + rows * side + (rows - 1) * gap + above
+    with drawing():
+        figure = figure_of(ink, width, height)
+        for place, name in enumerate(shown):
+            row, column = divmod(place, columns)
+            bottom = height - above - side - row * (side + gap)
+            axes = panel(figure, ink, (left + column * (side + 0.2), bottom, side, side))
+            _draw_bins(axes, report, name, ink)
+            # A panel with none beneath it says what the axis is, and so on the left.
+            axes.tick_params(labelbottom=place + columns >= len(shown), labelleft=column == 0)
+        label = "estimated probability of a good answer, %"
+        x, y = left + inner / 2, below + (height - below - above) / 2
+        style = {"color": ink.text, "fontsize": 9}
+        figure.text(x / width, 0.13 / height, label, ha="center", **style)
+        figure.text(0.1 / width, y / height, "mean score, %", va="center", rotation=90, **style)
+    return figure
+
+
+def strongest_models(report: Results) -> list[str]:
+    """The models of the reliability diagram, the strongest first."""
+    return sorted(report.reliability, key=lambda name: -report.singles[name][1])[:MODELS]
+
+
+def _draw_bins(axes: Axes, report: Results, name: str, ink: Ink) -> None:
+    bins = report.reliability[name]
+    estimated, observed = 100 * bins.expected, 100 * bins.observed
+    axes.plot([0, 100], [0, 100], color=ink.faint, lw=0.9, ls=(0, (3, 3)))
+    axes.plot(estimated, observed, color=ink.router, lw=1.3, zorder=3)
+    share = bins.prompts / bins.prompts.sum()
+    axes.scatter(
+        estimated,
+        observed,
+        s=12 + 160 * share,
+        color=ink.router,
+        edgecolors=ink.page,
+        linewidths=0.7,
+        zorder=4,
+    )
+    error = float((share * np.abs(bins.observed - bins.expected)).sum())
+    axes.text(98, 2, f"ECE {error:.3f}", ha="right", fontsize=7, color=ink.faint)
+    axes.set(xlim=(-4, 104), ylim=(-4, 104), xticks=(0, 50, 100), yticks=(0, 50, 100))
+    axes.set_title(short(name.rsplit("/", 1)[-1], 24), fontsize=8, color=ink.text, pad=4)

@@ -13,7 +13,7 @@ from llmroute.engine.drivers import drive
 from llmroute.errors import ConfigurationError
 from llmroute.escalation.escalation import Escalation
 from llmroute.evaluation.recorded_provider import Records
-from llmroute.evaluation.run import Run, run_of_choices
+from llmroute.evaluation.run import Run, run_of_choices, strongest
 from llmroute.numerics import Bools, Floats, Ints
 from llmroute.outcomes.outcomes import Outcomes
 from llmroute.outcomes.splits import names_to_indices
@@ -43,7 +43,7 @@ def replay(
     Args:
         router: The router. Its models must be among those of the outcomes.
         outcomes: P prompts that the router's models answered.
-        estimates: What its scorer says of them, where that is known already.
+        estimates: Its scorer's estimates of them, where they are known already.
 
     Yields:
         P completed decisions.
@@ -68,7 +68,7 @@ def _replay(
         ]
         decision_context = router.decision_context()
         if estimates is not None:
-            decision_context = replace(decision_context, scorer=_Said(estimates, start))
+            decision_context = replace(decision_context, scorer=_Known(estimates, start))
         decisions = decide(requests, decision_context)
         for i, (request, decision) in enumerate(zip(requests, decisions, strict=True)):
             yield _answered(router, decision, request, outcomes, start + i)
@@ -80,21 +80,21 @@ def _replayable(router: Router, outcomes: Outcomes) -> Escalation | None:
         escalation: Escalation | None = router.escalation
         return escalation
     if router.escalation.is_auto:
-        return None  # nothing can be heard of an answer, so the policy chooses
+        return None  # answers give no evidence, so the policy chooses
     raise ConfigurationError(
         "to replay an escalation rule the answers are needed: Outcomes.read(…, responses=True)."
     )
 
 
-class _Said:
-    """A scorer that has spoken already, so that each prompt is read once."""
+class _Known:
+    """A scorer whose estimates are known already, so that each prompt is read once."""
 
     def __init__(self, estimates: Estimates, start: int) -> None:
         self.name, _, self.version = estimates.scorer.partition(" ")
         self._estimates, self._start = estimates, start
 
     def estimate(self, prompts: Sequence[str | RoutingText], pool: ModelPool) -> Estimates:
-        """What was said of the prompts from `start` on."""
+        """The estimates of the prompts from `start` on."""
         return self._estimates.rows(slice(self._start, self._start + len(prompts)))
 
 
@@ -148,28 +148,21 @@ def replayed(router: Router, outcomes: Outcomes, progress: Progress | None = Non
     estimates = router.active_scorer().estimate(outcomes.prompts, router.pool)
     calls = np.zeros((len(outcomes), len(place)), dtype=np.int64)
     score, cost = np.zeros(len(outcomes)), np.zeros(len(outcomes))
-    for row, (decision, given, spent) in enumerate(_replay(router, outcomes, estimates)):
+    for row, (decision, *figures) in enumerate(_replay(router, outcomes, estimates)):
         for call in decision.calls:
             calls[row, place[call.model]] += 1
-        score[row], cost[row] = given, spent
+        score[row], cost[row] = figures
         if progress is not None and (row + 1) % _TOGETHER == 0:
             progress("replaying", row + 1, len(outcomes))
-    return Replayed(
-        estimates=estimates,
-        allowed=allowed_by(router.pool, outcomes),
-        calls=calls,
-        score=score,
-        cost=cost,
-    )
+    return Replayed(estimates, allowed_by(router.pool, outcomes), calls, score, cost)
 
 
 def router_run(
     router: Router,
     outcomes: Outcomes,
-    strong: int,
     *,
     name: str = "llmroute",
-    found: Replayed | None = None,
+    known: Replayed | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """The run of a router: as configured, through its own code; at other settings, its policy's.
@@ -177,21 +170,20 @@ def router_run(
     Args:
         router: The router. Its models are those of the outcomes.
         outcomes: P prompts that all models answered.
-        strong: Index of the strongest single model.
         name: What it is called in a report.
-        found: What it made of the prompts, where that is known already.
+        known: What it made of the prompts, where that is known already.
         progress: Told how many prompts are replayed.
 
     Raises:
         ConfigurationError: A model of the pool has no outcomes.
     """
-    if found is None:
-        found = replayed(router, outcomes, progress)
-    run = swept_run(router, outcomes, found.estimates, found.allowed, strong, name=name)
+    if known is None:
+        known = replayed(router, outcomes, progress)
+    run = swept_run(router, outcomes, known.estimates, known.allowed, name=name)
     column = names_to_indices(outcomes, router.pool.names)
-    run.score[run.setting] = found.score
-    run.cost[run.setting] = found.cost
-    run.strong[run.setting] = (found.calls[:, column == strong] > 0).any(axis=1)
+    run.score[run.setting] = known.score
+    run.cost[run.setting] = known.cost
+    run.strong[run.setting] = (known.calls[:, column == strongest(outcomes)] > 0).any(axis=1)
     return run
 
 
@@ -200,7 +192,6 @@ def swept_run(
     outcomes: Outcomes,
     estimates: Estimates,
     allowed: Bools,
-    strong: int,
     *,
     name: str,
     home: str | None = None,
@@ -212,7 +203,6 @@ def swept_run(
         outcomes: P prompts that all models answered.
         estimates: Its scorer's estimates of them.
         allowed: (P, M) which of the pool's models can take each prompt at all.
-        strong: Index of the strongest single model.
         name: What it is called in a report.
         home: Name of the run it is compared with; see `Run`.
 
@@ -224,15 +214,18 @@ def swept_run(
     parameter, choices, setting = _sweep(router.policy, estimates, allowed)
     quality = np.full(outcomes.score.shape, np.nan)
     quality[:, column] = estimates.quality
+    preference = None
+    if len(column) == 2:
+        strong = int(np.flatnonzero(column == strongest(outcomes))[0])
+        preference = win_probability(estimates, weak=1 - strong, strong=strong)
     return run_of_choices(
         name,
         outcomes,
         column[choices],
         parameter,
-        strong=strong,
         setting=setting,
         quality=quality,
-        preference=_preference(estimates, column, strong),
+        preference=preference,
         home=home,
     )
 
@@ -244,12 +237,12 @@ def _sweep(policy: Policy, estimates: Estimates, allowed: Bools) -> tuple[Floats
         own = np.inf
     parameter, choices = [], []
     for value in np.unique(np.append(policy.sweep_values(estimates), own)):
-        turned = policy if value == own else policy.with_parameter(value)
-        may = turned.admits(estimates) & allowed
+        at_value = policy if value == own else policy.with_parameter(value)
+        admitted = at_value.admits(estimates) & allowed
         # At a limit that some prompt cannot keep, the router would refuse it: no setting.
-        if may.any(axis=1).all():
+        if admitted.any(axis=1).all():
             parameter.append(value)
-            choices.append(turned.choose(estimates, may))
+            choices.append(at_value.choose(estimates, admitted))
     if own not in parameter:
         raise ConfigurationError(
             f"{type(policy).__name__} leaves some prompts without any model; widen its limits, or "
@@ -259,12 +252,7 @@ def _sweep(policy: Policy, estimates: Estimates, allowed: Bools) -> tuple[Floats
 
 
 def allowed_by(pool: ModelPool, outcomes: Outcomes) -> Bools:
-    """(P, M) which models can take each prompt at all; context windows may rule one out.
-
-    Args:
-        pool: The M models.
-        outcomes: The P prompts.
-    """
+    """(P, M) which models can take each prompt at all; context windows may rule one out."""
     allowed = np.ones((len(outcomes), len(pool)), dtype=np.bool_)
     for row, prompt in enumerate(outcomes.prompts):
         text = RoutingText("", len(prompt))
@@ -272,13 +260,6 @@ def allowed_by(pool: ModelPool, outcomes: Outcomes) -> Bools:
             for name in rule_out(pool, Needs(), text, [HumanMessage(prompt)]):
                 allowed[row, pool.names.index(name)] = False
     return allowed
-
-
-def _preference(estimates: Estimates, column: Ints, strong: int) -> Floats | None:
-    if len(column) != 2:
-        return None
-    stronger = int(np.flatnonzero(column == strong)[0])
-    return win_probability(estimates, weak=1 - stronger, strong=stronger)
 
 
 def joined(parts: Sequence[Estimates], order: Ints | None = None) -> Estimates:

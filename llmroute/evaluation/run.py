@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -52,24 +52,23 @@ class Run:
     def __len__(self) -> int:
         return len(self.parameter)
 
+    def preference_for(self, strong: int) -> Floats | None:
+        """(P,) what ranks prompts for the stronger of two models, or None without estimates."""
+        if self.preference is not None or self.quality is None:
+            return self.preference
+        gain: Floats = self.quality[:, strong] - self.quality[:, 1 - strong]
+        return gain
+
 
 def unit_of(outcomes: Outcomes) -> Unit:
-    """What spend is counted in on these outcomes.
-
-    Args:
-        outcomes: The recorded outcomes.
-    """
+    """What spend is counted in on these outcomes."""
     if outcomes.cost is not None:
         return "USD"
     return "strong calls" if len(outcomes.models) == 2 else "calls"
 
 
 def spend_of(outcomes: Outcomes) -> Floats:
-    """(P, M) what a call costs, in the outcomes' unit.
-
-    Args:
-        outcomes: The recorded outcomes.
-    """
+    """(P, M) what a call costs, in the outcomes' unit."""
     if outcomes.cost is not None:
         return outcomes.cost
     spend = np.ones(outcomes.score.shape)
@@ -81,8 +80,7 @@ def spend_of(outcomes: Outcomes) -> Floats:
 def strongest(outcomes: Outcomes) -> int:
     """Index of the model with the best mean score; of equals, the cheapest.
 
-    Args:
-        outcomes: The recorded outcomes; models nobody asked are passed over.
+    Models nobody asked are passed over.
     """
     quality = np.nanmean(outcomes.score, axis=0)
     best = quality >= np.nanmax(quality) - _EQUAL
@@ -90,30 +88,8 @@ def strongest(outcomes: Outcomes) -> int:
     return int(np.argmin(np.where(best, cost, np.inf)))
 
 
-def preference_of(run: Run, strong: int) -> Floats | None:
-    """(P,) what ranks prompts for the stronger of two models, or None without estimates.
-
-    Args:
-        run: A run between two models.
-        strong: Index of the stronger one.
-    """
-    if run.preference is not None or run.quality is None:
-        return run.preference
-    gain: Floats = run.quality[:, strong] - run.quality[:, 1 - strong]
-    return gain
-
-
 def run_of_choices(
-    name: str,
-    outcomes: Outcomes,
-    choices: Ints,
-    parameter: Floats,
-    *,
-    strong: int,
-    setting: int | None = None,
-    quality: Floats | None = None,
-    preference: Floats | None = None,
-    home: str | None = None,
+    name: str, outcomes: Outcomes, choices: Ints, parameter: Floats, **details: Any
 ) -> Run:
     """The run of a router that asks one model a prompt.
 
@@ -122,11 +98,7 @@ def run_of_choices(
         outcomes: P prompts that all M models answered.
         choices: (N, P) the model asked, at each of N settings.
         parameter: (N,) the settings.
-        strong: Index of the strongest single model.
-        setting: The row that is the router as configured.
-        quality: (P, M) estimates it chose by.
-        preference: (P,) what ranks prompts for the stronger of two models.
-        home: Name of the run it is compared with; see `Run`.
+        details: What else is known of the `Run`: its setting, quality, preference, home.
 
     Raises:
         ConfigurationError: Choices of another shape, or of models that are not there.
@@ -145,10 +117,7 @@ def run_of_choices(
         name=name,
         score=outcomes.score[prompts, choices],
         cost=spend_of(outcomes)[prompts, choices],
-        strong=(choices == strong).astype(np.float64),
+        strong=(choices == strongest(outcomes)).astype(np.float64),
         parameter=parameter,
-        setting=setting,
-        quality=quality,
-        preference=preference,
-        home=home,
+        **details,
     )

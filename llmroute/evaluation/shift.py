@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from llmroute.evaluation.replayer import allowed_by, joined, swept_run
-from llmroute.evaluation.run import Run, strongest
+from llmroute.evaluation.run import Run
 from llmroute.numerics import Ints
 from llmroute.outcomes.outcomes import Outcomes
 from llmroute.outcomes.splits import GROUPS, category_splits
@@ -49,5 +49,4 @@ def unseen_categories(
         places.append(held)
     estimates = joined(parts, np.argsort(np.concatenate(places)))
     allowed = allowed_by(router.pool, outcomes)
-    strong = strongest(outcomes)
-    return swept_run(router, outcomes, estimates, allowed, strong, name=name, home=home)
+    return swept_run(router, outcomes, estimates, allowed, name=name, home=home)

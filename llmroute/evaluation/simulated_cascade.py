@@ -31,13 +31,7 @@ _QUANTILE = 0.95
 def cascades(
     outcomes: Outcomes, error_rates: Sequence[float] = ERROR_RATES, threshold: float | None = None
 ) -> Iterator[Run]:
-    """`cascade` at each of some error rates, one at a time.
-
-    Args:
-        outcomes: P prompts that all M models answered.
-        error_rates: Probabilities that the judge is wrong.
-        threshold: See `cascade`.
-    """
+    """`cascade` at each of some error rates, one at a time."""
     return (cascade(outcomes, rate, threshold=threshold) for rate in error_rates)
 
 

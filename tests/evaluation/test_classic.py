@@ -58,7 +58,9 @@ def arithmetic_and_poems(prompts: int = 120, seed: int = 0) -> Outcomes:
 
 def estimated(kind: str, train: Outcomes, prompts: Sequence[str], **how: object) -> np.ndarray:
     """(P, M) what one of the routers makes of prompts, learned from `train`."""
-    asked = replace(table(prompts, np.zeros((len(prompts), len(train.models)))), models=train.models)
+    asked = replace(
+        table(prompts, np.zeros((len(prompts), len(train.models)))), models=train.models
+    )
     if train.cost is not None:
         asked = replace(asked, cost=np.ones(asked.score.shape))
     (run,) = classic_runs(asked, train, kinds=(kind,), **how)

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from llmroute import RouterChain, Threshold, WillingnessToPay
 from llmroute.evaluation import Outcomes, Report, evaluate
+from llmroute.evaluation.canvas import as_png, as_svg
 from llmroute.evaluation.label_placement import label_points
 from llmroute.evaluation.plots import (
-    as_png,
-    as_svg,
     category_heatmap,
     cost_quality,
     largest_categories,

@@ -53,7 +53,7 @@ def test_calls_are_billed_at_the_recorded_tokens() -> None:
 @pytest.mark.parametrize("policy", POLICIES, ids=repr)
 def test_the_sweep_and_the_router_agree_where_they_meet(policy: Policy) -> None:
     chain = router(policy)
-    run = router_run(chain, OUTCOMES, strong=2)
+    run = router_run(chain, OUTCOMES)
     assert run.setting is not None
     chosen = [OUTCOMES.models.index(d.chosen) for d in replay(chain, OUTCOMES)]
     rows = np.arange(len(OUTCOMES))
@@ -64,7 +64,7 @@ def test_the_sweep_and_the_router_agree_where_they_meet(policy: Policy) -> None:
 
 @pytest.mark.parametrize("policy", POLICIES, ids=repr)
 def test_the_knob_goes_from_one_end_to_the_other(policy: Policy) -> None:
-    run = router_run(router(policy), OUTCOMES, strong=2)
+    run = router_run(router(policy), OUTCOMES)
     assert (np.diff(run.parameter) > 0).all()
     assert run.parameter[run.setting] == pytest.approx(
         getattr(policy, policy.parameter or "") or np.inf
@@ -82,15 +82,15 @@ def test_a_policy_of_ones_own_is_one_point() -> None:
         def why(self, estimates: Estimates, row: int, allowed: Bools, chosen: int) -> str:
             return "it is the last"
 
-    run = router_run(router(Last()), OUTCOMES, strong=2)
+    run = router_run(router(Last()), OUTCOMES)
     assert len(run) == 1
     assert (run.score[0] == OUTCOMES.score[:, 2]).all()
 
 
 def test_the_pool_may_have_another_order() -> None:
     turned = RouterChain(pool=ModelPool(list(pool_of(OUTCOMES))[::-1]), scorer=SCORER)
-    straight = router_run(router(CheapestAbove()), OUTCOMES, strong=2)
-    other = router_run(turned, OUTCOMES, strong=2)
+    straight = router_run(router(CheapestAbove()), OUTCOMES)
+    other = router_run(turned, OUTCOMES)
     np.testing.assert_array_equal(straight.score, other.score)
     np.testing.assert_array_equal(straight.quality, other.quality)
 
@@ -101,7 +101,7 @@ def test_a_model_that_cannot_take_a_prompt_is_not_asked_at_any_setting() -> None
         for m in pool_of(OUTCOMES)
     ]
     chain = RouterChain(pool=ModelPool(small), scorer=SCORER)
-    run = router_run(chain, OUTCOMES, strong=2)
+    run = router_run(chain, OUTCOMES)
     cheapest = run.cost[0]
     assert (cheapest == spend_of(OUTCOMES)[:, 1]).all()
 
