@@ -201,7 +201,7 @@ def _row(
     remembered: dict[str, Remembered],
 ) -> dict[str, Any]:
     from llmroute.evaluation import pool_from_outcomes
-    from llmroute.evaluation.card_metrics import microseconds, report_on
+    from llmroute.evaluation.card_metrics import report_on
     from llmroute.routers import load
     from llmroute.routers import train as train_router
     from llmroute.routers.trainer import write
@@ -232,6 +232,28 @@ def _row(
         row |= {"us": microseconds(timed, test), "seconds": seconds}
         row["category"] = _figure(report, "category")
         return row
+
+
+def microseconds(scorer: Scorer, test: Outcomes, count: int = 200) -> float:
+    """Median CPU time from one prompt's text to its estimates, one prompt at a time.
+
+    CPU time, which other work on the machine moves less than it moves the clock on the wall.
+
+    Args:
+        scorer: The router.
+        test: Where prompts are taken from, evenly.
+        count: How many.
+    """
+    from llmroute.pool import ModelPool
+
+    pool = ModelPool(list(test.models))
+    prompts = test.prompts[:: max(len(test) // count, 1)][:count]
+    spent = []
+    for prompt in prompts:
+        start = time.process_time()
+        scorer.estimate([prompt], pool)
+        spent.append(time.process_time() - start)
+    return 1e6 * float(np.median(spent))
 
 
 def _on_vectors(

@@ -1,8 +1,9 @@
 """The ways to choose that every router is compared with: single models, chance, oracle, category.
 
-Each gives a `Run` on outcomes of P prompts that all M models answered. A baseline that learns takes a `train` table; without one
-it is cross-fitted: prompts are dealt to five folds, and what is learned on four of them is used on
-the fifth, so that a prompt's own answers never take part in its estimate.
+Each gives a `Run` on outcomes of P prompts that all M models answered. A baseline that learns takes
+a `train` table; without one it is cross-fitted: prompts are dealt to five folds, and what is
+learned on four of them is used on the fifth, so that a prompt's own answers never take part in its
+estimate.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from llmroute.evaluation import Outcomes, Report, evaluate
 from llmroute.evaluation.baselines import estimates_run
 from llmroute.metrics import Interval, Resamples, interval
-from llmroute.numerics import Floats, sigmoid
+from llmroute.numerics import Floats, logit, sigmoid
 from llmroute.pool import ModelPool
 from llmroute.routers.preferences import Preferences
 from llmroute.routers.sw import bradley_terry
@@ -52,27 +51,22 @@ def report_on(
         ConfigurationError: No prompt that every model answered, or fewer than two models.
     """
     whole = test.complete()
-    called = name or scorer.name
     estimates = scorer.estimate(whole.prompts, pool or ModelPool(list(whole.models)))
     if not len(whole):
         return evaluate([], test, classic=False)  # says what is wrong
     cost = None if whole.cost is None else estimates.cost
-    run = estimates_run(called, whole, estimates.quality, cost)
+    run = estimates_run(name or scorer.name, whole, estimates.quality, cost)
     with warnings.catch_warnings():
         # That few prompts make wide intervals is seen at the intervals.
         warnings.simplefilter("ignore", UserWarning)
-        return evaluate(run, test, train=train, name=called, classic=False, replicates=replicates)
+        return evaluate(run, test, train=train, name=run.name, classic=False, replicates=replicates)
 
 
 def card_figures(report: Report) -> dict[str, Metric]:
-    """The figures of a report that go on the card, by name.
-
-    Args:
-        report: What was found.
-    """
+    """The figures of a report that go on the card, by name."""
     return {
-        f"{report.source} {called}": as_metric(report.metrics[figure])
-        for figure, called in _KEPT.items()
+        f"{report.source} {name}": _as_metric(report.metrics[figure])
+        for figure, name in _KEPT.items()
         if figure in report.metrics
     }
 
@@ -92,78 +86,43 @@ def comparison_figures(scorer: Scorer, test: Preferences, train: Preferences) ->
         Log loss of the router and of one Bradley–Terry ranking, and the share of decided
         comparisons whose winner the router names; nothing where no comparison is known.
     """
-    known = [name in train.models for name in test.models]
-    rows = np.flatnonzero(np.array(known)[test.first] & np.array(known)[test.second])
+    known = np.isin(test.models, train.models)
+    rows = np.flatnonzero(known[test.first] & known[test.second])
     if not len(rows):
         return {}
     column = np.array([train.models.index(n) if n in train.models else -1 for n in test.models])
     a, b, prompt = column[test.first[rows]], column[test.second[rows]], test.prompt[rows]
     won = test.won[rows]
     quality = scorer.estimate(test.prompts, ModelPool(list(train.models))).quality
-    quality = np.clip(quality, _LEAST, 1 - _LEAST)
-    strength = np.log(quality / (1 - quality)) / 2
-    chance = sigmoid(2 * (strength[prompt, a] - strength[prompt, b]))
     if len(train.models) == 2:
         chance = quality[prompt, a]
+    else:
+        logits = logit(quality, _LEAST)
+        chance = sigmoid(logits[prompt, a] - logits[prompt, b])
     wins = np.zeros((len(train.models),) * 2)
     np.add.at(wins, (train.first, train.second), train.won)
     np.add.at(wins, (train.second, train.first), 1 - train.won)
     ranking = bradley_terry(wins[None])[0]
     resamples = Resamples([test.prompts[p] for p in prompt], 500)
 
-    def mean(values: Floats) -> Metric:
-        return as_metric(interval(resamples.means(values), len(values)))
-
-    decided = won != 0.5
-    name = test.source
-    figures = {
-        f"{name} log loss": mean(_log_losses(chance, won)),
-        f"{name} log loss of one ranking": mean(_log_losses(sigmoid(ranking[a] - ranking[b]), won)),
+    means = {
+        "log loss": resamples.means(_log_losses(chance, won)),
+        "log loss of one ranking": resamples.means(
+            _log_losses(sigmoid(ranking[a] - ranking[b]), won)
+        ),
     }
+    figures = {name: interval(values, len(rows)) for name, values in means.items()}
+    decided = won != 0.5
     if decided.any():
-        right = ((chance > 0.5) == (won > 0.5)).astype(np.float64)
-        of_decided = resamples.select(np.flatnonzero(decided))
-        found = interval(of_decided.means(right[decided]), int(decided.sum()))
-        figures[f"{name} winner named"] = as_metric(found)
-    return figures
+        right = ((chance > 0.5) == (won > 0.5)).astype(np.float64)[decided]
+        figures["winner named"] = interval(resamples.select(decided).means(right), len(right))
+    return {f"{test.source} {name}": _as_metric(figure) for name, figure in figures.items()}
 
 
-def microseconds(scorer: Scorer, test: Outcomes, count: int = 200) -> float:
-    """Median CPU time from one prompt's text to its estimates, one prompt at a time.
-
-    CPU time, which other work on the machine moves less than it moves the clock on the wall.
-
-    Args:
-        scorer: The router.
-        test: Where prompts are taken from, evenly.
-        count: How many.
-    """
-    pool = ModelPool(list(test.models))
-    prompts = test.prompts[:: max(len(test) // count, 1)][:count]
-    spent = []
-    for prompt in prompts:
-        start = time.process_time()
-        scorer.estimate([prompt], pool)
-        spent.append(time.process_time() - start)
-    return 1e6 * float(np.median(spent))
-
-
-def as_metric(figure: Interval) -> Metric:
-    """A figure as it stands on a card.
-
-    Args:
-        figure: The figure with its interval; ends that are not known are left out.
-    """
-
-    def end(value: float) -> float | None:
-        return None if np.isnan(value) else round(float(value), 5)
-
-    return Metric(
-        value=round(float(figure.value), 5),
-        low=end(figure.low),
-        high=end(figure.high),
-        prompts=figure.prompts,
-    )
+def _as_metric(figure: Interval) -> Metric:
+    """A figure as it stands on a card; ends that are not known are left out."""
+    low, high = ((round(end, 5) if figure.is_known else None) for end in (figure.low, figure.high))
+    return Metric(value=round(figure.value, 5), low=low, high=high, prompts=figure.prompts)
 
 
 def _log_losses(chance: Floats, won: Floats) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,13 +24,14 @@ from llmroute.evaluation.results import Provenance
 from llmroute.evaluation.run import Run, run_of_choices, strongest, unit_of
 from llmroute.evaluation.simulated_cascade import cascades
 from llmroute.metrics import Resamples, convex_hull, reliability_bins
-from llmroute.numerics import Floats
 from llmroute.outcomes.outcomes import Outcomes
 from llmroute.outcomes.splits import names_to_indices
 from llmroute.routing.router import Router
 
 #: A peer's router: prompts in, the names of the models it would ask out.
 Chooser = Callable[[Sequence[str]], Sequence[str]]
+#: Whatever says which model is asked.
+Routes = Router | Chooser | Sequence[str] | Run
 
 #: Packages whose version can change a figure.
 _PACKAGES = ("llmroute", "numpy", "onnxruntime", "tokenizers", "scikit-learn", "langchain-core")
@@ -38,7 +40,7 @@ _FEW = 100
 
 
 def evaluate(
-    router: Router | Chooser | Sequence[str] | Run,
+    router: Routes,
     outcomes: Outcomes,
     *,
     train: Outcomes | None = None,
@@ -46,7 +48,7 @@ def evaluate(
     replicates: int = 1000,
     seed: int = 0,
     classic: bool = True,
-    others: Mapping[str, Router | Chooser | Sequence[str] | Run] | None = None,
+    others: Mapping[str, Routes] | None = None,
     split: str = "",
     limits: str = "",
     command: str = "",
@@ -86,48 +88,43 @@ def evaluate(
             models answered.
         MissingExtra: scikit-learn, which the classic routers need, is not installed.
     """
-    told = progress or (lambda step, done, total: None)
-    whole = _complete(_of_pool(router, outcomes))
+    tell = progress or (lambda step, done, total: None)
+    whole = _complete(router, outcomes)
     strong = strongest(whole)
     learned_from = None if train is None else train.only(whole.models)
-    told("resampling", 0, 1)
+    tell("resampling", 0, 1)
     ground = Ground(whole, Resamples(whole.prompt_ids, replicates, seed), strong)
 
-    own = _run(name, router, whole, strong, told)
+    own = _run(name, router, whole, tell)
     everyone: dict[str, Measured] = {name: measured(ground, own)}
-    compared = {**(others or {})}
-    steps = _runs(whole, learned_from, strong, seed, classic, compared, told)
-    for run in steps:
-        told(f"measuring {run.name}", len(everyone), len(everyone) + 1)
+    for run in _runs(whole, learned_from, seed, classic, others or {}, tell):
+        tell(f"measuring {run.name}", len(everyone), len(everyone) + 1)
         if run.name in everyone:
             raise ConfigurationError(
                 f"two ways to choose are called {run.name!r}: models, baselines and routers stand "
                 "in one table. Give the router, or the model in the outcomes, another name."
             )
         everyone[run.name] = measured(ground, run)
-    found = evaluated(ground, everyone, _spend(everyone[name]))
+    figures = evaluated(ground, everyone, everyone[name].typical_spend)
     singles = ground.singles[0]
     return Report(
-        router=found.pop(name),
-        baselines=found,
+        router=figures.pop(name),
+        baselines=figures,
         unit=unit_of(whole),
         source=whole.source,
         prompts=len(whole),
         models=whole.models,
         singles={
-            model: (float(cost), float(quality))
-            for model, (cost, quality) in zip(whole.models, singles, strict=True)
+            model: (cost, quality)
+            for model, (cost, quality) in zip(whole.models, singles.tolist(), strict=True)
         },
         strongest=whole.models[strong],
         hull=convex_hull(singles),
-        categories={
-            category: whole.categories.count(category) for category in sorted(set(whole.categories))
-        },
-        reliability={}
-        if own.quality is None
-        else {
+        categories=dict(sorted(Counter(whole.categories).items())),
+        reliability={
             model: reliability_bins(own.quality[:, m], whole.score[:, m])
             for m, model in enumerate(whole.models)
+            if own.quality is not None
         },
         limits=limits,
         provenance=Provenance(
@@ -142,12 +139,10 @@ def evaluate(
     )
 
 
-def _of_pool(router: object, outcomes: Outcomes) -> Outcomes:
-    """The outcomes of the router's models: those it cannot ask are no company for it."""
-    return outcomes.only(router.pool.names) if isinstance(router, Router) else outcomes
-
-
-def _complete(outcomes: Outcomes) -> Outcomes:
+def _complete(router: Routes, outcomes: Outcomes) -> Outcomes:
+    """Prompts that all models answered; models that the router cannot ask are not compared."""
+    if isinstance(router, Router):
+        outcomes = outcomes.only(router.pool.names)
     whole = outcomes.complete()
     if len(outcomes.models) < 2 or not len(whole):
         raise ConfigurationError(
@@ -165,34 +160,27 @@ def _complete(outcomes: Outcomes) -> Outcomes:
     return whole
 
 
-def _run(
-    name: str,
-    router: Router | Chooser | Sequence[str] | Run,
-    outcomes: Outcomes,
-    strong: int,
-    progress: Progress,
-) -> Run:
+def _run(name: str, router: Routes, outcomes: Outcomes, progress: Progress) -> Run:
     if isinstance(router, Run):
         return router
     if isinstance(router, Router):
-        return router_run(router, outcomes, strong, name=name, progress=progress)
+        return router_run(router, outcomes, name=name, progress=progress)
     names = router(outcomes.prompts) if callable(router) else router
     choices = names_to_indices(outcomes, names)
-    return run_of_choices(name, outcomes, choices[None], np.zeros(1), strong=strong, setting=0)
+    return run_of_choices(name, outcomes, choices[None], np.zeros(1), setting=0)
 
 
 def _runs(
     outcomes: Outcomes,
     train: Outcomes | None,
-    strong: int,
     seed: int,
     classic: bool,
-    others: Mapping[str, Router | Chooser | Sequence[str] | Run],
+    others: Mapping[str, Routes],
     progress: Progress,
 ) -> Iterator[Run]:
     """The baselines, one at a time, since each holds a number for every prompt and setting."""
     for name, other in others.items():
-        yield _run(name, other, outcomes, strong, progress)
+        yield _run(name, other, outcomes, progress)
     yield from baselines.singles(outcomes)
     yield baselines.random_choice(outcomes)
     yield baselines.cheapest(outcomes)
@@ -210,14 +198,6 @@ def _best_setting(run: Run) -> Run:
     score, cost = run.score.mean(axis=1), run.cost.mean(axis=1)
     best = np.lexsort((cost, -score.round(12)))[0]
     return replace(run, setting=int(best), simulated=True)
-
-
-def _spend(one: Measured) -> Floats:
-    """(R+1,) spend of the router as configured; of a sweep alone, that of its middle setting."""
-    spend: Floats = one.points[
-        :, len(one.parameter) // 2 if one.setting is None else one.setting, 0
-    ]
-    return spend
 
 
 def _split(stated: str, outcomes: Outcomes, train: Outcomes | None) -> str:
@@ -240,11 +220,8 @@ def _split(stated: str, outcomes: Outcomes, train: Outcomes | None) -> str:
 
 def _hashes(files: Iterable[str | Path], outcomes: Outcomes) -> Iterator[tuple[str, str]]:
     for file in files:
-        digest = hashlib.sha256()
         with Path(file).open("rb") as opened:
-            while block := opened.read(1 << 20):
-                digest.update(block)
-        yield Path(file).name, digest.hexdigest()
+            yield Path(file).name, hashlib.file_digest(opened, "sha256").hexdigest()
     # What was measured on, whatever it was read from.
     names = "\0".join((*outcomes.models, *outcomes.prompt_ids))
     digest = hashlib.sha256(names.encode("utf-8", "surrogatepass"))

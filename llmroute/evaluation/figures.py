@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from llmroute.evaluation.results import Evaluated
-from llmroute.evaluation.run import Run, preference_of, spend_of
+from llmroute.evaluation.run import Run, spend_of
 from llmroute.metrics import (
     Resamples,
     aiq,
@@ -83,7 +84,7 @@ class Measured:
         parameter: (N,) the settings.
         setting: The one that is the router as configured, or None.
         home: Name of the run it is compared with, or None.
-        simulated: It is no company to compare with.
+        simulated: It is no field to compare with.
         own: Figures that need more than means.
         categories: (C, N) mean quality in each category.
     """
@@ -99,19 +100,15 @@ class Measured:
     categories: Floats
 
     @property
-    def whole(self) -> Floats:
-        """(N, 2) the points on the sample itself."""
-        sample: Floats = self.points[0]
-        return sample
+    def typical_spend(self) -> Floats:
+        """(R+1,) spend as configured; of a sweep alone, that of its middle setting."""
+        setting = len(self.parameter) // 2 if self.setting is None else self.setting
+        spend: Floats = self.points[:, setting, 0]
+        return spend
 
 
 def measured(ground: Ground, run: Run) -> Measured:
-    """The means of a run, after which its own arrays can be let go.
-
-    Args:
-        ground: What it is measured against.
-        run: A run on the same prompts.
-    """
+    """The means of a run on the ground's prompts, after which its own arrays can be let go."""
     spend, quality, strong = (
         ground.resamples.means(np.ascontiguousarray(rows.T))
         for rows in (run.cost, run.score, run.strong)
@@ -136,94 +133,93 @@ def evaluated(
 
     Args:
         ground: What they are measured against.
-        everyone: All runs by name, `oracle` among them. Figures that hang on the company, such as
-            the distance to the common frontier, are taken among these without the oracle and the
-            cascades with a simulated judge, which are no routers that one could have.
+        everyone: All runs by name, `oracle` among them. Figures that compare, such as the distance
+            to the common frontier, are taken among these without the oracle and the cascades with
+            a simulated judge, which are no routers that one could have.
         spend: (R+1,) mean spend at which runs that are a sweep without a setting of their own are
             shown: the router's.
     """
-    company = _Company(ground, everyone, spend)
-    return {name: _evaluated(ground, company, one) for name, one in everyone.items()}
+    field = _Field(ground, everyone, spend)
+    return {name: _evaluated(ground, field, run) for name, run in everyone.items()}
 
 
-class _Company:
-    """What figures that compare need to know of the other runs."""
+class _Field:
+    """What figures that compare need to know of all runs."""
 
     def __init__(self, ground: Ground, everyone: Mapping[str, Measured], spend: Floats) -> None:
-        routers = [one.points for one in everyone.values() if not one.simulated]
+        self.by_name, self.spend = everyone, spend
+        routers = [run.points for run in everyone.values() if not run.simulated]
         oracle = everyone["oracle"].points
         self.points: Floats = np.concatenate(routers, axis=1)
         self.dearest: Floats = np.max([convex_hull(p)[:, -1, 0] for p in routers], axis=0)
-        self.oracle_aiq: Floats = ground.aiq(oracle)
-        self.zero_aiq: Floats = ground.aiq(ground.singles)
+        self.oracle_aiq, self.zero_aiq = ground.aiq(oracle), ground.aiq(ground.singles)
         self.oracle_quality: Floats = oracle[..., 1].max(axis=-1)
-        self.by_name = everyone
-        self.spend = spend
 
 
-def _evaluated(ground: Ground, company: _Company, one: Measured) -> Evaluated:
-    figures = {**dict(_at_setting(ground, company, one)), **dict(_of_sweep(ground, company, one))}
-    figures.update(one.own)
-    home = company.by_name.get(one.home or "")
-    if home is not None:
-        figures.update(_drops(ground, home, one))
-    prompts = len(ground.outcomes)
-    shown = one.setting
+def _evaluated(ground: Ground, field: _Field, run: Measured) -> Evaluated:
+    home = field.by_name.get(run.home or "")
+    figures = chain(
+        _at_setting(ground, field, run),
+        _of_sweep(ground, field, run),
+        run.own.items(),
+        () if home is None else _drops(ground, home, run),
+    )
+    shown = run.setting
     if shown is None:
-        shown = int(np.argmin(np.abs(one.whole[:, 0] - company.spend[0])))
+        shown = int(np.argmin(np.abs(run.points[0, :, 0] - field.spend[0])))
     names = sorted(set(ground.outcomes.categories))
-    low, high = np.nanquantile(one.points[..., 1], [0.025, 0.975], axis=0)
+    low, high = np.nanquantile(run.points[..., 1], [0.025, 0.975], axis=0)
     return Evaluated(
-        name=one.name,
+        name=run.name,
         metrics={
-            name: interval(values, prompts)
-            for name, values in figures.items()
+            name: interval(values, len(ground.outcomes))
+            for name, values in figures
             if not np.isnan(values[0])
         },
-        curve=one.whole,
+        curve=run.points[0],
         band=np.stack([low, high], axis=1),
-        parameter=one.parameter,
-        setting=one.setting,
-        categories=dict(zip(names, one.categories[:, shown].tolist(), strict=True)),
+        parameter=run.parameter,
+        setting=run.setting,
+        categories=dict(zip(names, run.categories[:, shown].tolist(), strict=True)),
     )
 
 
-def _at_setting(ground: Ground, company: _Company, one: Measured) -> Iterator[tuple[str, Floats]]:
+def _at_setting(ground: Ground, field: _Field, run: Measured) -> Iterator[tuple[str, Floats]]:
     """The router as it was configured; a run of one point is that point."""
-    setting = one.setting if one.setting is not None else (0 if len(one.parameter) == 1 else None)
+    setting = run.setting if run.setting is not None else (0 if len(run.parameter) == 1 else None)
     if setting is None:
         # Mixing settings at random, as the zero router does, reaches every spend between them.
-        yield "quality_at_cost", quality_at(one.points, company.spend)
+        yield "quality_at_cost", quality_at(run.points, field.spend)
         return
-    point = one.points[:, setting]
+    point = run.points[:, setting]
     yield "quality", point[:, 1]
     yield "cost", point[:, 0]
-    yield "strong_share", one.strong[:, setting]
+    yield "strong_share", run.strong[:, setting]
     with np.errstate(divide="ignore", invalid="ignore"):
         yield "saved", 1 - point[:, 0] / ground.best[:, 0]
         yield "kept", point[:, 1] / ground.best[:, 1]
     over = over_zero(point[:, None], ground.singles)[:, 0]
     yield "over_zero", over
     yield "zero_at_cost", point[:, 1] - over
-    yield "gap_oracle", gap_to_oracle(point[:, 1], company.oracle_quality)
+    yield "gap_oracle", gap_to_oracle(point[:, 1], field.oracle_quality)
 
 
-def _of_sweep(ground: Ground, company: _Company, one: Measured) -> Iterator[tuple[str, Floats]]:
+def _of_sweep(ground: Ground, field: _Field, run: Measured) -> Iterator[tuple[str, Floats]]:
     """Figures of the whole curve."""
     if not (ground.high > ground.low).any():
         return
-    area = ground.aiq(one.points)
+    area = ground.aiq(run.points)
     yield "aiq", area
-    yield "aiq_over_zero", area - company.zero_aiq
-    yield "aiq_closed", closed_gap(area, company.zero_aiq, company.oracle_aiq)
-    yield "aiq_routerbench", aiq_routerbench(one.points, company.dearest)
-    yield "perf_gain", perf_gain(one.points, ground.singles)
-    yield "cost_save", cost_save(one.points, ground.singles)
-    yield "pareto_dist", pareto_dist(one.points, company.points)
-    yield "quality_at_half", quality_at(one.points, _HALF * ground.best[:, 0])
+    yield "aiq_over_zero", area - field.zero_aiq
+    yield "aiq_closed", closed_gap(area, field.zero_aiq, field.oracle_aiq)
+    yield "aiq_routerbench", aiq_routerbench(run.points, field.dearest)
+    yield "perf_gain", perf_gain(run.points, ground.singles)
+    yield "cost_save", cost_save(run.points, ground.singles)
+    yield "pareto_dist", pareto_dist(run.points, field.points)
+    yield "quality_at_half", quality_at(run.points, _HALF * ground.best[:, 0])
     for part in _KEPT:
         with np.errstate(divide="ignore", invalid="ignore"):
-            least = cost_at(one.points, part * ground.best[:, 1]) / ground.best[:, 0]
+            least = cost_at(run.points, part * ground.best[:, 1]) / ground.best[:, 0]
         yield f"cost_at_{part:.0%}".rstrip("%"), least
 
 
@@ -237,7 +233,7 @@ def _drops(ground: Ground, home: Measured, away: Measured) -> Iterator[tuple[str
 def _own_figures(ground: Ground, run: Run) -> Iterator[tuple[str, Floats]]:
     """Figures that are taken from estimates, prompt by prompt."""
     outcomes, resamples = ground.outcomes, ground.resamples
-    preference = preference_of(run, ground.strong)
+    preference = run.preference_for(ground.strong)
     if preference is not None and len(outcomes.models) == 2:
         weak, strong = outcomes.score[:, 1 - ground.strong], outcomes.score[:, ground.strong]
         yield "apgr", apgr_replicates(preference, weak, strong, resamples)
@@ -261,10 +257,7 @@ def _own_figures(ground: Ground, run: Run) -> Iterator[tuple[str, Floats]]:
 
 def _by_category(categories: tuple[str, ...], score: Floats) -> Floats:
     """(C, N) mean of (N, P) scores in each category, by name."""
-    names = sorted(set(categories))
-    place = {name: number for number, name in enumerate(names)}
-    which = np.array([place[category] for category in categories])
-    member: Floats = np.zeros((len(which), len(names)))
-    member[np.arange(len(which)), which] = 1.0
+    names, which = np.unique(categories, return_inverse=True)
+    member = np.eye(len(names))[which]
     means: Floats = (score @ (member / member.sum(axis=0))).T
     return means

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from llmroute.numerics import Floats
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+#: Left, bottom, right and top, in pixels.
+Box = tuple[float, float, float, float]
 
 #: How far from its point a name may stand, in points of 1/72 inch, the nearest first.
 _DISTANCES = (6.0, 11.0, 18.0, 27.0, 38.0, 52.0)
@@ -58,17 +61,11 @@ def label_points(
     marks = axes.transData.transform(np.asarray(points, dtype=np.float64))
     curve = axes.transData.transform(avoid) if len(avoid) else np.empty((0, 2))
     inside = (frame.x0, frame.y0, frame.x1, frame.y1)
-    taken: list[tuple[float, float, float, float]] = []
+    taken: list[Box] = []
     # Crowded points choose first: they have the fewest places.
     for k in _crowded_first(marks):
-        text = axes.annotate(
-            names[k],
-            points[k],
-            xytext=(0, 0),
-            textcoords="offset points",
-            annotation_clip=False,
-            **style,
-        )
+        style |= {"textcoords": "offset points", "annotation_clip": False}
+        text = axes.annotate(names[k], points[k], xytext=(0, 0), **style)
         extent = text.get_window_extent(renderer)
         size = (extent.width, extent.height)
         tried = [
@@ -78,8 +75,7 @@ def label_points(
         _, far, offset, box = min(tried, key=lambda place: place[0])
         taken.append(box)
         text.xyann = offset
-        text.set_horizontalalignment("center")
-        text.set_verticalalignment("center")
+        text.set(horizontalalignment="center", verticalalignment="center")
         text.set_bbox({"facecolor": halo, "alpha": 0.7, "linewidth": 0, "pad": 0.4})
         if far >= _FAR:
             _lead(axes, marks[k], box, style.get("color"))
@@ -93,49 +89,31 @@ def _crowded_first(marks: Floats) -> list[int]:
 
 def _places(
     mark: Floats, size: tuple[float, float], scale: float
-) -> Iterator[tuple[float, tuple[float, float], tuple[float, float, float, float]]]:
+) -> Iterator[tuple[float, tuple[float, float], Box]]:
     """Distance, offset of the middle in points, and box in pixels of each place to try."""
-    width, height = size
-    for far in _DISTANCES:
-        for angle in _ANGLES:
-            x, y = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-            # The box's near edge, not its middle, keeps the distance.
-            dx = far * scale * x + width / 2 * (0 if abs(x) < 0.1 else math.copysign(1, x))
-            dy = far * scale * y + height / 2 * (0 if abs(y) < 0.1 else math.copysign(1, y))
-            middle = mark + np.array([dx, dy])
-            box = (
-                middle[0] - width / 2,
-                middle[1] - height / 2,
-                middle[0] + width / 2,
-                middle[1] + height / 2,
-            )
-            yield far, (dx / scale, dy / scale), box
+    half = np.array(size) / 2
+    for far, angle in itertools.product(_DISTANCES, _ANGLES):
+        toward = np.array([math.cos(math.radians(angle)), math.sin(math.radians(angle))])
+        # The box's near edge, not its middle, keeps the distance.
+        offset = far * scale * toward + half * np.where(np.abs(toward) < 0.1, 0, np.sign(toward))
+        low, high = mark + offset - half, mark + offset + half
+        yield far, tuple(offset / scale), (*low, *high)
 
 
-def _covered(
-    box: tuple[float, float, float, float],
-    frame: tuple[float, float, float, float],
-    taken: Sequence[tuple[float, float, float, float]],
-    marks: Floats,
-    curve: Floats,
-) -> float:
+def _covered(box: Box, frame: Box, taken: Sequence[Box], marks: Floats, curve: Floats) -> float:
     x0, y0, x1, y1 = box
-    cost = 0.0
-    if x0 < frame[0] or y0 < frame[1] or x1 > frame[2] or y1 > frame[3]:
-        cost += _NAME
+    outside = x0 < frame[0] or y0 < frame[1] or x1 > frame[2] or y1 > frame[3]
+    cost = _NAME * outside
     for a0, b0, a1, b1 in taken:
-        if x0 < a1 + 2 and a0 < x1 + 2 and y0 < b1 + 1 and b0 < y1 + 1:
-            cost += _NAME
-    for places, weight, most in ((marks, _POINT, np.inf), (curve, _CURVE, _CURVES)):
-        x, y = places[:, 0], places[:, 1]
+        cost += _NAME * (x0 < a1 + 2 and a0 < x1 + 2 and y0 < b1 + 1 and b0 < y1 + 1)
+    for points, weight, most in ((marks, _POINT, np.inf), (curve, _CURVE, _CURVES)):
+        x, y = points[:, 0], points[:, 1]
         within = (x > x0 - 4) & (x < x1 + 4) & (y > y0 - 4) & (y < y1 + 4)
         cost += min(weight * int(within.sum()), most)
     return cost
 
 
-def _lead(
-    axes: Axes, mark: Floats, box: tuple[float, float, float, float], colour: str | None
-) -> None:
+def _lead(axes: Axes, mark: Floats, box: Box, colour: str | None) -> None:
     """A thin line from a point to the nearest place on its name's box."""
     nearest = (np.clip(mark[0], box[0], box[2]), np.clip(mark[1], box[1], box[3]))
     ends = axes.transData.inverted().transform(np.array([mark, nearest]))

@@ -2,167 +2,141 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from llmroute.evaluation.report import Report
 from llmroute.evaluation.results import Evaluated
 from llmroute.evaluation.run import Unit
 from llmroute.files import write_whole
-from llmroute.metrics import Interval
 
-#: Figure of a report, its heading, and how it is written.
-_Column = tuple[str, str, Callable[[Interval], str]]
+#: Figure of a report, its heading, the unit as a factor, how numbers are written, and whether the
+#: interval is written too.
+_Column = tuple[str, str, float, str, bool]
 
-
-def _plain(form: str, scale: float = 1.0) -> Callable[[Interval], str]:
-    return lambda one: _number(scale * one.value, form)
-
-
-def _whole(form: str, scale: float = 1.0) -> Callable[[Interval], str]:
-    def write(one: Interval) -> str:
-        value, low, high = (_number(scale * part, form) for part in (one.value, one.low, one.high))
-        # A figure may have no interval: it is of the sample only, or often has no meaning.
-        return value if one.low != one.low else f"{value} [{low}, {high}]"
-
-    return write
-
-
-def _number(value: float, form: str) -> str:
-    text = f"{value:{form}}"
-    return text.replace("-", "") if not text.strip("-0.") else text  # no minus zero
-
-
-_QUALITY: _Column = ("quality", "quality", _whole(".3f"))
-_AT_COST: _Column = ("quality_at_cost", "quality at llmroute's spend", _whole(".3f"))
+_QUALITY: _Column = ("quality", "quality", 1, ".3f", True)
+_AT_COST: _Column = ("quality_at_cost", "quality at llmroute's spend", 1, ".3f", True)
 _COLUMNS: dict[Unit, tuple[_Column, ...]] = {
     "USD": (
         _QUALITY,
         _AT_COST,
-        ("cost", "USD per 1000", _plain(".3g", 1000)),
-        ("saved", "bill saved, %", _whole(".0f", 100)),
-        ("over_zero", "over zero router, points", _whole("+.1f", 100)),
-        ("aiq", "AIQ", _whole(".3f")),
-        ("aiq_over_zero", "AIQ over zero router", _whole("+.3f")),
-        ("aiq_routerbench", "AIQ, RouterBench's range", _whole(".3f")),
-        ("perf_gain", "PerfGain, %", _whole("+.1f", 100)),
-        ("cost_save", "CostSave, %", _whole(".0f", 100)),
-        ("cost_at_95", "bill for 95 % of the best, %", _whole(".0f", 100)),
-        ("aiq_drop", "AIQ lost on unseen categories", _whole(".3f")),
+        ("cost", "USD per 1000", 1000, ".3g", False),
+        ("saved", "bill saved, %", 100, ".0f", True),
+        ("over_zero", "over zero router, points", 100, "+.1f", True),
+        ("aiq", "AIQ", 1, ".3f", True),
+        ("aiq_over_zero", "AIQ over zero router", 1, "+.3f", True),
+        ("aiq_routerbench", "AIQ, RouterBench's range", 1, ".3f", True),
+        ("perf_gain", "PerfGain, %", 100, "+.1f", True),
+        ("cost_save", "CostSave, %", 100, ".0f", True),
+        ("cost_at_95", "bill for 95 % of the best, %", 100, ".0f", True),
+        ("aiq_drop", "AIQ lost on unseen categories", 1, ".3f", True),
     ),
     "strong calls": (
         _QUALITY,
         _AT_COST,
-        ("strong_share", "strong calls, %", _plain(".0f", 100)),
-        ("apgr", "APGR", _whole(".3f")),
-        ("cpt50", "CPT(50), %", _whole(".1f", 100)),
-        ("cpt80", "CPT(80), %", _whole(".1f", 100)),
-        ("apgr_routellm", "APGR, RouteLLM's bins", _plain(".3f")),
-        ("apgr_drop", "APGR lost on unseen categories", _whole(".3f")),
+        ("strong_share", "strong calls, %", 100, ".0f", False),
+        ("apgr", "APGR", 1, ".3f", True),
+        ("cpt50", "CPT(50), %", 100, ".1f", True),
+        ("cpt80", "CPT(80), %", 100, ".1f", True),
+        ("apgr_routellm", "APGR, RouteLLM's bins", 1, ".3f", False),
+        ("apgr_drop", "APGR lost on unseen categories", 1, ".3f", True),
     ),
     "calls": (
         _QUALITY,
-        ("kept", "of the best single model, %", _whole(".1f", 100)),
-        ("gap_oracle", "gap to the oracle, %", _whole(".1f", 100)),
+        ("kept", "of the best single model, %", 100, ".1f", True),
+        ("gap_oracle", "gap to the oracle, %", 100, ".1f", True),
     ),
 }
 
 
+_HEAD = """\
+# Benchmarks
+
+Made by a command; do not edit. Every figure is of recorded outcomes; no model was called for it. \
+In brackets: 95 % intervals, {first.replicates:,} bootstrap replicates over prompts, seed \
+{first.seed}.
+
+    {first.command}
+
+`llmroute` is the router as it is configured (the default policy unless the command says \
+otherwise); AIQ and other figures of a curve are over its policy's parameter, APGR and CPT over a \
+threshold on the probability that only the strong model is right. AIQ has always asking the \
+cheapest model among every router's settings. A router without a quality of its own here is \
+measured as a curve only. PerfGain and CostSave take the best setting seen on these very prompts, \
+for every router alike, and so flatter all.
+
+Versions: {versions}.
+"""
+
+
 def write_page(path: str | Path, reports: Sequence[Report]) -> None:
-    """Write the figures of several reports as a Markdown page, whole or not at all.
+    """Write the figures of several reports as a Markdown page, atomically.
 
     Args:
         path: The file.
         reports: What was found on each of the data.
     """
-    write_whole(path, "\n".join(_page(reports)) + "\n")
-
-
-def _page(reports: Sequence[Report]) -> Iterator[str]:
     first = reports[0].provenance
-    yield "# Benchmarks"
-    yield ""
-    yield (
-        "This page is made by a command; do not edit it. All figures come from recorded outcomes; "
-        "no model was called for them. Brackets hold 95 % intervals, from "
-        f"{first.replicates:,} bootstrap replicates over prompts, seed {first.seed}. The last "
-        "digit can differ by one on another CPU, mostly for `knn`. The page on evaluation says "
-        "what the baselines and the figures are."
-    )
-    yield ""
-    yield f"    {first.command}"
-    yield ""
-    yield (
-        "`llmroute` is the router as it is configured (with the default policy, unless the command "
-        "says otherwise). AIQ and other figures of a curve are over its policy's parameter; APGR "
-        "and CPT are over a threshold on the probability that only the strong model is right. For "
-        "AIQ every router may also always call the cheapest model. A router without a quality here "
-        "is measured only as a curve. PerfGain and CostSave take the best setting seen on these "
-        "very prompts, for every router alike, and so flatter all."
-    )
-    yield ""
     versions = ", ".join(f"{name} {version}" for name, version in first.versions.items())
-    yield f"Versions: {versions}."
-    for report in reports:
-        yield from _section(report)
+    text = _HEAD.format(first=first, versions=versions)
+    write_whole(path, text + "".join(f"\n{_section(report)}" for report in reports))
 
 
-def _section(report: Report) -> Iterator[str]:
-    yield ""
-    yield f"## {report.source}"
-    yield ""
-    yield (
-        f"Prompts: {report.prompts:,}; categories: {len(report.categories)}; models: "
-        f"{len(report.models)}. {report.limits}"
-    ).strip()
-    yield ""
-    yield f"{_sentence(report.provenance.split)}"
-    yield ""
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table as Markdown, without a line break at its end.
+
+    Args:
+        headings: Of its columns.
+        rows: Their cells.
+    """
+    lines = (headings, ["---"] * len(headings), *rows)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _section(report: Report) -> str:
     everyone = (report.router, *report.baselines.values())
     columns = [
         column for column in _COLUMNS[report.unit] if any(column[0] in e.metrics for e in everyone)
     ]
-    yield from _table(
-        ("router", *(heading for _, heading, _ in columns)),
-        ((_bold(one, report), *_cells(one, columns)) for one in everyone),
-    )
+    split = report.provenance.split
+    paragraphs = [
+        f"## {report.source}",
+        f"Prompts: {report.prompts:,}; categories: {len(report.categories)}; models: "
+        f"{len(report.models)}. {report.limits}".strip(),
+        f"{split[0].upper()}{split[1:]}.",
+        markdown_table(
+            ("router", *(heading for _, heading, *_ in columns)),
+            ([_name(row, report), *(_cell(row, column) for column in columns)] for row in everyone),
+        ),
+    ]
     auroc = [
-        (name.partition(":")[2], _whole(".3f")(figure))
+        (name.partition(":")[2], f"{figure:.3f}")
         for name, figure in report.metrics.items()
         if name.startswith("auroc:")
     ]
     if auroc:
-        yield ""
         calibration = " and ".join(
-            f"{label} {_whole('.3f')(report.metrics[name])}"
+            f"{label} {report.metrics[name]:.3f}"
             for name, label in (("ece", "ECE"), ("brier", "Brier score"))
             if name in report.metrics
         )
-        yield (
-            f"Estimated against observed quality, mean over models: {calibration}. AUROC says how "
-            "well llmroute's estimate separates a model's good answers from its bad ones:"
-        )
-        yield ""
-        yield from _table(("model", "AUROC"), auroc)
+        paragraphs += [
+            f"Estimated against observed quality, mean over models: {calibration}. How well "
+            "llmroute's estimate tells a model's good answers from its bad ones:",
+            markdown_table(("model", "AUROC"), auroc),
+        ]
+    return "\n\n".join(paragraphs) + "\n"
 
 
-def _cells(one: Evaluated, columns: Sequence[_Column]) -> Iterator[str]:
-    for name, _, write in columns:
-        figure = one.metrics.get(name)
-        yield "" if figure is None else write(figure)
+def _cell(row: Evaluated, column: _Column) -> str:
+    name, _, factor, form, with_interval = column
+    figure = row.metrics.get(name)
+    if figure is None:
+        return ""
+    figure = figure.scaled(factor)
+    return f"{figure:{form}}" if with_interval else f"{figure.alone:{form}}"
 
 
-def _bold(one: Evaluated, report: Report) -> str:
-    name = one.name.replace("|", "\\|")
-    return f"**{name}**" if one is report.router else name
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(headings)} |"
-    yield f"| {' | '.join(['---'] * len(headings))} |"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + "."
+def _name(row: Evaluated, report: Report) -> str:
+    name = row.name.replace("|", "\\|")
+    return f"**{name}**" if row is report.router else name

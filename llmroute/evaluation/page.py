@@ -142,7 +142,8 @@ def _pictures(report: Results) -> Iterator[dict[str, Any]]:
     """Each picture in light and in dark, and in words for those who do not see it."""
     in_words = {
         "cost_quality": _curve_in_words(report),
-        "category_heatmap": "Mean score by category and model; the router's are in the table below.",
+        "category_heatmap": "Mean score by category and model; "
+        "the router's are in the table below.",
         "reliability": "Estimated against observed quality of each model.",
     }
     for name, draw in pictures(report).items():

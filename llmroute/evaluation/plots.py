@@ -1,4 +1,7 @@
-"""Pictures of a report: cost against quality, categories, calibration."""
+"""Pictures of a report: cost against quality, categories, calibration.
+
+Each takes a report and whether it is for a dark page, and raises MissingExtra without matplotlib.
+"""
 
 from __future__ import annotations
 
@@ -46,17 +49,9 @@ _SPEND: Mapping[Unit, tuple[str, float]] = {
 
 
 def write_pictures(report: Results, folder: str | Path) -> list[Path]:
-    """Write each picture as NAME.png and NAME-dark.png, each atomically.
+    """Write each picture as NAME.png and NAME-dark.png, each atomically; the files.
 
-    Args:
-        report: An evaluation.
-        folder: Where to; made if it is not there.
-
-    Returns:
-        The files.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
+    The folder is made if it is not there. Without matplotlib: MissingExtra, as of each picture.
     """
     written = []
     for name, draw in pictures(report).items():
@@ -78,15 +73,7 @@ def pictures(report: Results) -> dict[str, Callable[[Results, bool], Figure]]:
 
 
 def cost_quality(report: Results, dark: bool = False) -> Figure:
-    """What each way to choose costs and how well it answers (RouterBench, arXiv 2403.12031).
-
-    Args:
-        report: An evaluation.
-        dark: For a dark page.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-    """
+    """What each way to choose costs and how well it answers (RouterBench, arXiv 2403.12031)."""
     ink = DARK if dark else LIGHT
     with drawing():
         curves = {
@@ -266,12 +253,7 @@ def _styles(names: Sequence[str], ink: Ink) -> dict[str, dict[str, Any]]:
 def category_heatmap(report: Results, dark: bool = False) -> Figure:
     """Mean score in each category: the router, every single model, the oracle.
 
-    Args:
-        report: An evaluation. Of more than 30 categories the largest are drawn.
-        dark: For a dark page.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
+    Of more than 30 categories the largest are drawn.
     """
     ink = DARK if dark else LIGHT
     shown = largest_categories(report)
@@ -338,13 +320,7 @@ def heat_columns(report: Results) -> Mapping[str, Evaluated]:
 def reliability(report: Results, dark: bool = False) -> Figure:
     """Estimated against observed quality of each model (arXiv 1706.04599).
 
-    Args:
-        report: An evaluation of a router that has estimates. Of more than 12 models the strongest
-            are drawn.
-        dark: For a dark page.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
+    For a router that has estimates. Of more than 12 models the strongest are drawn.
     """
     ink = DARK if dark else LIGHT
     shown = strongest_models(report)
@@ -352,7 +328,8 @@ def reliability(report: Results, dark: bool = False) -> Figure:
     rows = max(1, -(-len(shown) // columns))
     side, gap, left, below, above = 1.5, 0.42, 0.62, 0.6, 0.35
     inner = columns * side + (columns - 1) * 0.2
-    width, height = left + inner + 0.15, below + rows * side + (rows - 1) * gap + above
+    width = left + columns * side + (columns - 1) * 0.2 + 0.15
+    height = below + rows * side + (rows - 1) * gap + above
     with drawing():
         figure = figure_of(ink, width, height)
         for place, name in enumerate(shown):
@@ -364,7 +341,7 @@ def reliability(report: Results, dark: bool = False) -> Figure:
             axes.tick_params(labelbottom=place + columns >= len(shown), labelleft=column == 0)
         label = "estimated probability of a good answer, %"
         x, y = left + inner / 2, below + (height - below - above) / 2
-        style = {"color": ink.text, "fontsize": 9}
+        style: dict[str, Any] = {"color": ink.text, "fontsize": 9}
         figure.text(x / width, 0.13 / height, label, ha="center", **style)
         figure.text(0.1 / width, y / height, "mean score, %", va="center", rotation=90, **style)
     return figure

@@ -39,14 +39,7 @@ class Records:
         self._score: dict[str, float] = {}
 
     def result(self, ask: Ask) -> CallResult:
-        """What came of a call when it was recorded.
-
-        Args:
-            ask: The call.
-
-        Raises:
-            ConfigurationError: Nothing like it was recorded.
-        """
+        """What came of a call when it was recorded; ConfigurationError where none was."""
         if ask.purpose in ("answer", "draft", "fallback"):
             return self._answered(ask)
         try:
@@ -63,11 +56,7 @@ class Records:
             return CallResult(0.0, error=ProviderUnavailable(str(fault), model=ask.model))
 
     def score_of(self, message: AIMessage) -> float:
-        """The recorded score of an answer that was given here, 0..1.
-
-        Args:
-            message: The answer.
-        """
+        """The recorded score of an answer that was given here, 0..1."""
         return self._score[str(message.id)]
 
     def _answered(self, ask: Ask) -> CallResult:

@@ -19,22 +19,13 @@ from llmroute.errors import ConfigurationError, LLMRouteError, MissingExtra
 from llmroute.evaluation.evaluator import evaluate
 from llmroute.evaluation.replayer import Progress, Replayed, joined, replayed, router_run
 from llmroute.evaluation.report import Report
-from llmroute.evaluation.run import strongest
 from llmroute.outcomes.outcomes import Outcomes
 from llmroute.outcomes.table import Split
 from llmroute.records import Estimates
 from llmroute.routing.router import Router
 
-_TABLES = ("score", "cost")
-_ESTIMATES = (
-    "quality",
-    "cost",
-    "tokens",
-    "latency",
-    "prompt_tokens",
-    "unfamiliar",
-    "prior_quality",
-)
+_ESTIMATES: tuple[str, ...] = ("quality", "cost", "tokens", "latency")
+_ESTIMATES += ("prompt_tokens", "unfamiliar", "prior_quality")
 _REPLAYED = ("allowed", "calls", "score", "cost")
 
 
@@ -101,8 +92,7 @@ def evaluate_sharded(
         raise ConfigurationError(" ".join(faults[:3]))
     parts = [_read(row["numbers"]) for row in rows]
     outcomes = _outcomes(parts, router.pool.names)
-    strong = strongest(outcomes)
-    run = router_run(router, outcomes, strong, name=name, found=_replayed(parts, router))
+    run = router_run(router, outcomes, name=name, known=_replayed(parts, router))
     return evaluate(
         run,
         outcomes,
@@ -136,11 +126,8 @@ class _Shard:
         arrays = {
             "prompt_ids": np.array(outcomes.prompt_ids, dtype=np.str_),
             "categories": np.array(outcomes.categories, dtype=np.str_),
-            **{
-                f"own_{n}": getattr(outcomes, n)
-                for n in _TABLES
-                if getattr(outcomes, n) is not None
-            },
+            "own_score": outcomes.score,
+            **({} if outcomes.cost is None else {"own_cost": outcomes.cost}),
             **{f"estimated_{name}": getattr(found.estimates, name) for name in _ESTIMATES},
             **{name: getattr(found, name) for name in _REPLAYED},
             "scorer": np.array(found.estimates.scorer),
@@ -162,7 +149,7 @@ def _together(parts: Sequence[Mapping[str, Any]], name: str) -> Any:
 def _outcomes(parts: Sequence[Mapping[str, Any]], models: tuple[str, ...]) -> Outcomes:
     ids = _together(parts, "prompt_ids").tolist()
     if len(set(ids)) < len(ids):
-        again = next(one for one in ids if ids.count(one) > 1)
+        again = next(name for name in ids if ids.count(name) > 1)
         raise ConfigurationError(
             f"the prompt {again!r} stands in two shards; keep all answers to a prompt in one."
         )

@@ -73,6 +73,11 @@ class Interval:
         """Whether both ends are numbers: a figure of the sample only has none."""
         return not (math.isnan(self.low) or math.isnan(self.high))
 
+    @property
+    def alone(self) -> Interval:
+        """The figure without its interval."""
+        return replace(self, low=math.nan, high=math.nan)
+
     def scaled(self, factor: float) -> Interval:
         """The figure and its ends in another unit, such as percent."""
         value, low, high = (factor * end for end in (self.value, self.low, self.high))

@@ -10,12 +10,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from examples.reproduce.router_comparison import BEGIN, END, Remembered, main, table, write_page
+from examples.reproduce.router_comparison import (
+    BEGIN,
+    END,
+    Remembered,
+    main,
+    microseconds,
+    table,
+    write_page,
+)
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation.card_metrics import (
     card_figures,
     comparison_figures,
-    microseconds,
     report_on,
 )
 from llmroute.routers import train
