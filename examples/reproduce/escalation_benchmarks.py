@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from examples.reproduce.escalation_sections import (
@@ -35,9 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--write", type=Path, help="the Markdown page to write")
     parser.add_argument("--only", choices=("models", "default", "pair", "pairs", "votes"))
     chosen = parser.parse_args(arguments)
-    parts: list[Iterator[str]] = []
+    with tempfile.TemporaryDirectory() as work:
+        lines = _written(_page(_parts(chosen, Path(work))))
+    if chosen.write is not None:
+        write_whole(chosen.write, "\n".join(lines) + "\n")
+
+
+def _parts(chosen: argparse.Namespace, work: Path) -> Iterator[Iterator[str]]:
     if chosen.only != "votes":
-        study = Study.of(chosen.data / "cascades")
+        study = Study.of(chosen.data / "cascades", work)
         folder = None if chosen.write is None else chosen.write.parent / "images"
         sections = {
             "models": all_models(study, folder),
@@ -45,19 +52,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "pair": one_pair(study),
             "pairs": all_pairs(study),
         }
-        parts += [part for name, part in sections.items() if chosen.only in (None, name)]
+        yield from (part for name, part in sections.items() if chosen.only in (None, name))
     if chosen.only in (None, "votes"):
-        parts.append(sampling(chosen.data / "agreement"))
+        yield sampling(chosen.data / "agreement")
+
+
+def _written(page: Iterator[str]) -> list[str]:
+    """The lines, each printed as soon as it is there."""
     lines = []
-    for line in _page(parts):
+    for line in page:
         lines.append(line)
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
-    if chosen.write is not None:
-        write_whole(chosen.write, "\n".join(lines) + "\n")
+    return lines
 
 
-def _page(parts: Sequence[Iterator[str]]) -> Iterator[str]:
+def _page(parts: Iterable[Iterator[str]]) -> Iterator[str]:
     yield "# Escalation: benchmarks"
     yield ""
     yield (

@@ -7,20 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import made_up
 
 from examples.reproduce import escalation_votes as votes
 from examples.reproduce.escalation_figures import figures, plain_cascade
 from examples.reproduce.escalation_picture import picture
-from examples.reproduce.escalation_replay import DraftContext, replay
-from llmroute.escalation.belief import BeliefModel
-from llmroute.escalation.confidence_model import ConfidenceModel
-from llmroute.escalation.priors import ModelPriors
+from examples.reproduce.escalation_study import KnownEstimates, Study
+from llmroute import Model, ModelPool
 from llmroute.evaluation import Outcomes
 from llmroute.evaluation.baselines import single
 from llmroute.metrics.bootstrap import Resamples
+from llmroute.records import Estimates
+from tests.evaluation.made_up import made_up
 
-MODELS, PROMPTS = 3, 120
+MODELS, PROMPTS = 3, 60
 
 
 @pytest.fixture(scope="module")
@@ -30,36 +29,49 @@ def outcomes() -> Outcomes:
     generator = np.random.default_rng(1)
     assert plain.cost is not None
     paid = np.arange(PROMPTS)[:, None] % 2 == 0
+    right = np.array([f"The answer is {i * (i + 1)}." for i in range(PROMPTS)])[:, None]
+    wrong = np.array(
+        [[f"The answer is {-1 - m - i}." for m in range(MODELS)] for i in range(PROMPTS)]
+    )
     return replace(
         plain,
-        confidence=np.clip(generator.normal(0.5 + 0.3 * plain.score, 0.1), 0, 1),
+        confidence=np.clip(generator.normal(0.5 + 0.3 * plain.score, 0.1), 0.01, 0.99),
         confidence_cost=np.where(paid, plain.cost, 0.0),
+        responses=np.where(plain.score > 0, right, wrong).astype(object),
     )
 
 
 @pytest.fixture(scope="module")
-def context(outcomes: Outcomes) -> DraftContext:
+def study(outcomes: Outcomes) -> Study:
+    """A study whose scorer knows each model's mean."""
     assert outcomes.cost is not None
-    assert outcomes.confidence is not None
-    assert outcomes.confidence_cost is not None
-    paid = outcomes.confidence_cost > 0
-    return DraftContext(
-        outcomes=outcomes,
-        quality=np.tile(outcomes.score.mean(axis=0), (PROMPTS, 1)),
-        ask=np.tile(outcomes.cost.mean(axis=0), (PROMPTS, 1)),
-        verify=np.where(paid, outcomes.cost.mean(axis=0), np.nan),
-        groups=np.where(outcomes.score > 0, 0, 1 + np.arange(MODELS)),
-        asked=np.full(PROMPTS, "number"),
-        forms=np.full((PROMPTS, MODELS), "number"),
-        token=np.where(paid, np.nan, outcomes.confidence),
-        verified=np.where(paid, outcomes.confidence, np.nan),
+    pool = ModelPool(
+        [
+            Model(name, input_price=usd, output_price=usd, capabilities={"logprobs": True})
+            for name, usd in zip(outcomes.models, (1, 10, 100), strict=True)
+        ]
     )
+    shape = outcomes.score.shape
+    known = Estimates(
+        models=outcomes.models,
+        quality=np.broadcast_to(outcomes.score.mean(axis=0), shape),
+        cost=np.broadcast_to(outcomes.cost.mean(axis=0), shape),
+        tokens=np.full(shape, 50.0),
+        latency=np.ones(shape),
+        prompt_tokens=np.full(PROMPTS, 20.0),
+        unfamiliar=np.zeros(PROMPTS, np.bool_),
+        prior_quality=outcomes.score.mean(axis=0),
+        scorer="means",
+    )
+    scorer = KnownEstimates(outcomes.prompts, known)
+    fold = np.zeros(PROMPTS, np.int64)
+    return Study(outcomes, outcomes, scorer, pool, "", fold, ())
 
 
-def test_at_no_worth_the_cheapest_is_asked_once_and_at_a_great_one_more_is_spent(
-    context: DraftContext, outcomes: Outcomes
+def test_at_no_value_the_cheapest_is_asked_once_and_at_a_great_one_more_is_spent(
+    study: Study, outcomes: Outcomes
 ) -> None:
-    run = replay("ours", BeliefModel.unfitted(MODELS), context, np.array([1e-9, 1e-2, 1e3]))
+    run = study.sweep("ours", outcomes, np.array([1e-9, 1e-2, 1e3]), None)
     assert outcomes.cost is not None
     assert run.score[0].tolist() == outcomes.score[:, 0].tolist()
     assert run.cost[0].tolist() == outcomes.cost[:, 0].tolist()
@@ -67,8 +79,8 @@ def test_at_no_worth_the_cheapest_is_asked_once_and_at_a_great_one_more_is_spent
     assert run.score[2].mean() > run.score[0].mean()
 
 
-def test_every_spend_is_a_sum_of_recorded_calls(context: DraftContext, outcomes: Outcomes) -> None:
-    run = replay("ours", BeliefModel.unfitted(MODELS), context, np.array([3e-2]))
+def test_every_spend_is_a_sum_of_recorded_calls(study: Study, outcomes: Outcomes) -> None:
+    run = study.sweep("ours", outcomes, np.array([3e-2]), None)
     assert outcomes.cost is not None
     assert outcomes.confidence_cost is not None
     for row in range(PROMPTS):
@@ -79,17 +91,13 @@ def test_every_spend_is_a_sum_of_recorded_calls(context: DraftContext, outcomes:
         assert min(abs(total - run.cost[0, row]) for total in sums) < 1e-12
 
 
-def test_parts_of_a_case_are_replayed_as_in_the_whole(context: DraftContext) -> None:
-    # Of models whose quantiles are known nothing is remembered from one prompt to the next.
-    known = ConfidenceModel(knots=(0.0, 0.5, 1.0))
-    belief_model = BeliefModel([ModelPriors(token=known, verified=known)] * MODELS)
-    worths = np.array([1e-2])
-    rows = np.arange(PROMPTS) % 3 == 0
-    whole = replay("ours", belief_model, context, worths)
-    # Openings imagine confidences at the mean prior, which is the same in both.
-    part = replay("ours", belief_model, context.select(rows), worths)
-    assert part.cost[0] == pytest.approx(whole.cost[0, rows])
-    assert context.only([2, 0]).outcomes.models == ("m2", "m0")
+def test_known_estimates_are_found_by_prompt_and_by_model(study: Study, outcomes: Outcomes) -> None:
+    pair = outcomes.only(["m2", "m0"]).select([5, 3])
+    found = study.estimates(pair)
+    assert found.models == ("m2", "m0")
+    assert found.quality.shape == (2, 2)
+    assert found.quality[0].tolist() == outcomes.score.mean(axis=0)[[2, 0]].tolist()
+    assert found.prior_quality.tolist() == found.quality[0].tolist()
 
 
 def test_the_plain_cascade_pays_for_the_confidences_it_reads(outcomes: Outcomes) -> None:
