@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from examples.reproduce.extraction_figures import SAMPLES, reading_table
-from examples.reproduce.paraphrase_figures import markdown, paraphrase_table
+from examples.reproduce.extraction_figures import SAMPLES, extraction_table
+from examples.reproduce.paraphrase_figures import paraphrase_table
 from llmroute.answers.answer_type import expected
 from llmroute.answers.equivalence import groups, majority
 from llmroute.answers.extract import answer_of
 from llmroute.answers.votes import NO_ANSWER
+from llmroute.evaluation.markdown import markdown_table
 from llmroute.metrics import auroc
 from llmroute.outcomes.outcomes import Outcomes
 
@@ -120,7 +121,9 @@ def agreement_table(tallies: dict[str, Tally], pair: Pair) -> str:
         "where they differ",
         "majority right",
     )
-    return markdown(header, [[name, *_cells(tally)] for name, tally in sorted(tallies.items())])
+    return markdown_table(
+        header, [[name, *_cells(tally)] for name, tally in sorted(tallies.items())]
+    )
 
 
 def _cells(tally: Tally) -> list[str]:
@@ -156,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pair", nargs=2, default=("gpt-4o-mini", "llama3.1-70b"))
     given = parser.parse_args(arguments)
     if (Path(given.data) / SAMPLES).is_file():
-        sys.stdout.write(reading_table(Path(given.data), given.split) + "\n")
+        sys.stdout.write(extraction_table(Path(given.data), given.split) + "\n")
         return
     data = Outcomes.read(given.data, given.split, responses=True)
     pair = (given.pair[0], given.pair[1])

@@ -22,6 +22,7 @@ from tokenizers import Tokenizer
 
 from examples.reproduce.held_out import Ground, Reader, cross_fitted, reader
 from examples.reproduce.leave_out import PREFERENCES
+from llmroute.evaluation.markdown import markdown_table
 from llmroute.metrics import Resamples, apgr_replicates, interval
 from llmroute.numerics import Floats, Ints
 from llmroute.scoring.artifact import Metric
@@ -101,7 +102,7 @@ def _figures(found: Measured, base: Measured) -> Iterator[str]:
     loss = found.log_loss
     yield f"{loss.value:.3f} [{loss.low:.3f}, {loss.high:.3f}]"
     over = interval(found.apgr["win"] - base.apgr["win"], found.prompts)
-    yield "" if found is base else f"{over.value:+.3f} [{over.low:+.3f}, {over.high:+.3f}]"
+    yield "" if found is base else f"{over:+.3f}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -112,8 +113,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     """
     heads = ["encoder", "loss", "left out, measured on", "prompts"]
     heads += ["APGR, win", "APGR, gain", "log loss", "win: squared − log"]
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return markdown_table(heads, rows)
 
 
 @click.command()
@@ -134,8 +134,8 @@ def main(
     ground = Ground.read(data, on, tokenizer, {on: weight})
     settings, rows = Settings(), []
     for encoder in encoders:
-        read = reader(encoder, ground, minilm, settings, _told)
-        for row in measured_rows(ground, encoder, read, settings, _told):
+        read = reader(encoder, ground, minilm, settings, _progress)
+        for row in measured_rows(ground, encoder, read, settings, _progress):
             click.echo(" | ".join(row))
             rows.append(row)
     if page is not None:
@@ -144,7 +144,7 @@ def main(
         put_between(page, BEGIN, END, table(rows))
 
 
-def _told(stage: str, done: int, total: int, note: str = "") -> None:
+def _progress(stage: str, done: int, total: int, note: str = "") -> None:
     sys.stderr.write(f"{stage} {done}/{total} {note}\n")
 
 

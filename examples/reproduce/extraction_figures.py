@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from examples.reproduce.paraphrase_figures import markdown
 from llmroute.answers.answer_type import expected
 from llmroute.answers.equivalence import same_answer
 from llmroute.answers.extract import answer_of
 from llmroute.errors import MissingExtra
+from llmroute.evaluation.markdown import markdown_table
 from llmroute.outcomes.table import PROMPTS
 
 #: The file of a folder of outcomes that holds several generations of a prompt.
@@ -20,7 +20,7 @@ SAMPLES = "samples.parquet"
 _KEPT = 600
 
 
-def reading_table(folder: Path, split: str) -> str:
+def extraction_table(folder: Path, split: str) -> str:
     """How often the answer that is read is the recorded one, by task, as a Markdown table.
 
     Programs are left out: their answer is what they print.
@@ -47,7 +47,9 @@ def reading_table(folder: Path, split: str) -> str:
         [task, str(c["all"]), _part(c["same"], c["all"]), _part(c["same of read"], c["read"])]
         for task, c in sorted(counts.items())
     ]
-    return markdown(("task", "generations", "same as recorded", "where one was recorded"), rows)
+    return markdown_table(
+        ("task", "generations", "same as recorded", "where one was recorded"), rows
+    )
 
 
 def _rows(folder: Path, split: str) -> Iterator[tuple[str, str, str, str]]:

@@ -47,12 +47,12 @@ class Pair:
     Attributes:
         weak: Index of the weak one.
         strong: Index of the strong one.
-        places: Where the weak one stands among the others, keys of `WEAK_AT`.
+        quantiles: Where the weak one stands among the others, keys of `WEAK_AT`.
     """
 
     weak: int
     strong: int
-    places: tuple[str, ...]
+    quantiles: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def routers_without(
     return found
 
 
-def strangers(scorer: LatentAbilityScorer, train: Outcomes, seed: int = 0) -> ModelPool:
+def unseen_models(scorer: LatentAbilityScorer, train: Outcomes, seed: int = 0) -> ModelPool:
     """A folder's models as a pool: general abilities from a few answers, nothing else known.
 
     Args:

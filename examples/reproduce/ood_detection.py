@@ -18,8 +18,8 @@ _LEAST = 1e-6
 
 
 @dataclass(frozen=True)
-class ToldApart:
-    """How well a set of texts is told from prompts like those trained on.
+class Detection:
+    """How well a set of texts is told apart from prompts like those trained on.
 
     Attributes:
         texts: How many there are.
@@ -49,9 +49,9 @@ class Fallback:
     halfway: Interval
 
 
-def told_apart(
+def detection(
     scorer: LatentAbilityScorer, familiar: Sequence[str], sets: Mapping[str, Sequence[str]]
-) -> dict[str, ToldApart]:
+) -> dict[str, Detection]:
     """AUROC of the distance, each set against the familiar prompts.
 
     Args:
@@ -67,7 +67,7 @@ def told_apart(
         strange = np.concatenate([np.zeros(len(near)), np.ones(len(texts))])
         resamples = Resamples([str(place) for place in range(len(distance))], _REPLICATES)
         values = auroc_replicates(distance, strange, resamples)
-        found[name] = ToldApart(
+        found[name] = Detection(
             len(texts), float(latent.unfamiliar.mean()), interval(values, len(distance))
         )
     return found

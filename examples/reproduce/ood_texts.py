@@ -95,7 +95,7 @@ _MODULES = ("bisect", "csv", "difflib", "fractions", "heapq", "shlex", "statisti
 _FEWEST_LINES, _MOST_FUNCTIONS, _NOISES = 4, 100, 100
 
 
-def strange_texts(seed: int = 0) -> dict[str, list[str]]:
+def ood_texts(seed: int = 0) -> dict[str, list[str]]:
     """The made sets by name.
 
     Args:

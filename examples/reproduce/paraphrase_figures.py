@@ -8,7 +8,7 @@ is good that puts the pairs that are both right above the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -19,12 +19,13 @@ from llmroute.answers.embedding import similarity
 from llmroute.answers.extract import answer_of
 from llmroute.answers.normalize import SHORT, folded, listed
 from llmroute.answers.similarity import LONG, alike, numbers_differ, one_denies, overlap
+from llmroute.evaluation.markdown import markdown_table
 from llmroute.metrics import auroc
 from llmroute.outcomes.outcomes import Outcomes
 
 
 @dataclass(frozen=True)
-class Wordings:
+class ParaphrasePair:
     """Two differently worded answers to one question, at least one of them right.
 
     Attributes:
@@ -53,7 +54,7 @@ _MEASURES: tuple[tuple[str, Callable[[str, str], float], tuple[float, ...]], ...
 )
 
 
-def wordings(data: Outcomes) -> Iterator[Wordings]:
+def paraphrase_pairs(data: Outcomes) -> Iterator[ParaphrasePair]:
     """The pairs of free texts in recorded responses, each wording once.
 
     A worked solution without its last line, which states the answer, is such a text too.
@@ -70,7 +71,7 @@ def wordings(data: Outcomes) -> Iterator[Wordings]:
                 said.setdefault(listed(found), (found, float(score)))
         for (one, a), (other, b) in combinations(said.values(), 2):
             if max(a, b) == 1:
-                yield Wordings(data.categories[row], _length(one, other), one, other, a == b)
+                yield ParaphrasePair(data.categories[row], _length(one, other), one, other, a == b)
 
 
 def _free_text(text: str, asked: Expected) -> str:
@@ -94,8 +95,8 @@ def paraphrase_table(data: Outcomes) -> str:
     Args:
         data: Outcomes with responses.
     """
-    kinds: dict[tuple[str, str], list[Wordings]] = {}
-    for pair in wordings(data):
+    kinds: dict[tuple[str, str], list[ParaphrasePair]] = {}
+    for pair in paraphrase_pairs(data):
         kinds.setdefault((pair.category, pair.length), []).append(pair)
     header = ("data", "pairs", "both right", "measure", "AUROC", "from: both right, part of those")
     rows = []
@@ -115,18 +116,7 @@ def paraphrase_table(data: Outcomes) -> str:
                     "; ".join(_at(cut, values, right) for cut in cuts),
                 ]
             )
-    return markdown(header, rows)
-
-
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table.
-
-    Args:
-        header: Names of the columns.
-        rows: Cells.
-    """
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return markdown_table(header, rows)
 
 
 def _at(cut: float, values: np.ndarray, right: np.ndarray) -> str:

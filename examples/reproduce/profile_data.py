@@ -181,19 +181,7 @@ def shown(values: Floats, form: str = ".3f", scale: float = 1.0) -> str:
         form: How numbers are written.
         scale: What they are multiplied by.
     """
-    one = interval(scale * values, 0)
-    return f"{one.value:{form}} [{one.low:{form}}, {one.high:{form}}]"
-
-
-def table(heads: list[str], rows: list[list[str]]) -> str:
-    """A table as Markdown.
-
-    Args:
-        heads: Its headings.
-        rows: Its rows.
-    """
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return f"{interval(scale * values, 0):{form}}"
 
 
 def _part(outcomes: Outcomes, part: str) -> Outcomes:

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from examples.reproduce.profile_data import Field, pooled, shown, table
+from examples.reproduce.profile_data import Field, pooled, shown
 from examples.reproduce.profile_local_scorer import (
     BASE,
     LOCAL_HEADS,
@@ -24,6 +24,7 @@ from examples.reproduce.profile_local_scorer import (
     unseen_rows,
 )
 from llmroute.evaluation import Outcomes
+from llmroute.evaluation.markdown import markdown_table as table
 from llmroute.numerics import Floats
 from llmroute.pool import Model, ModelPool
 from llmroute.profiling.ability_profile import fit_abilities
@@ -34,9 +35,9 @@ from llmroute.scoring.ability_fit import fisher_information
 #: What each table stands between.
 BEGIN, END = "<!-- {}: made by examples.reproduce.profile_figures -->", "<!-- end of {} -->"
 
-STRANGER_HEADS = ["data", "models", "AIQ, all on all train", "zero router", "oracle"]
-STRANGER_HEADS += ["lost with 50 answers", "worst model"]
-_FEW, _STRANGER_DRAWS = 50, 5
+UNSEEN_MODEL_HEADS = ["data", "models", "AIQ, all on all train", "zero router", "oracle"]
+UNSEEN_MODEL_HEADS += ["lost with 50 answers", "worst model"]
+_FEW, _UNSEEN_MODEL_DRAWS = 50, 5
 _ABILITIES = range(-3, 4)
 
 
@@ -74,7 +75,7 @@ def anchor_difficulties() -> str:
     )
 
 
-def stranger_row(field: Field) -> list[str]:
+def unseen_model_row(field: Field) -> list[str]:
     """A model nobody knows, fitted from few answers: what is lost against all train answers.
 
     Each model of the data takes its turn: it is known by its price alone and fitted from prompts
@@ -101,7 +102,7 @@ def stranger_row(field: Field) -> list[str]:
     for m, stranger in enumerate(pool):
         of_it = [
             best - aiq([*known[:m], _few(stranger, answers, 1000 * m + draw), *known[m + 1 :]])
-            for draw in range(_STRANGER_DRAWS)
+            for draw in range(_UNSEEN_MODEL_DRAWS)
         ]
         lost.append(np.mean(of_it, axis=0))
     worst = int(np.argmax([one[0] for one in lost]))
@@ -133,13 +134,13 @@ def main(
 ) -> None:
     """Measure on FOLDERs of outcomes, or on the PART of one that categories name."""
     start = time.perf_counter()
-    strangers, local = [], []
+    unseen_models, local = [], []
     categories: list[list[str]] = []
     for one in data:
         field = Field.read(one)
         if field.test.cost is not None:
-            strangers.append(stranger_row(field))
-            click.echo(f"{strangers[-1]} {time.perf_counter() - start:.0f} s")
+            unseen_models.append(unseen_model_row(field))
+            click.echo(f"{unseen_models[-1]} {time.perf_counter() - start:.0f} s")
         if Path(one).name in unseen:
             categories += unseen_rows(field)
             click.echo(f"{categories[-2:]} {time.perf_counter() - start:.0f} s")
@@ -148,7 +149,7 @@ def main(
             click.echo(f"{row} {time.perf_counter() - start:.0f} s")
     found = {
         "anchors": f"{anchor_difficulties()}\n\n{anchor_table()}",
-        "unseen model": table(STRANGER_HEADS, strangers),
+        "unseen model": table(UNSEEN_MODEL_HEADS, unseen_models),
         "few answers": f"{draws} draws.\n\n{table(LOCAL_HEADS, local)}",
         "unseen categories": table(UNSEEN_HEADS, categories),
     }

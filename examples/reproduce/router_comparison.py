@@ -21,6 +21,7 @@ import click
 import numpy as np
 
 from llmroute.errors import ConfigurationError
+from llmroute.evaluation.markdown import markdown_table
 from llmroute.files import write_whole
 from llmroute.numerics import Floats32
 from llmroute.routers import VECTOR_ROUTERS
@@ -70,13 +71,13 @@ def main(
     from llmroute.evaluation import Outcomes
 
     found: dict[str, Any] = json.loads(results.read_text()) if results.is_file() else {}
-    way = _Way(features, labels, epochs)
+    training = _Training(features, labels, epochs)
     for path in data:
         remembered: dict[str, Remembered] = {}
         missing = [
             router
             for router in routers or (_BUNDLED, *_MEASURED)
-            if _called(router, way) not in found.get(path.name, {})
+            if _called(router, training) not in found.get(path.name, {})
         ]
         if not missing:
             continue
@@ -87,10 +88,10 @@ def main(
         if models:
             train, test = train.only(models), test.only(models)
         for router in missing:
-            row = _row(router, train, test, way, remembered)
-            found.setdefault(path.name, {})[_called(router, way)] = row
+            row = _row(router, train, test, training, remembered)
+            found.setdefault(path.name, {})[_called(router, training)] = row
             write_whole(results, json.dumps(found, indent=1) + "\n")
-            click.echo(f"{path.name} {_called(router, way)}: {row}")
+            click.echo(f"{path.name} {_called(router, training)}: {row}")
     if page is not None:
         write_page(page, found, name)
 
@@ -140,29 +141,28 @@ def table(found: dict[str, Any]) -> str:
     names = list(dict.fromkeys(router for rows in found.values() for router in rows))
     order = {name: place for place, name in enumerate((_BUNDLED, *_MEASURED))}
     names.sort(key=lambda name: (order.get(name.split(",")[0], len(order)), name))
-    lines = [
-        f"| router | {' | '.join(heads)} | µs a prompt | size, MB | training, s |",
-        f"| --- |{' --- |' * (len(data) + 3)}",
-    ]
     labels = [str(next(iter(found[one].values()))["category"]) for one in data]
-    lines.append(f"| category label | {' | '.join(labels)} |  |  |  |")
+    lines = [["category label", *labels, "", "", ""]]
     for name in names:
         rows = [found[one].get(name) for one in data]
-        figures = " | ".join("" if row is None else row["figure"] for row in rows)
+        figures = ["" if row is None else row["figure"] for row in rows]
         known = [row for row in rows if row is not None]
-        spans = " | ".join(_span(known, key) for key in ("us", "mb", "seconds"))
-        lines.append(f"| {name} | {figures} | {spans} |")
-    return "\n".join(lines)
+        lines.append([name, *figures, *(_span(known, key) for key in ("us", "mb", "seconds"))])
+    return markdown_table(["router", *heads, "µs a prompt", "size, MB", "training, s"], lines)
 
 
-def _called(router: str, way: _Way) -> str:
-    features = [way.features] if router in VECTOR_ROUTERS and way.features != "words" else []
-    labels = [f"{way.labels} labels"] if router != _BUNDLED and way.labels != "score" else []
+def _called(router: str, training: _Training) -> str:
+    features = (
+        [training.features] if router in VECTOR_ROUTERS and training.features != "words" else []
+    )
+    labels = (
+        [f"{training.labels} labels"] if router != _BUNDLED and training.labels != "score" else []
+    )
     return ", ".join([router, *features, *labels])
 
 
 @dataclass(frozen=True)
-class _Way:
+class _Training:
     """How routers are trained, beside their names."""
 
     features: str
@@ -197,7 +197,7 @@ def _row(
     router: str,
     train: Outcomes,
     test: Outcomes,
-    way: _Way,
+    training: _Training,
     remembered: dict[str, Remembered],
 ) -> dict[str, Any]:
     from llmroute.evaluation import pool_from_outcomes
@@ -218,12 +218,12 @@ def _row(
             # Its prices, and the abilities of models it was not trained on, are fitted on train.
             pool = pool_from_outcomes(train, router)
         elif router in VECTOR_ROUTERS:
-            scorer = _on_vectors(router, train, way, remembered)
+            scorer = _on_vectors(router, train, training, remembered)
             write(scorer, out)
             timed = load(out)  # which remembers nothing
         else:
             scorer = timed = train_router(
-                router, [train], out, labels=way.labels, epochs=way.epochs
+                router, [train], out, labels=training.labels, epochs=training.epochs
             )
         seconds = time.perf_counter() - start
         size = sum(file.stat().st_size for file in out.iterdir()) / 1e6 if out.is_dir() else 0.0
@@ -257,17 +257,17 @@ def microseconds(scorer: Scorer, test: Outcomes, count: int = 200) -> float:
 
 
 def _on_vectors(
-    router: str, train: Outcomes, way: _Way, remembered: dict[str, Remembered]
+    router: str, train: Outcomes, training: _Training, remembered: dict[str, Remembered]
 ) -> RouterScorer:
     from llmroute.routers.dataset import lessons_of
     from llmroute.routers.features import fit_vectors
     from llmroute.routers.trainer import fit_scorer, new_card
 
-    lessons = lessons_of([train], way.labels)
-    if way.features not in remembered:
-        remembered[way.features] = Remembered(fit_vectors(way.features, lessons.texts))
-    card = new_card(router, lessons, router, features=way.features)
-    return fit_scorer(card, lessons, features=remembered[way.features])
+    lessons = lessons_of([train], training.labels)
+    if training.features not in remembered:
+        remembered[training.features] = Remembered(fit_vectors(training.features, lessons.texts))
+    card = new_card(router, lessons, router, features=training.features)
+    return fit_scorer(card, lessons, features=remembered[training.features])
 
 
 def _name(report: Report) -> str:
@@ -292,8 +292,7 @@ def _figure(report: Report, who: str) -> str:
             100 * (value - best) / whole for value in (quality.value, quality.low, quality.high)
         ]
         return f"{ends[0]:.1f} [{ends[1]:.1f}, {ends[2]:.1f}]"
-    ends = [scale * value for value in (found.value, found.low, found.high)]
-    return f"{ends[0]:{form}} [{ends[1]:{form}}, {ends[2]:{form}}]"
+    return f"{found.scaled(scale):{form}}"
 
 
 def _unit(rows: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ import click
 import numpy as np
 
 from llmroute.errors import ConfigurationError
+from llmroute.evaluation.markdown import markdown_table
 from llmroute.numerics import Floats, Floats32, logit, sigmoid
 from llmroute.routers.base import LEAST_SHARE, quiet
 from llmroute.routers.dataset import Lessons, lessons_of
@@ -180,8 +181,7 @@ def _closed(name: str, outcomes: Outcomes, train: Outcomes, quality: Floats, cos
         warnings.simplefilter("ignore", UserWarning)
         report = evaluate(run, outcomes, train=train, name=name, classic=False, replicates=500)
     found = report.router.metrics["aiq_closed"]
-    ends = [100 * value for value in (found.value, found.low, found.high)]
-    return f"{ends[0]:+.1f} [{ends[1]:+.1f}, {ends[2]:+.1f}]"
+    return f"{found.scaled(100):+.1f}"
 
 
 def _differences(quality: Floats) -> Floats:
@@ -203,12 +203,11 @@ def table(found: dict[str, dict[str, str]]) -> str:
     Args:
         found: Data → attempt → figure.
     """
-    lines = [f"| gap closed, % | {' | '.join(f'`{name}`' for name in found)} |"]
-    lines.append(f"| --- |{' --- |' * len(found)}")
-    for attempt in ATTEMPTS:
-        figures = [rows.get(attempt, "") for rows in found.values()]
-        lines.append(f"| {attempt} | {' | '.join(figures)} |")
-    return "\n".join(lines)
+    heads = ["gap closed, %", *(f"`{name}`" for name in found)]
+    return markdown_table(
+        heads,
+        ([attempt, *(rows.get(attempt, "") for rows in found.values())] for attempt in ATTEMPTS),
+    )
 
 
 @click.command()

@@ -23,13 +23,14 @@ from examples.reproduce.leave_out import (
     LeftOut,
     Pair,
     routers_without,
-    strangers,
     transfer,
+    unseen_models,
 )
-from examples.reproduce.ood_detection import Fallback, fallback, told_apart
-from examples.reproduce.ood_texts import strange_texts
+from examples.reproduce.ood_detection import Fallback, detection, fallback
+from examples.reproduce.ood_texts import ood_texts
+from llmroute.evaluation.markdown import markdown_table
 from llmroute.files import write_whole
-from llmroute.metrics import Interval, interval
+from llmroute.metrics import interval
 from llmroute.numerics import Floats
 from llmroute.pool import ModelPool
 from llmroute.scoring.latent import LatentAbilityScorer
@@ -99,14 +100,14 @@ def measured_lines(
     yield from _transfer_lines(folders, scorers)
     trained_on = [folder.name for folder in data]
     for encoder, by_folder in scorers.items():
-        yield from _flag_lines(encoder, folders, by_folder, trained_on)
+        yield from _ood_lines(encoder, folders, by_folder, trained_on)
     yield from _cost_lines(folders, {encoder: by[""] for encoder, by in scorers.items()})
 
 
 def _transfer_lines(folders: Sequence[LeftOut], scorers: Mapping[str, Scorers]) -> Iterator[str]:
     yield "### APGR on sources left out"
     qualities = {
-        encoder: [_quality_of_strangers(_for(folder, by), folder) for folder in folders]
+        encoder: [_quality_of_unseen_models(_for(folder, by), folder) for folder in folders]
         for encoder, by in scorers.items()
     }
     if len(scorers) > 1:
@@ -118,7 +119,7 @@ def _transfer_lines(folders: Sequence[LeftOut], scorers: Mapping[str, Scorers]) 
             for quality, folder in zip(each, folders, strict=True)
         ]
         yield from ("", f"`{encoder}`", "")
-        yield from _table(
+        yield markdown_table(
             ["left out", "weak model, right", "strong model, right", *_COLUMNS],
             [*_pair_rows(folders, found), *_mean_rows(found)],
         )
@@ -132,7 +133,7 @@ def _pair_rows(folders: Sequence[LeftOut], found: Sequence[Pairs]) -> Iterator[l
                 f"{folder.test.models[m]}, {100 * right[m]:.0f} %" for m in (pair.weak, pair.strong)
             ]
             shown = [
-                _shown(interval(figures[name], len(folder.test))) if name in figures else ""
+                str(interval(figures[name], len(folder.test))) if name in figures else ""
                 for name in _COLUMNS
             ]
             yield [folder.name, *models, *shown]
@@ -147,7 +148,7 @@ def _mean_rows(found: Sequence[Pairs]) -> Iterator[list[str]]:
                     [
                         one[name]
                         for pair, one in by_pair.items()
-                        if not place or place in pair.places
+                        if not place or place in pair.quantiles
                     ],
                     axis=0,
                 )
@@ -157,12 +158,12 @@ def _mean_rows(found: Sequence[Pairs]) -> Iterator[list[str]]:
         ]
         means = (np.mean([one[name] for one in by_folder], axis=0) for name in PREFERENCES)
         what = f"weak model at the {place}" if place else "all pairs"
-        yield [f"**mean**, {what}", "", "", *(_shown(interval(one, 0)) for one in means), ""]
+        yield [f"**mean**, {what}", "", "", *(str(interval(one, 0)) for one in means), ""]
     worst = (min(float(one[name][0]) for one in by_folder) for name in PREFERENCES)
     yield ["**worst folder**, all pairs", "", "", *(f"{value:.3f}" for value in worst), ""]
 
 
-def _flag_lines(
+def _ood_lines(
     encoder: str, folders: Sequence[LeftOut], scorers: Scorers, trained_on: Sequence[str]
 ) -> Iterator[str]:
     tests = {folder.name: without(folder.test, LEFT_OUT) for folder in folders}
@@ -172,20 +173,20 @@ def _flag_lines(
         sets = {f"{folder.name}, left out": folder.test.prompts}
         rows += _apart_rows(_for(folder, scorers), familiar, sets)
     everything = [prompt for name in trained_on for prompt in tests[name].prompts]
-    rows += _apart_rows(scorers[""], everything, strange_texts())
+    rows += _apart_rows(scorers[""], everything, ood_texts())
     yield from ("", f"### The flag for unfamiliar prompts, `{encoder}`", "")
-    yield from _table(["texts", "number", "flagged", "AUROC"], rows)
+    yield markdown_table(["texts", "number", "flagged", "AUROC"], rows)
     rows = []
     for folder in folders:
         if folder.name in trained_on:
             own = fallback(scorers[""], tests[folder.name], ModelPool(list(folder.test.models)))
             rows.append(_fallback_row(f"{folder.name}, trained on", own))
         scorer = _for(folder, scorers)
-        away = fallback(scorer, folder.test, strangers(scorer, folder.train))
+        away = fallback(scorer, folder.test, unseen_models(scorer, folder.train))
         rows.append(_fallback_row(f"{folder.name}, left out", away))
     yield ""
     heads = ["prompts", "flagged", "log loss", "saved by falling back", "by going half-way"]
-    yield from _table(heads, rows)
+    yield markdown_table(heads, rows)
 
 
 def _cost_lines(folders: Sequence[LeftOut], scorers: Scorers) -> Iterator[str]:
@@ -198,7 +199,7 @@ def _cost_lines(folders: Sequence[LeftOut], scorers: Scorers) -> Iterator[str]:
                 shares = (found.inside, found.below, found.above)
                 cells = [f"{100 * share:.0f} %" for share in shares]
                 rows.append([f"`{encoder}`", folder.name, f"{found.cells:,}", *cells])
-    yield from _table(["encoder", "data", "calls", "inside", "cheaper", "dearer"], rows)
+    yield markdown_table(["encoder", "data", "calls", "inside", "cheaper", "dearer"], rows)
 
 
 def _for(folder: LeftOut, scorers: Scorers) -> LatentAbilityScorer:
@@ -206,33 +207,22 @@ def _for(folder: LeftOut, scorers: Scorers) -> LatentAbilityScorer:
     return scorers.get(folder.name, scorers[""])
 
 
-def _quality_of_strangers(scorer: LatentAbilityScorer, folder: LeftOut) -> Floats:
-    return scorer.estimate(folder.test.prompts, strangers(scorer, folder.train)).quality
+def _quality_of_unseen_models(scorer: LatentAbilityScorer, folder: LeftOut) -> Floats:
+    return scorer.estimate(folder.test.prompts, unseen_models(scorer, folder.train)).quality
 
 
 def _apart_rows(
     scorer: LatentAbilityScorer, familiar: Sequence[str], sets: Mapping[str, Sequence[str]]
 ) -> list[list[str]]:
     return [
-        [name, f"{one.texts:,}", f"{100 * one.flagged:.0f} %", _shown(one.auroc)]
-        for name, one in told_apart(scorer, familiar, sets).items()
+        [name, f"{one.texts:,}", f"{100 * one.flagged:.0f} %", str(one.auroc)]
+        for name, one in detection(scorer, familiar, sets).items()
     ]
 
 
 def _fallback_row(name: str, one: Fallback) -> list[str]:
-    saved = (_shown(each, "+.4f") for each in (one.saved, one.halfway))
+    saved = (f"{each:+.4f}" for each in (one.saved, one.halfway))
     return [name, f"{100 * one.flagged:.1f} %", f"{one.log_loss:.3f}", *saved]
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield "| " + " | ".join(heads) + " |"
-    yield "| " + " | ".join("---" for _ in heads) + " |"
-    for row in rows:
-        yield "| " + " | ".join(row) + " |"
-
-
-def _shown(one: Interval, form: str = ".3f") -> str:
-    return f"{one.value:{form}} [{one.low:{form}}, {one.high:{form}}]"
 
 
 def _progress(stage: str, done: int, total: int, note: str = "") -> None:

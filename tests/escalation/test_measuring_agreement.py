@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from examples.reproduce.agreement_figures import agreement_table, main, measured
-from examples.reproduce.paraphrase_figures import paraphrase_table, wordings
+from examples.reproduce.paraphrase_figures import paraphrase_pairs, paraphrase_table
 from llmroute.outcomes.outcomes import Outcomes, default_data
 
 PAIR = ("a", "b")
@@ -47,7 +47,7 @@ def test_the_tables_have_a_row_for_each_kind_of_data() -> None:
     assert [line.split(" | ")[0] for line in table.splitlines()[2:]] == [
         "| all", "| names", "| sums", "| why",
     ]  # fmt: skip
-    pairs = [(pair.category, pair.length, pair.both_right) for pair in wordings(MADE)]
+    pairs = [(pair.category, pair.length, pair.both_right) for pair in paraphrase_pairs(MADE)]
     assert pairs == [
         ("names", "short", True),
         ("names", "short", False),

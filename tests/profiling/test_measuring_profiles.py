@@ -20,7 +20,7 @@ from examples.reproduce.profile_figures import (
     anchor_difficulties,
     anchor_table,
     main,
-    stranger_row,
+    unseen_model_row,
 )
 from examples.reproduce.profile_local_scorer import (
     LOCAL_HEADS,
@@ -152,7 +152,7 @@ def test_rows_of_few_answers_add_up(priced: Field, pair: Field) -> None:
 
 
 def test_an_unknown_model_is_nearly_known_after_fifty_answers(priced: Field) -> None:
-    row = stranger_row(priced)
+    row = unseen_model_row(priced)
     assert row[:2] == ["priced", "3"]
     assert abs(value(row[-2])) < 0.05
     assert value(row[-1]) >= value(row[-2])
@@ -175,7 +175,7 @@ def test_an_able_and_a_weak_model_are_told_less_of_by_the_anchors() -> None:
 
 
 def test_the_command_writes_every_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profile_figures, "_STRANGER_DRAWS", 1)
+    monkeypatch.setattr(profile_figures, "_UNSEEN_MODEL_DRAWS", 1)
     log, page = write(tmp_path / "log.csv", kinds(400)), tmp_path / "page.md"
     names = ("anchors", "unseen model", "few answers", "unseen categories")
     marks = [f"{BEGIN.format(name)}\n{END.format(name)}" for name in names]

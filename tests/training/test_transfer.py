@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from examples.reproduce.cost_interval import coverage
-from examples.reproduce.leave_out import LeftOut, pairs, routers_without, strangers, transfer
-from examples.reproduce.ood_detection import fallback, told_apart
-from examples.reproduce.ood_texts import strange_texts
+from examples.reproduce.leave_out import LeftOut, pairs, routers_without, transfer, unseen_models
+from examples.reproduce.ood_detection import detection, fallback
+from examples.reproduce.ood_texts import ood_texts
 from examples.reproduce.transfer import BEGIN, END, main, put_between_marks
 from llmroute.evaluation import Outcomes
 from llmroute.scoring.latent import LatentAbilityScorer
@@ -78,13 +78,13 @@ def routers(folders: list[Path], work: Path) -> dict[str, LatentAbilityScorer]:
 def test_the_strongest_model_meets_those_at_the_lower_quartile_and_the_median() -> None:
     means = np.array([0.3, 0.9, 0.1, 0.5, 0.2, 0.4])
     lower, middle = pairs(np.tile(means, (4, 1)))
-    assert (lower.weak, lower.strong, lower.places) == (4, 1, ("lower quartile",))
-    assert (middle.weak, middle.strong, middle.places) == (0, 1, ("median",))
+    assert (lower.weak, lower.strong, lower.quantiles) == (4, 1, ("lower quartile",))
+    assert (middle.weak, middle.strong, middle.quantiles) == (0, 1, ("median",))
 
 
 def test_two_models_are_one_pair() -> None:
     (only,) = pairs(np.array([[1.0, 0.0], [1.0, np.nan]]))
-    assert (only.weak, only.strong, only.places) == (1, 0, ("lower quartile", "median"))
+    assert (only.weak, only.strong, only.quantiles) == (1, 0, ("lower quartile", "median"))
 
 
 def test_a_router_has_not_seen_the_folder_that_was_left_out(
@@ -104,10 +104,10 @@ def test_routers_that_lie_there_are_not_trained_again(
     assert again["one"].card == routers["one"].card
 
 
-def test_strangers_have_general_abilities_in_the_order_of_their_answers(
+def test_unseen_models_have_general_abilities_in_the_order_of_their_answers(
     folders: list[Path], routers: dict[str, LatentAbilityScorer]
 ) -> None:
-    pool = strangers(routers["one"], Outcomes.read(folders[0], "train"))
+    pool = unseen_models(routers["one"], Outcomes.read(folders[0], "train"))
     abilities = [pool[name].ability for name in ("a-1b", "a-8b", "a-70b")]
     assert abilities == sorted(abilities)
 
@@ -116,7 +116,7 @@ def test_what_is_hard_is_known_on_the_folder_left_out(
     folders: list[Path], routers: dict[str, LatentAbilityScorer]
 ) -> None:
     folder, scorer = LeftOut.read(folders[0]), routers["one"]
-    quality = scorer.estimate(folder.test.prompts, strangers(scorer, folder.train)).quality
+    quality = scorer.estimate(folder.test.prompts, unseen_models(scorer, folder.train)).quality
     figures = transfer(quality, folder, folder.pairs[0])
     assert set(figures) == {"failure", "win", "gain", "difficulty known"}
     assert figures["failure"][0] > 0.5
@@ -131,9 +131,9 @@ def test_no_other_model_no_yardstick(
 
 
 def test_the_made_sets_are_unlike_each_other_and_the_same_every_time() -> None:
-    made = strange_texts()
+    made = ood_texts()
     assert set(made) == {"other scripts", "Romance languages", "source code", "keys and noise"}
-    assert made == strange_texts()
+    assert made == ood_texts()
     assert all(len(texts) >= 30 and all(texts) for texts in made.values())
     assert not any(text.isascii() for text in made["other scripts"])
     assert all("def " in text for text in made["source code"])
@@ -143,8 +143,8 @@ def test_other_scripts_are_told_from_familiar_prompts(
     folders: list[Path], routers: dict[str, LatentAbilityScorer]
 ) -> None:
     familiar = Outcomes.read(folders[0], "test").prompts
-    sets = {"strange": strange_texts()["other scripts"], "the same": familiar}
-    found = told_apart(routers[""], familiar, sets)
+    sets = {"strange": ood_texts()["other scripts"], "the same": familiar}
+    found = detection(routers[""], familiar, sets)
     assert found["strange"].auroc.value > 0.9
     assert found["strange"].flagged > 0.5
     assert found["the same"].auroc.value == pytest.approx(0.5)
@@ -157,7 +157,7 @@ def test_falling_back_changes_nothing_where_nothing_is_flagged(
     scorer = routers[""]
     distance = scorer.latent(test.prompts).distance
     calm = test.select(distance <= scorer.card.unfamiliar_above)
-    found = fallback(scorer, calm, strangers(scorer, test))
+    found = fallback(scorer, calm, unseen_models(scorer, test))
     assert found.flagged == found.saved.value == found.halfway.value == 0
     assert 0 < found.log_loss < 1
 
