@@ -1,7 +1,10 @@
 """Whether estimated qualities are what they say, and whether they tell good answers from bad.
 
 An outcome is a score 0..1. A fractional one, such as 0.5, counts as that much of a good answer and
-the rest of a bad one. Every figure also comes on bootstrap replicates, `…_replicates`.
+the rest of a bad one. In every function `estimate` is (P,) estimated probabilities of a good answer
+and `outcome` (P,) scores, both 0..1; they raise ConfigurationError where lengths differ, there is
+no prompt, or a figure is not in 0..1. Each figure also comes on bootstrap replicates of the P
+prompts, (R+1,) with the sample first: `…_replicates`.
 """
 
 from __future__ import annotations
@@ -33,13 +36,7 @@ class ReliabilityBins:
 def reliability_bins(estimate: Floats, outcome: Floats, bins: int = 10) -> ReliabilityBins:
     """What a reliability diagram shows (1706.04599).
 
-    Args:
-        estimate: (P,) estimated probability of a good answer, 0..1.
-        outcome: (P,) score of the answer, 0..1.
-        bins: Bins of equal width over 0..1, each closed on the right, the first on both sides.
-
-    Raises:
-        ConfigurationError: Different lengths, no prompt, or a figure that is not in 0..1.
+    The bins are of equal width over 0..1, each closed on the right, the first on both sides.
     """
     which = _bin(estimate, outcome, bins)
     prompts = np.bincount(which, minlength=bins).astype(np.float64)
@@ -56,14 +53,6 @@ def ece(estimate: Floats, outcome: Floats, bins: int = 10) -> float:
 
     Naeini, Cooper and Hauskrecht 2015; Guo and others (1706.04599). 0 is calibrated. Even then a
     sample has some: it falls with more prompts and fewer bins.
-
-    Args:
-        estimate: (P,) estimated probability of a good answer, 0..1.
-        outcome: (P,) score of the answer, 0..1.
-        bins: Bins of equal width over 0..1.
-
-    Raises:
-        ConfigurationError: Different lengths, no prompt, or a figure that is not in 0..1.
     """
     which = _bin(estimate, outcome, bins)
     excess = np.bincount(which, weights=outcome - estimate, minlength=bins)
@@ -77,18 +66,6 @@ def ece_replicates(
 
     Resampling adds noise to each bin and `ece` takes it for miscalibration, so replicates lie above
     the sample on average, and the interval is a cautious one.
-
-    Args:
-        estimate: (P,) estimated probability of a good answer, 0..1.
-        outcome: (P,) score of the answer, 0..1.
-        resamples: Resamples of the P prompts.
-        bins: Bins of equal width over 0..1.
-
-    Returns:
-        (R+1,).
-
-    Raises:
-        ConfigurationError: Different lengths, no prompt, or a figure that is not in 0..1.
     """
     which = _bin(estimate, outcome, bins)
     columns = np.where(which[:, None] == np.arange(bins), (outcome - estimate)[:, None], 0.0)
@@ -97,33 +74,13 @@ def ece_replicates(
 
 
 def brier(estimate: Floats, outcome: Floats) -> float:
-    """Brier score: the mean of (estimate − outcome)² (Brier 1950). Lower is better.
-
-    Args:
-        estimate: (P,) estimated probability of a good answer, 0..1.
-        outcome: (P,) score of the answer, 0..1.
-
-    Raises:
-        ConfigurationError: Different lengths, no prompt, or a figure that is not in 0..1.
-    """
+    """Brier score: the mean of (estimate − outcome)² (Brier 1950). Lower is better."""
     _check(estimate, outcome)
     return float(((estimate - outcome) ** 2).mean())
 
 
 def brier_replicates(estimate: Floats, outcome: Floats, resamples: Resamples) -> Floats:
-    """`brier` on the sample and on each bootstrap replicate.
-
-    Args:
-        estimate: (P,) estimated probability of a good answer, 0..1.
-        outcome: (P,) score of the answer, 0..1.
-        resamples: Resamples of the P prompts.
-
-    Returns:
-        (R+1,).
-
-    Raises:
-        ConfigurationError: Different lengths, no prompt, or a figure that is not in 0..1.
-    """
+    """`brier` on the sample and on each bootstrap replicate."""
     _check(estimate, outcome)
     return resamples.means((estimate - outcome) ** 2)
 
@@ -133,17 +90,8 @@ def auroc(estimate: Floats, outcome: Floats) -> float:
 
     The Mann–Whitney statistic over the product of the numbers (Hanley and McNeil 1982). A prompt
     of outcome y stands for y good answers and 1 − y bad ones of the same estimate:
-    Σᵢⱼ yᵢ(1 − yⱼ)·[eᵢ > eⱼ, ½ if equal] / (Σ yᵢ · Σ (1 − yⱼ)). 0.5 tells nothing.
-
-    Args:
-        estimate: (P,) estimated quality on any scale; only its order counts.
-        outcome: (P,) score of the answer, 0..1.
-
-    Returns:
-        0..1; NaN when all answers are good, or all bad.
-
-    Raises:
-        ConfigurationError: Different lengths, no prompt, a NaN, or an outcome that is not in 0..1.
+    Σᵢⱼ yᵢ(1 − yⱼ)·[eᵢ > eⱼ, ½ if equal] / (Σ yᵢ · Σ (1 − yⱼ)). 0.5 tells nothing. Estimates may be
+    on any scale, since only their order counts. NaN when all answers are good, or all bad.
     """
     ranking = _ranking(estimate, outcome)
     good = np.add.reduceat(outcome[ranking.order], ranking.starts)
@@ -152,19 +100,7 @@ def auroc(estimate: Floats, outcome: Floats) -> float:
 
 
 def auroc_replicates(estimate: Floats, outcome: Floats, resamples: Resamples) -> Floats:
-    """`auroc` on the sample and on each bootstrap replicate.
-
-    Args:
-        estimate: (P,) estimated quality on any scale; only its order counts.
-        outcome: (P,) score of the answer, 0..1.
-        resamples: Resamples of the P prompts.
-
-    Returns:
-        (R+1,), NaN in a replicate where all answers are good, or all bad.
-
-    Raises:
-        ConfigurationError: Different lengths, no prompt, a NaN, or an outcome that is not in 0..1.
-    """
+    """`auroc` on the sample and on each replicate; NaN where all answers are good, or all bad."""
     ranking = _ranking(estimate, outcome)
     out = np.empty(len(resamples.weights))
     for rows, good, bad in resamples.group_sums(ranking, outcome, 1.0 - outcome):

@@ -1,10 +1,10 @@
 """Many models: quality against cost (RouterBench, 2403.12031; LLMRouterBench, 2601.07206).
 
-A picture is (N, 2) points, mean cost and mean quality, of a router's N settings; `singles` are the
-(M, 2) points of always asking one model. Every function also takes a stack of pictures with further
-axes in front, such as (R+1, N, 2) of bootstrap replicates, and then returns a stack of figures; of
-one picture it returns a single number. The best single model and the hull are found anew in each
-picture of a stack.
+A picture is (N, 2) `points`, mean cost and mean quality, of a router's N settings; `singles` are
+the (M, 2) points of always asking one model. Every function also takes a stack of pictures with
+further axes in front, such as (R+1, N, 2) of bootstrap replicates, and then returns a stack of
+figures; of one picture it returns a single number. The best single model and the hull are found
+anew in each picture of a stack.
 
 Costs are USD or any other spend. Qualities are 0..1.
 """
@@ -167,14 +167,7 @@ def aiq_routerbench(points: Floats, c_max: Floats | float) -> Floats | float:
 
 
 def best_single(singles: Floats) -> Ints:
-    """Index of the single model with the best quality, the cheapest of equally good ones.
-
-    Args:
-        singles: (M, 2) cost and quality, or a stack (..., M, 2).
-
-    Returns:
-        The index, (...,) in a stack.
-    """
+    """Index of the single model with the best quality, the cheapest of equally good ones."""
     cost, quality = singles[..., 0], singles[..., 1]
     best = quality >= quality.max(axis=-1, keepdims=True) - _EQUAL
     chosen: Ints = np.argmin(np.where(best, cost, np.inf), axis=-1)
@@ -187,14 +180,7 @@ def perf_gain(points: Floats, singles: Floats) -> Floats:
     PerfGain of LLMRouterBench (2601.07206; its README: best achievable improvement over Best
     Single, at the highest-accuracy configuration). Its quality is the unweighted mean over data
     sets; here it is that of the points. Negative for a router that never reaches the best single
-    model.
-
-    Args:
-        points: (N, 2) cost and quality of the router's settings, or a stack (..., N, 2).
-        singles: (M, 2) those of the single models, or a stack (..., M, 2).
-
-    Returns:
-        The relative gain, (...,) in a stack; NaN where no single model is ever right.
+    model; NaN where no single model is ever right.
     """
     best = singles[..., 1].max(axis=-1)
     return _ratio(points[..., 1].max(axis=-1) - best, best)
@@ -205,15 +191,8 @@ def cost_save(points: Floats, singles: Floats) -> Floats:
 
     CostSave of LLMRouterBench (2601.07206; its README: maximal cost reduction while maintaining
     Best Single's accuracy). Settings count, not mixes of them; with mixes it is
-    1 − `cost_at`(points, q_best) / c_best. Negative where quality is reached at a higher cost.
-
-    Args:
-        points: (N, 2) cost and quality of the router's settings, or a stack (..., N, 2).
-        singles: (M, 2) those of the single models, or a stack (..., M, 2).
-
-    Returns:
-        Part of the best single model's cost, (...,) in a stack; NaN where no setting is as good, or
-        where that model costs nothing.
+    1 − `cost_at`(points, q_best) / c_best. Negative where quality is reached at a higher cost; NaN
+    where no setting is as good, or where that model costs nothing.
     """
     which = best_single(singles)[..., None, None]
     best = np.take_along_axis(singles, which, axis=-2)
@@ -231,14 +210,8 @@ def pareto_dist(points: Floats, others: Floats) -> Floats:
     the paper report of it: quality and log cost are each scaled to 0..1 over all configurations
     compared; the frontier is those that no other is both cheaper than and as good as; the L1
     distance of each setting to the nearest of them is averaged. 0 is on the frontier. A log scale
-    has no 0: NaN where a cost is not positive.
-
-    Args:
-        points: (N, 2) cost and quality of the router's settings, or a stack (..., N, 2).
-        others: (K, 2) those of all others that are compared, or a stack (..., K, 2).
-
-    Returns:
-        The distance, (...,) in a stack.
+    has no 0: NaN where a cost is not positive. `others` are the (K, 2) points of all others that
+    are compared, or a stack of such.
     """
     stack = points.shape[:-2]
     others = np.broadcast_to(others, (*stack, *others.shape[-2:]))
@@ -251,14 +224,8 @@ def pareto_dist(points: Floats, others: Floats) -> Floats:
 def gap_to_oracle(quality: Floats | float, oracle: Floats | float) -> Floats:
     """What a router lacks of the oracle: 1 − q / q_oracle.
 
-    Gap@O of LLMRouterBench (2601.07206), which takes it on each data set and averages.
-
-    Args:
-        quality: The router's quality, or an array of them.
-        oracle: The oracle's quality, of the same shape.
-
-    Returns:
-        Part of the oracle's quality; NaN where that is 0.
+    Gap@O of LLMRouterBench (2601.07206), which takes it on each data set and averages. Of numbers
+    or arrays; NaN where the oracle's quality is 0.
     """
     quality, oracle = np.asarray(quality, np.float64), np.asarray(oracle, np.float64)
     return _ratio(oracle - quality, oracle)
@@ -288,14 +255,7 @@ def over_zero(points: Floats, singles: Floats) -> Floats:
 
     The zero router (RouterBench, 2403.12031) mixes the single models at random: q − NDCH(c). A
     setting that spends less than the cheapest single model is compared with that model, to its
-    disadvantage: no mix spends as little.
-
-    Args:
-        points: (N, 2) cost and quality of the router's settings, or a stack (..., N, 2).
-        singles: (M, 2) those of the single models, or a stack (..., M, 2).
-
-    Returns:
-        (..., N); negative where the router is of no use.
+    disadvantage: no mix spends as little. (..., N); negative where the router is of no use.
     """
     cheapest = singles[..., 0].min(axis=-1, keepdims=True)
     gained: Floats = points[..., 1] - quality_at(singles, np.maximum(points[..., 0], cheapest))
@@ -303,14 +263,9 @@ def over_zero(points: Floats, singles: Floats) -> Floats:
 
 
 def oracle_choice(score: Floats, cost: Floats | None = None) -> Ints:
-    """Per prompt the cheapest of the models with the best score.
+    """(P,) per prompt the cheapest of the models with the best score, (P, M) both.
 
-    Args:
-        score: (P, M) scores.
-        cost: (P, M) USD; None takes the first of the best.
-
-    Returns:
-        (P,) model indices.
+    Without costs the first of the best.
     """
     best = score >= score.max(axis=1, keepdims=True)
     chosen: Ints = np.argmin(np.where(best, 0.0 if cost is None else cost, np.inf), axis=1)

@@ -3,6 +3,10 @@
 Strong-call share c, PGR(c) = (r(c) − r(weak)) / (r(strong) − r(weak)), APGR = ∫₀¹ PGR dc, CPT(x) =
 the smallest c with PGR(c) = x.
 
+In every function `preference` is (P,) the router's preference for the strong model, of which only
+the order counts, and `weak` and `strong` are (P,) scores of the two models' answers, 0..1. They
+raise ConfigurationError where the lengths differ, there is no prompt, or one is NaN.
+
 `apgr` and `cpt` are exact: they run through every threshold there is. Ties in a router's
 preference are broken at random, in expectation, so the curve is a straight line through a group of
 equal preferences, and a router that says the same of every prompt has an APGR of exactly 0.5.
@@ -43,16 +47,7 @@ class StrongCallCurve:
 
 
 def strong_call_curve(preference: Floats, weak: Floats, strong: Floats) -> StrongCallCurve:
-    """The curve a two-model router runs through as its threshold falls.
-
-    Args:
-        preference: (P,) the router's preference for the strong model; only its order counts.
-        weak: (P,) score of the weak model's answer.
-        strong: (P,) score of the strong model's answer.
-
-    Raises:
-        ConfigurationError: Different lengths, no prompt, or a NaN.
-    """
+    """The curve a two-model router runs through as its threshold falls."""
     sizes, gains = (np.append(0.0, each[0]) for each in _sample(preference, weak, strong))
     gained = np.cumsum(gains)
     return StrongCallCurve(
@@ -66,14 +61,6 @@ def apgr(preference: Floats, weak: Floats, strong: Floats) -> float:
     """Average performance gap recovered, ∫₀¹ PGR(c) dc, exact over all thresholds (2406.18665).
 
     Random routing has 0.5. NaN when the models are equally good, where the figure has no meaning.
-
-    Args:
-        preference: (P,) the router's preference for the strong model.
-        weak: (P,) score of the weak model's answer.
-        strong: (P,) score of the strong model's answer.
-
-    Raises:
-        ConfigurationError: Different lengths, no prompt, or a NaN.
     """
     return float(_area(*_sample(preference, weak, strong))[0])
 
@@ -81,16 +68,7 @@ def apgr(preference: Floats, weak: Floats, strong: Floats) -> float:
 def cpt(preference: Floats, weak: Floats, strong: Floats, part: float) -> float:
     """Call-performance threshold: the smallest strong-call share with PGR = `part` (2406.18665).
 
-    NaN when the models are equally good.
-
-    Args:
-        preference: (P,) the router's preference for the strong model.
-        weak: (P,) score of the weak model's answer.
-        strong: (P,) score of the strong model's answer.
-        part: Part of the gap to recover, 0..1.
-
-    Raises:
-        ConfigurationError: Different lengths, no prompt, or a NaN.
+    `part` is a part of the gap, 0..1. NaN when the models are equally good.
     """
     return float(_crossings(*_sample(preference, weak, strong), [part])[0, 0])
 
@@ -98,19 +76,9 @@ def cpt(preference: Floats, weak: Floats, strong: Floats, part: float) -> float:
 def apgr_replicates(
     preference: Floats, weak: Floats, strong: Floats, resamples: Resamples
 ) -> Floats:
-    """`apgr` on the sample and on each bootstrap replicate.
+    """(R+1,) `apgr` on the sample and on each bootstrap replicate.
 
-    Args:
-        preference: (P,) the router's preference for the strong model.
-        weak: (P,) score of the weak model's answer.
-        strong: (P,) score of the strong model's answer.
-        resamples: Resamples of the P prompts.
-
-    Returns:
-        (R+1,), NaN in a replicate where the models are equally good.
-
-    Raises:
-        ConfigurationError: Different lengths, no prompt, or a NaN.
+    NaN in a replicate where the models are equally good.
     """
     ranking = _ranking(preference, weak, strong)
     out = np.empty(len(resamples.weights))
@@ -126,20 +94,9 @@ def cpt_replicates(
     resamples: Resamples,
     parts: Sequence[float],
 ) -> Floats:
-    """`cpt` of several parts on the sample and on each bootstrap replicate.
+    """(R+1, parts) `cpt` of several parts, 0..1, on the sample and on each bootstrap replicate.
 
-    Args:
-        preference: (P,) the router's preference for the strong model.
-        weak: (P,) score of the weak model's answer.
-        strong: (P,) score of the strong model's answer.
-        resamples: Resamples of the P prompts.
-        parts: Parts of the gap to recover, 0..1.
-
-    Returns:
-        (R+1, parts), NaN in a replicate where the models are equally good.
-
-    Raises:
-        ConfigurationError: Different lengths, no prompt, or a NaN.
+    NaN in a replicate where the models are equally good.
     """
     ranking = _ranking(preference, weak, strong)
     out = np.empty((len(resamples.weights), len(parts)))
@@ -151,15 +108,7 @@ def cpt_replicates(
 def apgr_interval(
     preference: Floats, weak: Floats, strong: Floats, *, replicates: int = 1000, seed: int = 0
 ) -> Interval:
-    """`apgr` with a 95 % bootstrap interval over prompts that have no ids but their row.
-
-    Args:
-        preference: (P,) the router's preference for the strong model.
-        weak: (P,) score of the weak model's answer.
-        strong: (P,) score of the strong model's answer.
-        replicates: Bootstrap replicates.
-        seed: Seed of the resampling.
-    """
+    """`apgr` with a 95 % bootstrap interval over prompts that have no ids but their row."""
     _ranking(preference, weak, strong)
     resamples = _by_row(len(weak), replicates, seed)
     return interval(apgr_replicates(preference, weak, strong, resamples), len(weak))
@@ -174,16 +123,7 @@ def cpt_interval(
     replicates: int = 1000,
     seed: int = 0,
 ) -> Interval:
-    """`cpt` with a 95 % bootstrap interval over prompts that have no ids but their row.
-
-    Args:
-        preference: (P,) the router's preference for the strong model.
-        weak: (P,) score of the weak model's answer.
-        strong: (P,) score of the strong model's answer.
-        part: Part of the gap to recover, 0..1.
-        replicates: Bootstrap replicates.
-        seed: Seed of the resampling.
-    """
+    """`cpt` with a 95 % bootstrap interval over prompts that have no ids but their row."""
     _ranking(preference, weak, strong)
     resamples = _by_row(len(weak), replicates, seed)
     values = cpt_replicates(preference, weak, strong, resamples, [part])
@@ -205,17 +145,8 @@ def apgr_routellm(preference: Floats, weak: Floats, strong: Floats, bins: int = 
     above it, so the points need not be evenly spaced. Where two quantiles are equal, the script
     stops with an error; here they are one point.
 
-    Args:
-        preference: (P,) the router's preference for the strong model.
-        weak: (P,) score of the weak model's answer.
-        strong: (P,) score of the strong model's answer.
-        bins: Bins of equally many prompts; the script's `--num-results`.
-
-    Returns:
-        NaN when the models are equally good.
-
-    Raises:
-        ConfigurationError: Different lengths, no prompt, a NaN, or no bin.
+    `bins` are bins of equally many prompts, the script's `--num-results`; none is a
+    ConfigurationError. NaN when the models are equally good.
     """
     share, quality = _routellm_points(preference, weak, strong, bins)
     low, high = _percent(weak), _percent(strong)
@@ -237,18 +168,8 @@ def cpt_routellm(
     point, which a router's need not. Where it falls, the script's figure is the crossing that a
     bisection happens on, not the smallest share; beyond the ends it is 0 or 1.
 
-    Args:
-        preference: (P,) the router's preference for the strong model.
-        weak: (P,) score of the weak model's answer.
-        strong: (P,) score of the strong model's answer.
-        part: Part of the gap to recover, 0..1.
-        bins: Bins of equally many prompts; the script's `--num-results`.
-
-    Returns:
-        Strong-call share, 0..1; NaN when the models are equally good.
-
-    Raises:
-        ConfigurationError: Different lengths, no prompt, a NaN, or no bin.
+    `part` is a part of the gap, 0..1; `bins` as in `apgr_routellm`. A strong-call share, 0..1; NaN
+    when the models are equally good.
     """
     share, quality = _routellm_points(preference, weak, strong, bins)
     low, high = _percent(weak), _percent(strong)
@@ -315,9 +236,8 @@ def _gap(total_size: Floats | float, total_gain: Floats) -> Floats:
 def _area(sizes: Floats, gains: Floats) -> Floats:
     """(B,) area under PGR over share: Σ size·(gain before + gain after)/2 over totals.
 
-    Args:
-        sizes: (B, G) weight of each group of equal preferences, the most preferred first.
-        gains: (B, G) what the strong model gains on it.
+    Of (B, G) weights of the groups of equal preferences, the most preferred first, and what the
+    strong model gains on them.
     """
     gained = np.cumsum(gains, axis=1)
     twice = np.einsum("bg,bg->b", sizes, gained)
@@ -329,13 +249,7 @@ def _area(sizes: Floats, gains: Floats) -> Floats:
 
 
 def _crossings(sizes: Floats, gains: Floats, parts: Sequence[float]) -> Floats:
-    """(B, parts) share where PGR first reaches each part, on the line from group to group.
-
-    Args:
-        sizes: (B, G) weight of each group of equal preferences, the most preferred first.
-        gains: (B, G) what the strong model gains on it.
-        parts: Parts of the gap.
-    """
+    """(B, parts) share where PGR first reaches each part, on the line from group to group."""
     share, recovered = np.cumsum(sizes, axis=1), np.cumsum(gains, axis=1)
     total = share[:, -1].copy()
     rows = np.arange(len(share))
