@@ -12,7 +12,7 @@ import numpy as np
 from llmroute.evaluation import Outcomes, pool_from_outcomes
 from llmroute.evaluation.baselines import estimates_run, oracle_sweep
 from llmroute.evaluation.figures import Ground
-from llmroute.evaluation.run import Run, strongest
+from llmroute.evaluation.run import Run
 from llmroute.metrics import Resamples, apgr_replicates, closed_gap, interval
 from llmroute.numerics import Floats, Ints
 from llmroute.outcomes.splits import splits
@@ -73,8 +73,7 @@ class Field:
     @cached_property
     def ground(self) -> Ground:
         """The bootstrap over its test prompts."""
-        resamples = Resamples(self.test.prompt_ids, REPLICATES)
-        return Ground(self.test, resamples, strongest(self.test))
+        return Ground(self.test, Resamples(self.test.prompt_ids, REPLICATES))
 
     @property
     def measures(self) -> tuple[str, ...]:

@@ -93,15 +93,8 @@ def category_prior(
     """A model's mean score in the prompt's category as its estimate: what a label alone is worth.
 
     Means are shrunk to the model's mean over all categories, which is also the estimate in a
-    category that was not seen.
-
-    Args:
-        outcomes: P prompts that all M models answered.
-        train: Outcomes to learn from, missing cells allowed; None cross-fits.
-        strength: Weight of the overall mean, in prompts.
-
-    Raises:
-        ConfigurationError: `train` lacks a model or its costs, or there is too little to cross-fit.
+    category that was not seen; `strength` is its weight, in prompts. Of `train` cells may be
+    missing. See `fitted_run` for errors.
     """
     source = outcomes if train is None else train
     names, label = np.unique([*source.categories, *outcomes.categories], return_inverse=True)
@@ -123,15 +116,9 @@ def fitted_run(
 ) -> Run:
     """The run of a learned estimate, with each model's mean training cost as its cost.
 
-    Args:
-        name: What it is called in a report.
-        outcomes: P prompts that all M models answered.
-        train: Outcomes to learn from; None cross-fits on `outcomes` itself.
-        predict: From prompts to learn from, indices into `train` (or `outcomes`), and prompts to
-            estimate, H indices into `outcomes`, to (H, M) quality.
-
-    Raises:
-        ConfigurationError: `train` lacks a model or its costs, or there is too little to cross-fit.
+    `predict` goes from prompts to learn from, indices into `train` (or, without one, `outcomes`),
+    and prompts to estimate, H indices into `outcomes`, to (H, M) quality. ConfigurationError where
+    `train` lacks a model or its costs, or there is too little to cross-fit.
     """
     source = outcomes if train is None else train
     columns = names_to_indices(source, outcomes.models)

@@ -41,14 +41,11 @@ def report_on(
 
     Args:
         scorer: The trained router.
-        test: What to measure on.
+        test: What to measure on; at least two models, and a prompt that all of them answered.
         train: What it was trained on, for the category label.
         name: What it is called in the report; the router's name by default.
         replicates: Bootstrap replicates.
         pool: The outcomes' models in their order, where the router needs more than their names.
-
-    Raises:
-        ConfigurationError: No prompt that every model answered, or fewer than two models.
     """
     whole = test.complete()
     estimates = scorer.estimate(whole.prompts, pool or ModelPool(list(whole.models)))
@@ -75,16 +72,9 @@ def comparison_figures(scorer: Scorer, test: Preferences, train: Preferences) ->
     """How well a router says who wins, beside one ranking for all prompts.
 
     Quality is read as a strength: P(a beats b) = q_a(1 − q_b) over that and its converse, which of
-    two models is q_a itself. Models that were not compared in training are left out.
-
-    Args:
-        scorer: The trained router.
-        test: Comparisons to measure on.
-        train: Comparisons it was trained on.
-
-    Returns:
-        Log loss of the router and of one Bradley–Terry ranking, and the share of decided
-        comparisons whose winner the router names; nothing where no comparison is known.
+    two models is q_a itself. Models that were not compared in training are left out. Log loss of
+    the router and of one Bradley–Terry ranking, and the share of decided comparisons whose winner
+    the router names; nothing where no comparison is known.
     """
     known = np.isin(test.models, train.models)
     rows = np.flatnonzero(known[test.first] & known[test.second])

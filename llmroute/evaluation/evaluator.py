@@ -21,7 +21,7 @@ from llmroute.evaluation.predictive_baselines import classic_runs
 from llmroute.evaluation.replayer import Progress, router_run
 from llmroute.evaluation.report import Report
 from llmroute.evaluation.results import Provenance
-from llmroute.evaluation.run import Run, run_of_choices, strongest, unit_of
+from llmroute.evaluation.run import Run, run_of_choices, unit_of
 from llmroute.evaluation.simulated_cascade import cascades
 from llmroute.metrics import Resamples, convex_hull, reliability_bins
 from llmroute.outcomes.outcomes import Outcomes
@@ -90,11 +90,9 @@ def evaluate(
     """
     tell = progress or (lambda step, done, total: None)
     whole = _complete(router, outcomes)
-    strong = strongest(whole)
     learned_from = None if train is None else train.only(whole.models)
     tell("resampling", 0, 1)
-    ground = Ground(whole, Resamples(whole.prompt_ids, replicates, seed), strong)
-
+    ground = Ground(whole, Resamples(whole.prompt_ids, replicates, seed))
     own = _run(name, router, whole, tell)
     everyone: dict[str, Measured] = {name: measured(ground, own)}
     for run in _runs(whole, learned_from, seed, classic, others or {}, tell):
@@ -118,7 +116,7 @@ def evaluate(
             model: (cost, quality)
             for model, (cost, quality) in zip(whole.models, singles.tolist(), strict=True)
         },
-        strongest=whole.models[strong],
+        strongest=whole.models[ground.strong],
         hull=convex_hull(singles),
         categories=dict(sorted(Counter(whole.categories).items())),
         reliability={

@@ -9,7 +9,7 @@ from itertools import chain
 import numpy as np
 
 from llmroute.evaluation.results import Evaluated
-from llmroute.evaluation.run import Run, spend_of
+from llmroute.evaluation.run import Run, spend_of, strongest
 from llmroute.metrics import (
     Resamples,
     aiq,
@@ -48,20 +48,20 @@ class Ground:
     Args:
         outcomes: P prompts that all M models answered.
         resamples: Replicates of the P prompts.
-        strong: Index of the strongest single model.
 
     Attributes:
+        strong: Index of the strongest single model.
         singles: (R+1, M, 2) mean spend and mean quality of each model.
         best: (R+1, 2) those of the strongest.
         low: (R+1,) mean spend of the cheapest.
         high: (R+1,) mean spend of the dearest.
     """
 
-    def __init__(self, outcomes: Outcomes, resamples: Resamples, strong: int) -> None:
-        self.outcomes, self.resamples, self.strong = outcomes, resamples, strong
+    def __init__(self, outcomes: Outcomes, resamples: Resamples) -> None:
+        self.outcomes, self.resamples, self.strong = outcomes, resamples, strongest(outcomes)
         spend, quality = resamples.means(spend_of(outcomes)), resamples.means(outcomes.score)
         self.singles: Floats = np.stack([spend, quality], axis=-1)
-        self.best: Floats = self.singles[:, strong]
+        self.best: Floats = self.singles[:, self.strong]
         self.low: Floats = spend.min(axis=1)
         self.high: Floats = spend.max(axis=1)
 

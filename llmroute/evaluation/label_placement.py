@@ -39,15 +39,15 @@ def label_points(
 ) -> None:
     """Write names beside points, where they cover no other name and as little else as can be.
 
-    The places are tried in a fixed order, so the same figures give the same picture.
+    Positions are tried in a fixed order, so the same figures give the same picture.
 
     Args:
         axes: Where to write, with its limits and its size settled.
         points: K points, in the axes' data.
         names: K names.
-        avoid: (N, 2) places of curves, in the axes' data, that had better stay visible.
+        avoid: (N, 2) points of curves, in the axes' data, that had better stay visible.
         halo: Colour behind the letters, which keeps them legible over a line.
-        style: What `Axes.annotate` is told, such as the colour.
+        style: Passed to `Axes.annotate`, such as the colour.
     """
     if not names:
         return

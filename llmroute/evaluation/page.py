@@ -17,7 +17,7 @@ from llmroute.evaluation.plots import (
     pictures,
     strongest_models,
 )
-from llmroute.evaluation.results import Evaluated, Results
+from llmroute.evaluation.results import Results
 from llmroute.evaluation.run import Unit
 from llmroute.metrics import Interval
 
@@ -64,20 +64,39 @@ def page(report: Results) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    models = sorted(report.singles, key=lambda name: -report.singles[name][1])
+    # The router, then other routers, then single models, the strongest first.
+    others = [row for name, row in report.baselines.items() if name not in report.singles]
+    singles = [report.baselines[name] for name in models if name in report.baselines]
+    rows = [report.router, *others, *singles]
+    present = {name.partition(":")[0] for row in rows for name in row.metrics}
+    columns = heat_columns(report)
+    shown = (report.router.name, report.strongest, "oracle")
     return environment.get_template("page.html").render(
         report=report,
         origin=report.provenance,
         title=f"{report.router.name} on {report.source}",
         verdict=verdict(report),
         against_chance=against_chance(report),
-        tiles=[(_heading(m, report), _cell(m, report.metrics[m], report)) for m in _tiles(report)],
+        tiles=_tiles(report),
         pictures=drawn,
         categories_drawn=len(largest_categories(report)),
         models_drawn=len(strongest_models(report)),
-        figures=_all_figures(report),
-        categories=_categories(report),
-        calibration=_calibration(report),
-        glossary=[(name, GLOSSARY[name]) for name in _present(report)],
+        rows=rows,
+        figures=[n for n in GLOSSARY if n in present and n != "auroc"],  # which each model has
+        models=models,
+        categories=sorted(report.categories, key=lambda c: (-report.categories[c], c)),
+        columns=[columns[name] for name in shown if name in columns],
+        calibration="; ".join(
+            f"{GLOSSARY[name].label} {_in_text(name, report.metrics[name])}"
+            for name in ("ece", "brier")
+            if name in report.metrics
+        ),
+        glossary=GLOSSARY,
+        present=present,
+        cell=lambda name, figure: _cell(name, figure, report.unit),
+        heading=lambda name: _heading(name, report.unit),
+        percent=_percent,
     )
 
 
@@ -176,83 +195,20 @@ def _curve_in_words(report: Results) -> str:
     return text
 
 
-def _present(report: Results) -> list[str]:
-    """The figures that somebody in the report has, in the glossary's order."""
-    everyone = (report.router, *report.baselines.values())
-    present = {name.partition(":")[0] for row in everyone for name in row.metrics}
-    return [name for name in GLOSSARY if name in present]
-
-
-def _all_figures(report: Results) -> dict[str, Any]:
-    """The router, then other routers, then single models, the strongest first."""
-    falling = sorted(report.singles, key=lambda name: -report.singles[name][1])
-    others = [row for name, row in report.baselines.items() if name not in report.singles]
-    singles = [report.baselines[name] for name in falling if name in report.baselines]
-    rows: list[Evaluated] = [report.router, *others, *singles]
-    names = [name for name in _present(report) if name != "auroc"]  # which each model has its own
-    return {
-        "headings": [("Router", None), *((_heading(name, report), name) for name in names)],
-        "rows": [
-            (row.name, [_cell(name, row.metrics.get(name), report) for name in names])
-            for row in rows
-        ],
-    }
-
-
-def _categories(report: Results) -> dict[str, Any]:
-    """Text beside the heat map: all categories, in few columns."""
-    columns = heat_columns(report)
-    shown = [n for n in (report.router.name, report.strongest, "oracle") if n in columns]
-    in_order = sorted(report.categories, key=lambda c: (-report.categories[c], c))
-    return {
-        "headings": [(text, None) for text in ("Category", "Prompts", *(f"{n}, %" for n in shown))],
-        "rows": [
-            (
-                category,
-                [(f"{report.categories[category]:,}",)]
-                + [_percent(columns[name].categories.get(category, math.nan)) for name in shown],
-            )
-            for category in in_order
-        ],
-    }
-
-
-def _calibration(report: Results) -> dict[str, Any]:
-    rows = []
-    for name in sorted(report.reliability, key=lambda name: -report.singles[name][1]):
-        bins = report.reliability[name]
-        share = bins.prompts / bins.prompts.sum()
-        means = (float((share * figure).sum()) for figure in (bins.expected, bins.observed))
-        auroc = _cell("auroc", report.metrics.get(f"auroc:{name}"), report)
-        rows.append((name, [*map(_percent, means), auroc]))
-    texts = ("Model", "Mean estimate, %", "Mean score, %")
-    return {
-        "summary": "; ".join(
-            f"{GLOSSARY[name].label} {_in_text(name, report.metrics[name])}"
-            for name in ("ece", "brier")
-            if name in report.metrics
-        ),
-        "headings": [*((text, None) for text in texts), (GLOSSARY["auroc"].label, "auroc")],
-        "rows": rows,
-    }
-
-
-def _heading(name: str, report: Results) -> str:
+def _heading(name: str, unit: Unit) -> str:
     if name == "cost":
-        return _SPEND_HEADINGS[report.unit]
+        return _SPEND_HEADINGS[unit]
     label, kind, _ = entry_of(name)
     return label + ("" if "%" in label else _UNITS.get(kind, ""))
 
 
-def _cell(name: str, figure: Interval | None, report: Results) -> _Parts:
+def _cell(name: str, figure: Interval | None, unit: Unit) -> _Parts:
     """A figure and its interval; the unit stands in the header."""
-    if figure is None or math.isnan(figure.value):
-        return ()
-    return _numbers(name, figure, report.unit)
+    return () if figure is None or math.isnan(figure.value) else _numbers(name, figure, unit)
 
 
-def _percent(value: float) -> _Parts:
-    return () if math.isnan(value) else (f"{100 * value:.1f}",)
+def _percent(value: float | None) -> _Parts:
+    return () if value is None or math.isnan(value) else (f"{100 * value:.1f}",)
 
 
 def _change(name: str, saved: Interval) -> str:

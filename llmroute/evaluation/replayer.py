@@ -1,4 +1,8 @@
-"""A router replayed on recorded outcomes: its own code, its calls answered from the records."""
+"""A router replayed on recorded outcomes: its own code, its calls answered from the records.
+
+`outcomes` are P prompts that all of the router's M models answered; a model of its pool without
+outcomes is a ConfigurationError. `name` is what a run is called in a report.
+"""
 
 from __future__ import annotations
 
@@ -134,16 +138,7 @@ class Replayed:
 
 
 def replayed(router: Router, outcomes: Outcomes, progress: Progress | None = None) -> Replayed:
-    """Every prompt through the router's own code, and what came of it.
-
-    Args:
-        router: The router. Its M models are among those of the outcomes.
-        outcomes: P prompts that all models answered.
-        progress: Told how many prompts are replayed.
-
-    Raises:
-        ConfigurationError: A model of the pool has no outcomes.
-    """
+    """Every prompt through the router's own code, and what came of it."""
     place = {name: m for m, name in enumerate(router.pool.names)}
     estimates = router.active_scorer().estimate(outcomes.prompts, router.pool)
     calls = np.zeros((len(outcomes), len(place)), dtype=np.int64)
@@ -167,15 +162,7 @@ def router_run(
 ) -> Run:
     """The run of a router: as configured, through its own code; at other settings, its policy's.
 
-    Args:
-        router: The router. Its models are those of the outcomes.
-        outcomes: P prompts that all models answered.
-        name: What it is called in a report.
-        known: What it made of the prompts, where that is known already.
-        progress: Told how many prompts are replayed.
-
-    Raises:
-        ConfigurationError: A model of the pool has no outcomes.
+    `known` is what it made of the prompts, where they were replayed already.
     """
     if known is None:
         known = replayed(router, outcomes, progress)
@@ -200,15 +187,14 @@ def swept_run(
 
     Args:
         router: The router.
-        outcomes: P prompts that all models answered.
+        outcomes: The prompts.
         estimates: Its scorer's estimates of them.
         allowed: (P, M) which of the pool's models can take each prompt at all.
-        name: What it is called in a report.
+        name: See the module.
         home: Name of the run it is compared with; see `Run`.
 
     Raises:
-        ConfigurationError: A model of the pool has no outcomes, or the policy leaves some prompt
-            without a model.
+        ConfigurationError: The policy leaves some prompt without a model.
     """
     column = names_to_indices(outcomes, router.pool.names)
     parameter, choices, setting = _sweep(router.policy, estimates, allowed)
@@ -265,10 +251,7 @@ def allowed_by(pool: ModelPool, outcomes: Outcomes) -> Bools:
 def joined(parts: Sequence[Estimates], order: Ints | None = None) -> Estimates:
     """Estimates of several groups of prompts as those of all, without the costs' intervals.
 
-    Args:
-        parts: Estimates for the same models.
-        order: (P,) which row of the parts, one after the other, each prompt's is; None for as
-            they are.
+    Where an order is given, (P,), prompt i is row `order[i]` of the parts one after the other.
     """
     rows = {
         field.name: np.concatenate([getattr(part, field.name) for part in parts])

@@ -28,7 +28,7 @@ def unseen_categories(
     home: str | None = None,
     groups: int = GROUPS,
 ) -> Run:
-    """The sweep of a router that is fitted anew without the categories it is measured on.
+    """The sweep of a router that is fitted again without the categories it is measured on.
 
     Args:
         name: What it is called in a report.
