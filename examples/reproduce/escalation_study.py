@@ -4,7 +4,7 @@ Every figure is made by the router's own code (`llmroute.evaluation.replayer`): 
 prompt, calls answered from the records, verification calls paid as recorded. The scorer is a router
 trained on the train split; estimates of train prompts are by routers of folds that took no part in
 them, and so is what the calibration is fitted on. A replay takes 10 to 20 ms a prompt with nine
-models and 5 to 9 ms with two, so all sweeps of the page take about two hours on one core.
+models and 3 to 9 ms with two, so all sweeps of the page take one to two hours on one core.
 """
 
 from __future__ import annotations

@@ -155,13 +155,10 @@ def estimates_run(
     Args:
         name: What it is called in a report.
         outcomes: P prompts that all M models answered.
-        quality: (P, M) estimated quality, 0..1.
+        quality: (P, M) estimated quality, 0..1, all known.
         cost: (P, M) or (M,) expected cost of a call, USD; needed where outcomes have costs.
         preference: (P,) preference for the strong of two models without costs; by default its
             estimated gain.
-
-    Raises:
-        ConfigurationError: Estimates of another shape, or not all known.
     """
     _check(name, "quality", quality, outcomes)
     strong = strongest(outcomes)

@@ -7,6 +7,7 @@ import platform
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -232,7 +233,5 @@ def _hashes(files: Iterable[str | Path], outcomes: Outcomes) -> Iterator[tuple[s
 def _versions() -> Iterator[tuple[str, str]]:
     yield "python", platform.python_version()
     for package in _PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             yield package, version(package)
-        except PackageNotFoundError:
-            continue

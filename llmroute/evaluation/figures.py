@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -78,31 +78,23 @@ class Measured:
     """The means of a run, on the sample and on every replicate.
 
     Attributes:
-        name: The run's name.
+        run: The run without its (N, P) and (P, M) arrays.
         points: (R+1, N, 2) mean spend and mean quality at each setting.
         strong: (R+1, N) share of the prompts for which the strongest model was called.
-        parameter: (N,) the settings.
-        setting: The one that is the router as configured, or None.
-        home: Name of the run it is compared with, or None.
-        simulated: It is no field to compare with.
         own: Figures that need more than means.
         categories: (C, N) mean quality in each category.
     """
 
-    name: str
+    run: Run
     points: Floats
     strong: Floats
-    parameter: Floats
-    setting: int | None
-    home: str | None
-    simulated: bool
     own: Mapping[str, Floats]
     categories: Floats
 
     @property
     def typical_spend(self) -> Floats:
         """(R+1,) spend as configured; of a sweep alone, that of its middle setting."""
-        setting = len(self.parameter) // 2 if self.setting is None else self.setting
+        setting = len(self.run) // 2 if self.run.setting is None else self.run.setting
         spend: Floats = self.points[:, setting, 0]
         return spend
 
@@ -113,14 +105,11 @@ def measured(ground: Ground, run: Run) -> Measured:
         ground.resamples.means(np.ascontiguousarray(rows.T))
         for rows in (run.cost, run.score, run.strong)
     )
+    none = np.empty((len(run), 0))
     return Measured(
-        name=run.name,
+        run=replace(run, score=none, cost=none, strong=none, quality=None, preference=None),
         points=np.stack([spend, quality], axis=-1),
         strong=strong,
-        parameter=run.parameter,
-        setting=run.setting,
-        home=run.home,
-        simulated=run.simulated,
         own=dict(_own_figures(ground, run)),
         categories=_by_category(ground.outcomes.categories, run.score),
     )
@@ -140,7 +129,7 @@ def evaluated(
             shown: the router's.
     """
     field = _Field(ground, everyone, spend)
-    return {name: _evaluated(ground, field, run) for name, run in everyone.items()}
+    return {name: _evaluated(ground, field, one) for name, one in everyone.items()}
 
 
 class _Field:
@@ -148,7 +137,7 @@ class _Field:
 
     def __init__(self, ground: Ground, everyone: Mapping[str, Measured], spend: Floats) -> None:
         self.by_name, self.spend = everyone, spend
-        routers = [run.points for run in everyone.values() if not run.simulated]
+        routers = [each.points for each in everyone.values() if not each.run.simulated]
         oracle = everyone["oracle"].points
         self.points: Floats = np.concatenate(routers, axis=1)
         self.dearest: Floats = np.max([convex_hull(p)[:, -1, 0] for p in routers], axis=0)
@@ -156,19 +145,19 @@ class _Field:
         self.oracle_quality: Floats = oracle[..., 1].max(axis=-1)
 
 
-def _evaluated(ground: Ground, field: _Field, run: Measured) -> Evaluated:
-    home = field.by_name.get(run.home or "")
+def _evaluated(ground: Ground, field: _Field, means: Measured) -> Evaluated:
+    run, home = means.run, field.by_name.get(means.run.home or "")
     figures = chain(
-        _at_setting(ground, field, run),
-        _of_sweep(ground, field, run),
-        run.own.items(),
-        () if home is None else _drops(ground, home, run),
+        _at_setting(ground, field, means),
+        _of_sweep(ground, field, means),
+        means.own.items(),
+        () if home is None else _drops(ground, home, means),
     )
     shown = run.setting
     if shown is None:
-        shown = int(np.argmin(np.abs(run.points[0, :, 0] - field.spend[0])))
+        shown = int(np.argmin(np.abs(means.points[0, :, 0] - field.spend[0])))
     names = sorted(set(ground.outcomes.categories))
-    low, high = np.nanquantile(run.points[..., 1], [0.025, 0.975], axis=0)
+    low, high = np.nanquantile(means.points[..., 1], [0.025, 0.975], axis=0)
     return Evaluated(
         name=run.name,
         metrics={
@@ -176,25 +165,25 @@ def _evaluated(ground: Ground, field: _Field, run: Measured) -> Evaluated:
             for name, values in figures
             if not np.isnan(values[0])
         },
-        curve=run.points[0],
+        curve=means.points[0],
         band=np.stack([low, high], axis=1),
         parameter=run.parameter,
         setting=run.setting,
-        categories=dict(zip(names, run.categories[:, shown].tolist(), strict=True)),
+        categories=dict(zip(names, means.categories[:, shown].tolist(), strict=True)),
     )
 
 
-def _at_setting(ground: Ground, field: _Field, run: Measured) -> Iterator[tuple[str, Floats]]:
+def _at_setting(ground: Ground, field: _Field, means: Measured) -> Iterator[tuple[str, Floats]]:
     """The router as it was configured; a run of one point is that point."""
-    setting = run.setting if run.setting is not None else (0 if len(run.parameter) == 1 else None)
+    setting = 0 if len(means.run) == 1 else means.run.setting
     if setting is None:
         # Mixing settings at random, as the zero router does, reaches every spend between them.
-        yield "quality_at_cost", quality_at(run.points, field.spend)
+        yield "quality_at_cost", quality_at(means.points, field.spend)
         return
-    point = run.points[:, setting]
+    point = means.points[:, setting]
     yield "quality", point[:, 1]
     yield "cost", point[:, 0]
-    yield "strong_share", run.strong[:, setting]
+    yield "strong_share", means.strong[:, setting]
     with np.errstate(divide="ignore", invalid="ignore"):
         yield "saved", 1 - point[:, 0] / ground.best[:, 0]
         yield "kept", point[:, 1] / ground.best[:, 1]
@@ -204,22 +193,22 @@ def _at_setting(ground: Ground, field: _Field, run: Measured) -> Iterator[tuple[
     yield "gap_oracle", gap_to_oracle(point[:, 1], field.oracle_quality)
 
 
-def _of_sweep(ground: Ground, field: _Field, run: Measured) -> Iterator[tuple[str, Floats]]:
+def _of_sweep(ground: Ground, field: _Field, means: Measured) -> Iterator[tuple[str, Floats]]:
     """Figures of the whole curve."""
     if not (ground.high > ground.low).any():
         return
-    area = ground.aiq(run.points)
+    area = ground.aiq(means.points)
     yield "aiq", area
     yield "aiq_over_zero", area - field.zero_aiq
     yield "aiq_closed", closed_gap(area, field.zero_aiq, field.oracle_aiq)
-    yield "aiq_routerbench", aiq_routerbench(run.points, field.dearest)
-    yield "perf_gain", perf_gain(run.points, ground.singles)
-    yield "cost_save", cost_save(run.points, ground.singles)
-    yield "pareto_dist", pareto_dist(run.points, field.points)
-    yield "quality_at_half", quality_at(run.points, _HALF * ground.best[:, 0])
+    yield "aiq_routerbench", aiq_routerbench(means.points, field.dearest)
+    yield "perf_gain", perf_gain(means.points, ground.singles)
+    yield "cost_save", cost_save(means.points, ground.singles)
+    yield "pareto_dist", pareto_dist(means.points, field.points)
+    yield "quality_at_half", quality_at(means.points, _HALF * ground.best[:, 0])
     for part in _KEPT:
         with np.errstate(divide="ignore", invalid="ignore"):
-            least = cost_at(run.points, part * ground.best[:, 1]) / ground.best[:, 0]
+            least = cost_at(means.points, part * ground.best[:, 1]) / ground.best[:, 0]
         yield f"cost_at_{part:.0%}".rstrip("%"), least
 
 

@@ -39,15 +39,10 @@ def label_points(
 ) -> None:
     """Write names beside points, where they cover no other name and as little else as can be.
 
-    Positions are tried in a fixed order, so the same figures give the same picture.
-
-    Args:
-        axes: Where to write, with its limits and its size settled.
-        points: K points, in the axes' data.
-        names: K names.
-        avoid: (N, 2) points of curves, in the axes' data, that had better stay visible.
-        halo: Colour behind the letters, which keeps them legible over a line.
-        style: Passed to `Axes.annotate`, such as the colour.
+    Positions are tried in a fixed order, so the same figures give the same picture. The limits and
+    the size of the axes are settled; `points` and `avoid`, (N, 2) points of curves that had better
+    stay visible, are in their data. `halo` is the colour behind the letters, which keeps them
+    legible over a line; `style` is passed to `Axes.annotate`.
     """
     if not names:
         return

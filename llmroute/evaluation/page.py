@@ -101,11 +101,7 @@ def page(report: Results) -> str:
 
 
 def verdict(report: Results) -> str:
-    """What was found, in a sentence, and whether mixing at random would have done as well.
-
-    Args:
-        report: An evaluation.
-    """
+    """What was found, in a sentence."""
     figures, best = report.metrics, report.strongest
     bill = "bill" if report.unit == "USD" else "calls"
     if "saved" in figures and "kept" in figures:
@@ -128,11 +124,7 @@ def verdict(report: Results) -> str:
 
 
 def against_chance(report: Results) -> str:
-    """How the router as configured stands to models mixed at random, or nothing.
-
-    Args:
-        report: An evaluation.
-    """
+    """How the router as configured stands to models mixed at random, or nothing."""
     over = report.metrics.get("over_zero")
     if over is None:
         return ""

@@ -46,23 +46,12 @@ def classic_runs(
     seed: int = 0,
     features: Features | Literal["words", "minilm"] = "words",
 ) -> Iterator[Run]:
-    """RouterBench's routers, swept by willingness to pay. Texts are read once for all of them.
+    """RouterBench's routers, each named for its kind and swept by willingness to pay.
 
-    Args:
-        outcomes: P prompts that all M models answered.
-        train: Outcomes to learn from, missing cells allowed; None cross-fits. The features are
-            then fitted on all texts, but never on an answer.
-        kinds: Which of them, in the order in which they are wanted.
-        k: Neighbours of the nearest-neighbour router.
-        seed: Seed of the features and of the training.
-        features: `"words"`, `"minilm"`, or your own.
-
-    Yields:
-        A run named for its kind.
-
-    Raises:
-        ConfigurationError: `train` lacks a model or its costs, or there is too little to cross-fit.
-        MissingExtra: What is asked for is not installed.
+    Texts are read once for all of them. Without `train`, whose cells may be missing, they are
+    cross-fitted: the features are then fitted on all texts, but never on an answer. `k` counts the
+    neighbours of kNN; `seed` is that of the features and of the training. See `fitted_run` for
+    errors; MissingExtra where scikit-learn, or what the features need, is not installed.
     """
     source = outcomes if train is None else train
     score = source.score[:, names_to_indices(source, outcomes.models)]

@@ -119,8 +119,8 @@ class Records:
         self._drawn.update(drawn)
         column = self._outcomes.models.index(ask.model)
         self.cost += count * float(spend_of(self._outcomes)[self._row, column])
-        said = [self._message(samples.result[i] or "", float(samples.score[i])) for i in drawn]
-        return CallResult(0.0, said if count > 1 else said[0], answered_by=ask.model)
+        texts = [self._message(samples.result[i] or "", float(samples.score[i])) for i in drawn]
+        return CallResult(0.0, texts if count > 1 else texts[0], answered_by=ask.model)
 
     def _message(self, text: str, score: float) -> AIMessage:
         identity = f"recorded-{len(self._score)}"

@@ -183,18 +183,10 @@ def swept_run(
     name: str,
     home: str | None = None,
 ) -> Run:
-    """What a router's policy makes of estimates at each setting of its parameter.
+    """What a router's policy makes of its scorer's estimates at each setting of its parameter.
 
-    Args:
-        router: The router.
-        outcomes: The prompts.
-        estimates: Its scorer's estimates of them.
-        allowed: (P, M) which of the pool's models can take each prompt at all.
-        name: See the module.
-        home: Name of the run it is compared with; see `Run`.
-
-    Raises:
-        ConfigurationError: The policy leaves some prompt without a model.
+    `allowed` tells, (P, M), which of the pool's models can take each prompt at all; `home` is of
+    the `Run`. ConfigurationError where the policy leaves some prompt without a model.
     """
     column = names_to_indices(outcomes, router.pool.names)
     parameter, choices, setting = _sweep(router.policy, estimates, allowed)

@@ -16,20 +16,13 @@ class Report(Results):
     """A router measured on recorded outcomes, beside the baselines; `Results` has the figures."""
 
     def to_json(self, path: str | Path) -> None:
-        """Write the figures as JSON, whole or not at all.
-
-        Args:
-            path: The file.
-        """
+        """Write the figures to a JSON file, atomically."""
         write_whole(path, json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n")
 
     def to_html(self, path: str | Path) -> None:
-        """Write a page that needs no other file, whole or not at all.
-
-        Args:
-            path: The file.
+        """Write the page to a file that needs no other, atomically.
 
         Raises:
-            MissingExtra: matplotlib is not installed.
+            MissingExtra: matplotlib or jinja2 is not installed.
         """
         write_whole(path, page(self))

@@ -7,9 +7,11 @@ model, and the figures are made of them by the same code as in `evaluate`, on th
 
 from __future__ import annotations
 
-import io
 import os
+import pickle
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,7 @@ from llmroute.evaluation.replayer import Progress, Replayed, joined, replayed, r
 from llmroute.evaluation.report import Report
 from llmroute.outcomes.outcomes import Outcomes
 from llmroute.outcomes.table import Split
-from llmroute.records import Estimates
 from llmroute.routing.router import Router
-
-_ESTIMATES: tuple[str, ...] = ("quality", "cost", "tokens", "latency")
-_ESTIMATES += ("prompt_tokens", "unfamiliar", "prior_quality")
-_REPLAYED = ("allowed", "calls", "score", "cost")
 
 
 def evaluate_sharded(
@@ -36,11 +33,8 @@ def evaluate_sharded(
     split: Split | None = "test",
     train: Outcomes | None = None,
     name: str = "llmroute",
-    replicates: int = 1000,
-    seed: int = 0,
-    limits: str = "",
-    command: str = "",
     progress: Progress | None = None,
+    **settings: Any,
 ) -> Report:
     """`evaluate` over shards that are read and replayed by Ray's workers.
 
@@ -56,14 +50,8 @@ def evaluate_sharded(
         train: What the category prior is fitted on; without it, it is cross-fitted by the prompts'
             ids, since texts do not come back.
         name: What the router is called in the report.
-        replicates: Bootstrap replicates.
-        seed: Seed of the bootstrap.
-        limits: What these outcomes cannot tell, for the report.
-        command: How this evaluation is run again, for the report.
         progress: Told the step, how much of it is done, and how much there is.
-
-    Returns:
-        The figures, curves and their origin.
+        settings: `replicates`, `seed`, `limits` and `command`, as of `evaluate`.
 
     Raises:
         ConfigurationError: No shard, a shard that cannot be read, or a prompt in two shards.
@@ -90,20 +78,17 @@ def evaluate_sharded(
     faults = [row["fault"] for row in rows if row["fault"]]
     if faults:
         raise ConfigurationError(" ".join(faults[:3]))
-    parts = [_read(row["numbers"]) for row in rows]
-    outcomes = _outcomes(parts, router.pool.names)
-    run = router_run(router, outcomes, name=name, known=_replayed(parts, router))
+    tables, replays = zip(*(pickle.loads(row["numbers"]) for row in rows), strict=True)
+    outcomes = _joined_outcomes(tables)
+    run = router_run(router, outcomes, name=name, known=_joined_replays(replays))
     return evaluate(
         run,
         outcomes,
         train=None if train is None else train.only(router.pool.names),
         name=name,
-        replicates=replicates,
-        seed=seed,
         classic=False,
-        limits=limits,
-        command=command,
         progress=progress,
+        **settings,
     )
 
 
@@ -121,62 +106,50 @@ class _Shard:
             return {"place": row["place"], "numbers": b"", "fault": f"{row['path']}: {fault}"}
 
     def _numbers(self, path: str) -> bytes:
+        """The outcomes without their texts, and what the router made of them."""
         outcomes = Outcomes.read(path, self._split).only(self._router.pool.names).complete()
         found = replayed(self._router, outcomes)
-        arrays = {
-            "prompt_ids": np.array(outcomes.prompt_ids, dtype=np.str_),
-            "categories": np.array(outcomes.categories, dtype=np.str_),
-            "own_score": outcomes.score,
-            **({} if outcomes.cost is None else {"own_cost": outcomes.cost}),
-            **{f"estimated_{name}": getattr(found.estimates, name) for name in _ESTIMATES},
-            **{name: getattr(found, name) for name in _REPLAYED},
-            "scorer": np.array(found.estimates.scorer),
-        }
-        packed = io.BytesIO()
-        np.savez(packed, **arrays)
-        return packed.getvalue()
-
-
-def _read(packed: bytes) -> dict[str, Any]:
-    with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-        return dict(arrays)
-
-
-def _together(parts: Sequence[Mapping[str, Any]], name: str) -> Any:
-    return np.concatenate([part[name] for part in parts])
-
-
-def _outcomes(parts: Sequence[Mapping[str, Any]], models: tuple[str, ...]) -> Outcomes:
-    ids = _together(parts, "prompt_ids").tolist()
-    if len(set(ids)) < len(ids):
-        again = next(name for name in ids if ids.count(name) > 1)
-        raise ConfigurationError(
-            f"the prompt {again!r} stands in two shards; keep all answers to a prompt in one."
+        numbers = Outcomes(
+            prompts=outcomes.prompt_ids,
+            prompt_ids=outcomes.prompt_ids,
+            categories=outcomes.categories,
+            models=outcomes.models,
+            score=outcomes.score,
+            cost=outcomes.cost,
         )
-    priced = ["own_cost" in part for part in parts]
-    if any(priced) and not all(priced):
+        estimates = replace(found.estimates, output_cost=None, output_range=None)
+        return pickle.dumps((numbers, replace(found, estimates=estimates)))
+
+
+def _joined_outcomes(parts: Sequence[Outcomes]) -> Outcomes:
+    ids = tuple(name for part in parts for name in part.prompt_ids)
+    again = [name for name, count in Counter(ids).items() if count > 1]
+    if again:
         raise ConfigurationError(
-            f"{priced.count(False)} of {len(parts)} shards have no costs and the others have. Give "
-            "costs in all of them, or in none."
+            f"the prompt {again[0]!r} stands in two shards; keep all answers to a prompt in one."
+        )
+    costs = [part.cost for part in parts if part.cost is not None]
+    if 0 < len(costs) < len(parts):
+        raise ConfigurationError(
+            f"{len(parts) - len(costs)} of {len(parts)} shards have no costs and the others have. "
+            "Give costs in all of them, or in none."
         )
     return Outcomes(
-        prompts=tuple(ids),
-        prompt_ids=tuple(ids),
-        categories=tuple(_together(parts, "categories").tolist()),
-        models=models,
-        score=_together(parts, "own_score"),
-        cost=_together(parts, "own_cost") if all(priced) else None,
+        prompts=ids,
+        prompt_ids=ids,
+        categories=tuple(name for part in parts for name in part.categories),
+        models=parts[0].models,
+        score=np.concatenate([part.score for part in parts]),
+        cost=np.concatenate(costs) if costs else None,
         source=f"{len(parts)} shards",
     )
 
 
-def _replayed(parts: Sequence[Mapping[str, Any]], router: Router) -> Replayed:
-    estimates = [
-        Estimates(
-            models=router.pool.names,
-            scorer=str(part["scorer"]),
-            **{name: part[f"estimated_{name}"] for name in _ESTIMATES},
-        )
-        for part in parts
-    ]
-    return Replayed(joined(estimates), **{name: _together(parts, name) for name in _REPLAYED})
+def _joined_replays(parts: Sequence[Replayed]) -> Replayed:
+    return Replayed(
+        joined([part.estimates for part in parts]),
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("allowed", "calls", "score", "cost")
+        ),
+    )

@@ -30,16 +30,9 @@ def unseen_categories(
 ) -> Run:
     """The sweep of a router that is fitted again without the categories it is measured on.
 
-    Args:
-        name: What it is called in a report.
-        outcomes: P prompts that all models answered.
-        train: What the router is fitted on.
-        fit: Makes the router from outcomes.
-        home: Name of the run of the same router with all categories, for the drop.
-        groups: Groups of categories that are left out together.
-
-    Raises:
-        ConfigurationError: A single category, or nothing left to learn from.
+    `fit` makes the router from outcomes, here from `train` without a group of categories, of which
+    there are `groups`. `home` is the name of the run of the same router with all categories, for
+    the drop. ConfigurationError where there is one category, or nothing left to learn from.
     """
     parts: list[Estimates] = []
     places: list[Ints] = []

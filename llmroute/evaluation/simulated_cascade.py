@@ -24,7 +24,8 @@ from llmroute.outcomes.outcomes import Outcomes
 ERROR_RATES = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8)
 #: Budgets of a sweep beside "the first model only".
 BUDGETS = 33
-#: RouterBench's threshold is this quantile of all scores.
+#: RouterBench's threshold is this quantile of all scores, which is 1 where scores are 0 or 1 and
+#: one in twenty is right.
 _QUANTILE = 0.95
 
 
@@ -50,13 +51,9 @@ def cascade(
     Args:
         outcomes: P prompts that all M models answered.
         error_rate: ε, the probability that the judge's verdict is the wrong one, 0..1.
-        threshold: Score from which an answer is good, 0..1; by default RouterBench's, the 95 %
-            quantile of all scores, which is 1 where scores are 0 or 1 and one in twenty is right.
+        threshold: Score from which an answer is good, 0..1; by default RouterBench's.
         budgets: The most that may be spent on a prompt, in the outcomes' unit; by default from the
             first model only to all models.
-
-    Raises:
-        ConfigurationError: An error rate outside 0..1.
     """
     if not 0 <= error_rate <= 1:
         raise ConfigurationError(
