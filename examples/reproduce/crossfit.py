@@ -81,8 +81,8 @@ def measured_rows(
         settings: Settings of the runs, the loss excepted.
         progress: Told how training goes.
     """
-    layout = {"at random": ground.groups_at_random(), "by category": ground.groups_by_category()}
-    for way, group in layout.items():
+    groupings = {"at random": ground.groups_at_random(), "by category": ground.groups_by_category()}
+    for way, group in groupings.items():
         parts = {"train": ground.trained, "test": ~ground.trained}
         asked = {name: np.flatnonzero((group >= 0) & part) for name, part in parts.items()}
         first: dict[str, Measured] = {}

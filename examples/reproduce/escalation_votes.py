@@ -179,17 +179,15 @@ def escalated(name: str, recorded: Polls, votes: Votes) -> Run:
         recorded: The samples.
         votes: What they came to.
     """
-    intercepts = np.unique(np.round(votes.share, 9))
-    parameter = np.append(intercepts, intercepts[-1] + 1)
-    strong = np.stack(
-        [(np.round(votes.share, 9) < intercept).mean(axis=1) for intercept in parameter]
-    )
+    levels = np.unique(np.round(votes.share, 9))
+    parameter = np.append(levels, levels[-1] + 1)
+    strong = np.stack([(np.round(votes.share, 9) < level).mean(axis=1) for level in parameter])
     score = np.stack(
         [
-            np.where(
-                np.round(votes.share, 9) < intercept, recorded.strong[:, None], votes.score
-            ).mean(axis=1)
-            for intercept in parameter
+            np.where(np.round(votes.share, 9) < level, recorded.strong[:, None], votes.score).mean(
+                axis=1
+            )
+            for level in parameter
         ]
     )
     return Run(name=name, score=score, cost=strong, strong=strong, parameter=parameter)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from importlib.resources import files
 from typing import NamedTuple
-
-import tomllib
 
 
 class Entry(NamedTuple):
