@@ -50,10 +50,10 @@ def all_models(study: Study, pictures: Path | None = None) -> Iterator[str]:
     resamples = Resamples(outcomes.prompt_ids)
     best = outcomes.models.index("llama3.1-405b")
     values = VALUES_PER_ANSWER
-    ours = study.sweep("**llmroute, auto**", outcomes, values, study.calibration)
+    ours = study.sweep("**llmroute, calibrated**", outcomes, values, study.calibration)
     rows = [
         ours,
-        study.sweep("the same, not calibrated", outcomes, values, None),
+        study.sweep("llmroute, not calibrated", outcomes, values, None),
         _prompt_only(study, outcomes),
         plain_cascade(outcomes, PLAIN_CHAIN),
         zero_router(outcomes),
@@ -66,11 +66,24 @@ def all_models(study: Study, pictures: Path | None = None) -> Iterator[str]:
     yield (
         f"{len(outcomes):,} test prompts. The best single model is {outcomes.models[best]}: "
         f"accuracy {outcomes.score[:, best].mean():.4f} at {outcomes.cost[:, best].mean():.3g} "
-        "USD a prompt."
+        "USD per prompt. Costs are shares of its cost."
+    )
+    yield ""
+    yield (
+        "The three rows of llmroute use one router, an `ensemble` trained on the train split. "
+        "*Calibrated* and *not calibrated* plan drafts and checks; *prompt only* decides from the "
+        "prompt's text and makes one call. The *plain confidence cascade* asks "
+        f"{', '.join(PLAIN_CHAIN[:-1])} and {PLAIN_CHAIN[-1]} in turn and stops at the first whose "
+        "confidence reaches a threshold."
     )
     yield ""
     yield markdown_table(
-        ("way", "cost at its accuracy", "cost at 98 % of it", "accuracy within 85 % of its cost"),
+        (
+            "router",
+            "cost at its accuracy",
+            "cost at 98 % of it",
+            "accuracy within 85 % of its cost",
+        ),
         (
             (f.name, _percent(f.same), _percent(f.nearly), _number(f.within))
             for f in (figures(run, outcomes, resamples, best, 0.98) for run in rows)
@@ -79,7 +92,7 @@ def all_models(study: Study, pictures: Path | None = None) -> Iterator[str]:
     if pictures is not None:
         write_whole(pictures / PICTURE, picture(rows[:5], outcomes))
         yield ""
-        yield f"![accuracy against cost]({pictures.name}/{PICTURE})"
+        yield f"![Accuracy against cost]({pictures.name}/{PICTURE})"
     yield ""
     yield from _chosen(study, ours, best)
 
@@ -91,8 +104,9 @@ def _chosen(study: Study, run: Run, best: int) -> Iterator[str]:
     assert before.cost is not None
     assert outcomes.cost is not None
     yield (
-        "The figures above are of the whole sweep. With the value of a good answer chosen on train "
-        "(the least that reaches the goal there, cross-fitted), one setting each:"
+        "The figures above come from a sweep over all settings. A user has to choose one setting "
+        "beforehand. Here the value of a good answer (λ, USD) is the least that reaches the goal "
+        "on the train split, cross-fitted:"
     )
     yield ""
     rows = []
@@ -107,9 +121,7 @@ def _chosen(study: Study, run: Run, best: int) -> Iterator[str]:
                 f"{run.cost[number].mean() / outcomes.cost[:, best].mean():.1%}",
             )
         )
-    yield markdown_table(
-        ("goal on train", "value of an answer, USD", "accuracy on test", "cost on test"), rows
-    )
+    yield markdown_table(("goal on train", "λ, USD", "accuracy on test", "cost on test"), rows)
 
 
 def one_pair(study: Study) -> Iterator[str]:
@@ -120,7 +132,7 @@ def one_pair(study: Study) -> Iterator[str]:
     yield f"## {PAIR[0]} and {PAIR[1]}"
     yield ""
     yield markdown_table(
-        ("way", f"cost at {PAIR[1]}'s accuracy", "cost at 99 % of it"),
+        ("router", f"cost at {PAIR[1]}'s accuracy", "cost at 99 % of it"),
         (
             (f.name, _percent(f.same), _percent(f.nearly))
             for f in (figures(run, outcomes, resamples, best, 0.99) for run in rows)
@@ -135,7 +147,7 @@ def _pair_runs(study: Study, outcomes: Outcomes) -> list[Run]:
     low, high = float(spend.min()), float(spend.max())
     values = np.append(low * 1e-3, np.geomspace(low * 0.3, high * 60, _PAIR_STEPS))
     return [
-        study.sweep("**llmroute, auto**", outcomes, values, study.calibration),
+        study.sweep("**llmroute, calibrated**", outcomes, values, study.calibration),
         _prompt_only(study, outcomes),
         plain_cascade(outcomes, outcomes.models),
         zero_router(outcomes),
@@ -144,9 +156,7 @@ def _pair_runs(study: Study, outcomes: Outcomes) -> list[Run]:
 
 def _prompt_only(study: Study, outcomes: Outcomes) -> Run:
     estimates = study.estimates(outcomes)
-    return estimates_run(
-        "prompt only (the same router)", outcomes, estimates.quality, estimates.cost
-    )
+    return estimates_run("llmroute, prompt only", outcomes, estimates.quality, estimates.cost)
 
 
 def all_pairs(study: Study) -> Iterator[str]:
@@ -164,13 +174,22 @@ def all_pairs(study: Study) -> Iterator[str]:
     yield "## Every pair of a weaker and a stronger model"
     yield ""
     yield (
-        "Area under the cost–quality curve (AIQ, from the cheaper to the dearer model's cost). "
-        "Weaker and stronger as on train; every way may also always ask either model. "
-        f"The best of the four in {won} of {len(rows)} pairs."
+        "Area under the cost–quality curve (AIQ) from the cheaper to the dearer model's cost, "
+        "without intervals. Which model is the weaker one is decided on the train split. Every "
+        "router may also send all prompts to either model. Calibrated llmroute has the largest of "
+        f"the four areas in {won} of {len(rows)} pairs."
     )
     yield ""
     yield markdown_table(
-        ("pair", "llmroute, auto", "prompt only", "plain confidence", "random", "best"), rows
+        (
+            "pair",
+            "llmroute, calibrated",
+            "prompt only",
+            "confidence cascade",
+            "zero router",
+            "best",
+        ),
+        rows,
     )
 
 
@@ -180,8 +199,10 @@ def as_configured(study: Study) -> Iterator[str]:
     yield ""
     yield (
         "`RouterChain(pool=pool, policy=CheapestAbove(quality=…))`, replayed through its own code: "
-        "scorer `static`, abilities fitted on train. Quality and cost as shares of the best single "
-        "model's."
+        "the bundled scorer `static`, abilities fitted on the train split. Quality and cost are "
+        "shares of the best single model's. `auto` is the default; `auto, calibrated` has a "
+        "calibration fitted on the train split. The column beside the cost says what the zero "
+        "router pays for the same quality: the difference is what routing saves."
     )
     yield ""
     rows = []
@@ -189,27 +210,30 @@ def as_configured(study: Study) -> Iterator[str]:
         ("all nine", study.test.models),
         (" and ".join(PAIR), PAIR),
     ):
-        for name, share, quality, cost, calls in figures_as_configured(
+        for name, share, quality, cost, calls, zero in figures_as_configured(
             study.train, study.test, models
         ):
-            rows.append(
-                (label, name, f"{share:.0%}", _percent(quality), _percent(cost), f"{calls:.2f}")
-            )
-    yield markdown_table(("pool", "escalation", "promised", "quality", "cost", "calls"), rows)
+            written = (_percent(quality), _percent(cost), _percent(zero), f"{calls:.2f}")
+            rows.append((label, name, f"{share:.0%}", *written))
+    headings = ("pool", "escalation", "promised", "quality", "cost")
+    yield markdown_table((*headings, "zero router's cost at that quality", "calls"), rows)
 
 
 def sampling(data: Path) -> Iterator[str]:
     """The section on votes of a weak model's samples."""
     before = Outcomes.read(data, "train", samples=True)
     outcomes = Outcomes.read(data, "test", samples=True)
-    yield "## Votes of a weak model, GPT-4 where they are divided"
+    yield "## Votes of a weak model, and GPT-4 where they are divided"
     yield ""
     yield (
-        f"Up to {votes.MOST} samples, until the vote is decided (Beta rule, {votes.SURE:.0%}). "
-        "Styles: cot is chain of thought, pot program of thought, two prompts each; mixed takes "
-        "them by turns, and a vote counts the more, the better its style is on train. Means over "
-        "20 orders of the recorded samples. The area is mean accuracy over all shares of GPT-4 "
-        "calls."
+        "What the rule `Disagreement` does: a weak model answers several times, the most frequent "
+        "answer is returned, and GPT-4 is asked where the votes are divided. "
+        f"Up to {votes.MOST} samples are taken, until the vote is decided (Beta rule, "
+        f"{votes.SURE:.0%}). "
+        "Styles: `cot` is chain of thought, `pot` is program of thought, with two prompts each; "
+        "*mixed* takes them in turn and weights a vote by the accuracy of its style on the train "
+        "split. Figures are means over 20 orders of the recorded samples. The area is the mean "
+        "accuracy over all shares of GPT-4 calls."
     )
     yield ""
     rows = []

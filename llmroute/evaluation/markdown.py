@@ -52,18 +52,19 @@ _COLUMNS: dict[Unit, tuple[_Column, ...]] = {
 _HEAD = """\
 # Benchmarks
 
-Made by a command; do not edit. Every figure is of recorded outcomes; no model was called for it. \
-In brackets: 95 % intervals, {first.replicates:,} bootstrap replicates over prompts, seed \
-{first.seed}.
+This page is made by a command; do not edit it. All figures come from recorded outcomes; no model \
+was called for them. Brackets hold 95 % intervals, from {first.replicates:,} bootstrap replicates \
+over prompts, seed {first.seed}. The last digit can differ by one on another CPU, mostly for \
+`knn`. The page on evaluation says what the baselines and the figures are.
 
     {first.command}
 
-`llmroute` is the router as it is configured (the default policy unless the command says \
-otherwise); AIQ and other figures of a curve are over its policy's parameter, APGR and CPT over a \
-threshold on the probability that only the strong model is right. AIQ has always asking the \
-cheapest model among every router's settings. A router without a quality of its own here is \
-measured as a curve only. PerfGain and CostSave take the best setting seen on these very prompts, \
-for every router alike, and so flatter all.
+`llmroute` is the router as it is configured (with the default policy, unless the command says \
+otherwise). AIQ and other figures of a curve are over its policy's parameter; APGR and CPT are \
+over a threshold on the probability that only the strong model is right. For AIQ every router may \
+also always call the cheapest model. A router without a quality here is measured only as a curve. \
+PerfGain and CostSave take the best setting seen on these very prompts, for every router alike, \
+and so flatter all.
 
 Versions: {versions}.
 """
@@ -121,8 +122,8 @@ def _section(report: Report) -> str:
             if name in report.metrics
         )
         paragraphs += [
-            f"Estimated against observed quality, mean over models: {calibration}. How well "
-            "llmroute's estimate tells a model's good answers from its bad ones:",
+            f"Estimated against observed quality, mean over models: {calibration}. AUROC says how "
+            "well llmroute's estimate separates a model's good answers from its bad ones:",
             markdown_table(("model", "AUROC"), auroc),
         ]
     return "\n\n".join(paragraphs) + "\n"
