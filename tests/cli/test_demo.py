@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from llmroute.cli.app import cli
-from llmroute.cli.demo.prompts import PROMPTS
+from llmroute.cli.demo.demo_prompts import PROMPTS
 from llmroute.cli.demo.standins import LABEL, NOT_A_KEY
 
 

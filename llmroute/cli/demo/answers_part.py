@@ -14,7 +14,7 @@ import click
 
 from llmroute.chain import RouterChain
 from llmroute.cli.demo import live, standins
-from llmroute.cli.demo.prompts import PROMPTS, DemoPrompt
+from llmroute.cli.demo.demo_prompts import PROMPTS, DemoPrompt
 from llmroute.cli.demo.standins import make_trouble, scripted_provider, stand_in_pool
 from llmroute.cli.demo.tables import prompt_table, totals_table
 from llmroute.cli.render import money, progress, terminal

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from llmroute.backends.prices import lookup
 from llmroute.chain import RouterChain
-from llmroute.cli.demo.prompts import DemoPrompt
+from llmroute.cli.demo.demo_prompts import DemoPrompt
 from llmroute.cli.options import ModelArgument, pool_of
 from llmroute.errors import ConfigurationError
 from llmroute.pool import ModelPool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmroute.chain import RouterChain
-from llmroute.cli.demo.prompts import DemoPrompt
+from llmroute.cli.demo.demo_prompts import DemoPrompt
 from llmroute.pool import Model, ModelPool
 from llmroute.testing import Fault, Question, ScriptedModel, ScriptedProvider
 
