@@ -19,9 +19,16 @@ class RequestError(Exception):
     """
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
-        """Say what is wrong."""
         super().__init__(message)
         self.param, self.code = param, code
+
+
+def require(
+    is_fine: object, message: str, *, param: str | None = None, code: str | None = None
+) -> None:
+    """Raise a :class:`RequestError` unless a part of the request is as it should be."""
+    if not is_fine:
+        raise RequestError(message, param=param, code=code)
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,11 @@ class ChatRequest:
     @cached_property
     def last_user(self) -> str:
         """The text of the last user message; empty when there is none."""
-        users = [m for m in self.messages if m["role"] == "user"]
-        return text_of(users[-1]) if users else ""
+        content = next((m["content"] for m in reversed(self.messages) if m["role"] == "user"), "")
+        if isinstance(content, str):
+            return content
+        texts = (part.get("text") for part in content)
+        return "\n".join(text for text in texts if isinstance(text, str))
 
     @property
     def last_role(self) -> str:
@@ -104,12 +114,3 @@ class ChatRequest:
     def prompt_tokens(self) -> int:
         """What the prompt costs in tokens; the rule is in :mod:`llmroute.testing.tokens`."""
         return count_prompt(self.messages, self.tools)
-
-
-def text_of(message: Mapping[str, Any]) -> str:
-    """The text of a message, the text parts of a list joined by line ends."""
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    texts = (part.get("text") for part in content or ())
-    return "\n".join(text for text in texts if isinstance(text, str))

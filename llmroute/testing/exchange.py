@@ -6,14 +6,14 @@ import os
 import selectors
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.client import responses
-from threading import Event
 from typing import Any
 
-from llmroute.testing.wire import dump
+from llmroute.testing.wire import Event, dump
 
 # Long enough for a client on loopback to read what was sent before a reset throws it away.
 _BEFORE_RESET = 0.02
@@ -23,46 +23,22 @@ class GoneError(ConnectionError):
     """The client has left, or the provider is stopping: nobody waits for this answer."""
 
 
-@dataclass(frozen=True)
-class HttpRequest:
-    """A request as it came over the wire.
-
-    Attributes:
-        method: GET, POST, …
-        path: The path, without the query.
-        headers: The headers, names in lower case.
-        body: The bytes of the body.
-        connection: The number of the connection it came on, from 1.
-    """
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-    connection: int
-
-
 @dataclass
 class Exchange:
-    """The way back to the client.
+    """A request as it came over the wire, and the way back to the client."""
 
-    Attributes:
-        request: What came in.
-        connection: The socket.
-        stopping: Set when the provider stops.
-        chunked: Whether the client understands chunked bodies (HTTP/1.1).
-        keep_alive: Whether the connection goes on after this exchange.
-        close: Closes the connection for good, buffers included.
-        on_status: Told the status before a byte of the response is sent, so that a client that has
-            its answer finds it in the log.
-    """
-
-    request: HttpRequest
+    method: str
+    path: str  # without the query
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+    number: int  # of the connection, from 1
     connection: socket.socket
-    stopping: Event
-    chunked: bool
-    keep_alive: bool
-    close: Callable[[], None]
+    stopping: threading.Event  # set when the provider stops
+    chunked: bool  # whether the client understands chunked bodies (HTTP/1.1)
+    keep_alive: bool  # whether the connection goes on after this exchange
+    close: Callable[[], None]  # closes the connection for good, buffers included
+    #: Called with the status before a byte of the response is sent, so that a client that has its
+    #: answer finds it in the log.
     on_status: Callable[[int], None] = field(default=lambda status: None)
 
     def send(
@@ -74,15 +50,7 @@ class Exchange:
         headers: Mapping[str, str] | None = None,
         missing: int = 0,
     ) -> None:
-        """Send a whole response.
-
-        Args:
-            status: HTTP status.
-            body: The body.
-            content_type: Its media type.
-            headers: More headers.
-            missing: How many bytes more than the body ``Content-Length`` promises.
-        """
+        """Send a whole response, ``missing`` bytes shorter than ``Content-Length`` promises."""
         if missing:
             self.keep_alive = False
         length = {"Content-Length": str(len(body) + missing)}
@@ -104,20 +72,11 @@ class Exchange:
             self.keep_alive = False
         self.connection.sendall(self._head(200, headers))
 
-    def send_event(self, data: str, name: str | None = None) -> None:
-        """Send one event of an open stream.
-
-        Args:
-            data: What follows ``data:``.
-            name: What follows ``event:``; None sends no such line.
-        """
-        head = "" if name is None else f"event: {name}\n"
-        self.send_part(f"{head}data: {data}\n\n".encode())
-
-    def send_part(self, part: bytes) -> None:
-        """Send a part of the body of an open stream."""
-        frame = b"%x\r\n%b\r\n" % (len(part), part) if self.chunked else part
-        self.connection.sendall(frame)
+    def send_event(self, event: Event) -> None:
+        """Send one event of an open stream."""
+        head = "" if event.name is None else f"event: {event.name}\n"
+        part = f"{head}data: {event.data}\n\n".encode()
+        self.connection.sendall(b"%x\r\n%b\r\n" % (len(part), part) if self.chunked else part)
 
     def close_stream(self) -> None:
         """End an open stream as HTTP wants it."""

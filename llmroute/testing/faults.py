@@ -5,16 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from email.utils import formatdate
-from typing import Literal
+from typing import Any, Literal
 
-from llmroute.testing.delivery import Call, begin, deliver, half_body, send_events
-from llmroute.testing.exchange import Exchange
+from llmroute.testing.delivery import Call
 from llmroute.testing.reply import Reply
-from llmroute.testing.wire import Event
-
-Act = Callable[[Exchange, Call], None]
 
 _HTML = (
     b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head>"
@@ -34,11 +30,11 @@ class Fault:
     """
 
     name: str
-    _act: Act = field(repr=False, compare=False)
+    _act: Callable[[Call], None] = field(repr=False, compare=False)
 
-    def strike(self, exchange: Exchange, call: Call) -> None:
-        """Fail this call."""
-        self._act(exchange, call)
+    def strike(self, call: Call) -> None:
+        """Fail a call."""
+        self._act(call)
 
     # Errors in the provider's own words
 
@@ -52,13 +48,12 @@ class Fault:
                 only; the fraction is rounded up.
         """
 
-        def act(exchange: Exchange, call: Call) -> None:
+        def act(call: Call) -> None:
             headers = {}
             if retry_after is not None:
                 date = formatdate(math.ceil(time.time() + retry_after), usegmt=True)
                 headers["Retry-After"] = date if as_date else f"{retry_after:g}"
-            body = call.wire.refusal("rate_limit", model=call.request.model)
-            exchange.send_json(429, body, headers=headers)
+            call.refuse("rate_limit", headers=headers)
 
         return Fault("rate_limit", act)
 
@@ -75,13 +70,7 @@ class Fault:
     @staticmethod
     def unauthorized() -> Fault:
         """HTTP 401 whose message repeats the key it was sent, as careless providers do."""
-
-        def act(exchange: Exchange, call: Call) -> None:
-            sent = exchange.request.headers
-            key = sent.get("x-api-key") or sent.get("authorization", "").split(" ", 1)[-1]
-            exchange.send_json(401, call.wire.refusal("unauthorized", key=key or "(none)"))
-
-        return Fault("unauthorized", act)
+        return _refusal("unauthorized")
 
     @staticmethod
     def forbidden() -> Fault:
@@ -95,26 +84,13 @@ class Fault:
 
     @staticmethod
     def bad_request(message: str | None = None) -> Fault:
-        """HTTP 400 of no particular kind.
-
-        Args:
-            message: What it says; by default something that is wrong with the messages.
-        """
+        """HTTP 400 of no particular kind; it says ``message``, or that the messages are wrong."""
         return _refusal("bad_request", message=message)
 
     @staticmethod
     def context_window(limit: int = 8192) -> Fault:
-        """HTTP 400: the prompt is too long (OpenAI's ``context_length_exceeded``).
-
-        Args:
-            limit: The maximum context length that the message names, in tokens.
-        """
-
-        def act(exchange: Exchange, call: Call) -> None:
-            tokens = max(call.request.prompt_tokens, limit + 1)
-            exchange.send_json(400, call.wire.refusal("context_window", limit=limit, tokens=tokens))
-
-        return Fault("context_window", act)
+        """HTTP 400: the prompt is longer than ``limit`` tokens (``context_length_exceeded``)."""
+        return _refusal("context_window", limit=limit)
 
     @staticmethod
     def content_policy() -> Fault:
@@ -127,9 +103,9 @@ class Fault:
     def hang(seconds: float = 600.0) -> Fault:
         """Take the request and say nothing until the client leaves or time is up; then close."""
 
-        def act(exchange: Exchange, call: Call) -> None:
-            exchange.hang_up()
-            exchange.pause(seconds)
+        def act(call: Call) -> None:
+            call.exchange.hang_up()
+            call.exchange.pause(seconds)
 
         return Fault("hang", act)
 
@@ -137,30 +113,30 @@ class Fault:
     def slow(seconds: float) -> Fault:
         """Wait, then answer as if nothing had been."""
 
-        def act(exchange: Exchange, call: Call) -> None:
-            exchange.pause(seconds)
-            deliver(exchange, call.answer)
+        def act(call: Call) -> None:
+            call.exchange.pause(seconds)
+            call.deliver()
 
         return Fault("slow", act)
 
     @staticmethod
     def disconnect() -> Fault:
         """Close the connection without a word."""
-        return Fault("disconnect", lambda exchange, call: exchange.hang_up())
+        return Fault("disconnect", lambda call: call.exchange.hang_up())
 
     # HTTP 200, and yet no answer
 
     @staticmethod
     def malformed_json() -> Fault:
         """HTTP 200 with JSON that breaks off; in a stream, as its only event."""
-        return Fault("malformed_json", lambda exchange, call: _broken(exchange, call, 0))
+        return Fault("malformed_json", lambda call: _send_broken(call, 0))
 
     @staticmethod
     def html() -> Fault:
         """HTTP 200 with an HTML page, as from a proxy or a sign-in portal."""
 
-        def act(exchange: Exchange, call: Call) -> None:
-            exchange.send(200, _HTML, content_type="text/html; charset=utf-8")
+        def act(call: Call) -> None:
+            call.exchange.send(200, _HTML, content_type="text/html; charset=utf-8")
 
         return Fault("html", act)
 
@@ -170,27 +146,18 @@ class Fault:
 
         Anthropic's has no content blocks then, as real ones of Anthropic have none.
         """
-
-        def act(exchange: Exchange, call: Call) -> None:
-            nothing = (Reply(""),) * call.request.n
-            deliver(exchange, replace(call.answer, replies=nothing))
-
-        return Fault("empty", act)
+        return Fault("empty", lambda call: call.deliver((Reply(""),) * call.request.n))
 
     @staticmethod
     def no_choices() -> Fault:
         """HTTP 200 with an empty list of choices; in Anthropic's protocol, of content blocks."""
-
-        def act(exchange: Exchange, call: Call) -> None:
-            deliver(exchange, replace(call.answer, replies=()))
-
-        return Fault("no_choices", act)
+        return Fault("no_choices", lambda call: call.deliver(()))
 
     # An answer that breaks in the middle
 
     @staticmethod
     def cut_stream(after: int = 1, *, close: Literal["clean", "reset"] = "clean") -> Fault:
-        """End the connection in the middle: no finish reason, no ``[DONE]``.
+        """End the connection after some chunks of content: no finish reason, no ``[DONE]``.
 
         A plain answer promises more bytes than it sends.
 
@@ -201,84 +168,68 @@ class Fault:
         """
         _check_after(after)
 
-        def act(exchange: Exchange, call: Call) -> None:
+        def act(call: Call) -> None:
             reset = close == "reset"
             if call.request.stream:
-                exchange.keep_alive = False
-                begin(exchange, call.answer, after)
+                call.exchange.keep_alive = False
+                call.begin(after)
                 if not reset:
-                    exchange.close_stream()
+                    call.exchange.close_stream()
             else:
-                _send_half(exchange, call)
-            exchange.hang_up(reset=reset)
+                call.send_half()
+            call.exchange.hang_up(reset=reset)
 
         return Fault("cut_stream", act)
 
     @staticmethod
     def malformed_stream(after: int = 1) -> Fault:
-        """An event with broken JSON after some chunks of content, and the end.
-
-        Args:
-            after: How many chunks of content the client gets first.
-        """
+        """An event with broken JSON after ``after`` chunks of content, and the end."""
         _check_after(after)
-        return Fault("malformed_stream", lambda exchange, call: _broken(exchange, call, after))
+        return Fault("malformed_stream", lambda call: _send_broken(call, after))
 
     @staticmethod
     def error_in_stream(after: int = 1) -> Fault:
-        """An event that holds an error object, and the end. A plain request gets it as HTTP 500.
+        """An error object as the event after ``after`` chunks of content, and the end.
 
-        Args:
-            after: How many chunks of content the client gets first.
+        A plain request gets it as HTTP 500.
         """
         _check_after(after)
 
-        def act(exchange: Exchange, call: Call) -> None:
+        def act(call: Call) -> None:
             if call.request.stream:
-                begin(exchange, call.answer, after)
-                _send(exchange, call.wire.error_event())
-                exchange.close_stream()
+                call.begin(after)
+                call.exchange.send_event(call.wire.error_event())
+                call.exchange.close_stream()
             else:
-                exchange.send_json(500, call.wire.refusal("server_error"))
+                call.refuse("server_error")
 
         return Fault("error_in_stream", act)
 
     @staticmethod
     def stall(after: int = 1, seconds: float = 600.0) -> Fault:
-        """Stop in the middle for a while, then go on. A plain answer stops halfway in its body.
+        """Stop for ``seconds`` after ``after`` chunks of content, then go on.
 
-        Args:
-            after: How many chunks of content the client gets first.
-            seconds: How long the silence is.
+        A plain answer stops halfway in its body.
         """
         _check_after(after)
 
-        def act(exchange: Exchange, call: Call) -> None:
+        def act(call: Call) -> None:
             if call.request.stream:
-                rest = begin(exchange, call.answer, after)
-                exchange.pause(seconds)
-                send_events(exchange, call.answer, rest)
-                exchange.close_stream()
+                rest = call.begin(after)
+                call.exchange.pause(seconds)
+                call.send(rest)
+                call.exchange.close_stream()
             else:
-                rest_of_body = _send_half(exchange, call)
-                exchange.pause(seconds)
-                exchange.connection.sendall(rest_of_body)
+                rest_of_body = call.send_half()
+                call.exchange.pause(seconds)
+                call.exchange.connection.sendall(rest_of_body)
 
         return Fault("stall", act)
 
 
-def _refusal(name: str, *, status: int | None = None, message: str | None = None) -> Fault:
-    """A fault in the provider's own words, under its usual status unless another is given."""
-
-    def act(exchange: Exchange, call: Call) -> None:
-        body = call.wire.refusal(name, message, model=call.request.model)
-        exchange.send_json(status or call.wire.words[name].status, body)
-
-    return Fault(name, act)
-
-
-def _send(exchange: Exchange, event: Event) -> None:
-    exchange.send_event(event.data, event.name)
+def _refusal(name: str, **changes: Any) -> Fault:
+    """A fault in the provider's own words; ``changes`` are those of :meth:`Call.refuse`."""
+    return Fault(name, lambda call: call.refuse(name, **changes))
 
 
 def _check_after(after: int) -> None:
@@ -286,18 +237,11 @@ def _check_after(after: int) -> None:
         raise ValueError(f"after must not be negative, got {after}")
 
 
-def _broken(exchange: Exchange, call: Call, after: int) -> None:
+def _send_broken(call: Call, after: int) -> None:
+    event = call.wire.broken_event
     if call.request.stream:
-        begin(exchange, call.answer, after)
-        _send(exchange, call.wire.broken_event())
-        exchange.close_stream()
+        call.begin(after)
+        call.exchange.send_event(event)
+        call.exchange.close_stream()
     else:
-        exchange.send(200, call.wire.broken_event().data.encode())
-
-
-def _send_half(exchange: Exchange, call: Call) -> bytes:
-    """Send half of a plain answer under the length of the whole, and return the other half."""
-    exchange.pause(call.answer.model.delay)
-    first, rest = half_body(call.answer)
-    exchange.send(200, first, missing=len(rest))
-    return rest
+        call.exchange.send(200, event.data.encode())

@@ -1,11 +1,15 @@
-"""What the provider has seen."""
+"""What the provider has seen, and which faults are next."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, count, cycle, repeat
 from threading import Lock
 from typing import Any
+
+from llmroute.testing.faults import Fault
 
 
 @dataclass(frozen=True)
@@ -40,33 +44,22 @@ class Journal:
     """The requests in the order they came; safe to use from many threads."""
 
     def __init__(self) -> None:
-        """Start with no requests."""
         self._entries: dict[int, RequestLog] = {}
-        self._next = 0
+        self._numbers = count(1)
         self._lock = Lock()
 
     def open(self, entry: RequestLog) -> int:
-        """Note a request.
-
-        Returns:
-            Its number, for the notes below.
-        """
+        """Note a request, and return its number for :meth:`note`."""
         with self._lock:
-            self._next += 1
-            self._entries[self._next] = entry
-            return self._next
+            number = next(self._numbers)
+            self._entries[number] = entry
+            return number
 
-    def note_status(self, number: int, status: int) -> None:
-        """Note the status sent; a request cleared meanwhile is forgotten."""
+    def note(self, number: int, **facts: Any) -> None:
+        """Add to what is known of a request; one cleared meanwhile is forgotten."""
         with self._lock:
             if number in self._entries:
-                self._entries[number] = replace(self._entries[number], status=status)
-
-    def note_fault(self, number: int, fault: str) -> None:
-        """Note the fault that struck; a request cleared meanwhile is forgotten."""
-        with self._lock:
-            if number in self._entries:
-                self._entries[number] = replace(self._entries[number], fault=fault)
+                self._entries[number] = replace(self._entries[number], **facts)
 
     def entries(self) -> list[RequestLog]:
         """All requests so far, those in flight included."""
@@ -77,3 +70,31 @@ class Journal:
         """Forget all requests."""
         with self._lock:
             self._entries.clear()
+
+
+class FaultQueue:
+    """The faults that wait for one model: first in, first out; safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._rows: deque[Iterator[Fault]] = deque()
+        self._lock = Lock()
+
+    def add(self, faults: Sequence[Fault], times: int | None) -> None:
+        """Queue ``faults`` one after the other, the whole row ``times`` times; None for ever."""
+        row = cycle(faults) if times is None else chain.from_iterable(repeat(faults, times))
+        with self._lock:
+            self._rows.append(row)
+
+    def take(self) -> Fault | None:
+        """The fault for the next call; None when that call may go well."""
+        with self._lock:
+            while self._rows:
+                for fault in self._rows[0]:
+                    return fault
+                self._rows.popleft()
+            return None
+
+    def clear(self) -> None:
+        """Forget all faults."""
+        with self._lock:
+            self._rows.clear()

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from llmroute.testing.chance import draw, pick
 from llmroute.testing.client_request import ChatRequest
 from llmroute.testing.questions import QuestionBook
-from llmroute.testing.reply import Reply, ToolCall, cut_at_length, cut_at_stop
+from llmroute.testing.reply import Reply, ToolCall
 from llmroute.testing.schema_values import fill
 from llmroute.testing.tokens import count_tokens
 
@@ -76,32 +76,13 @@ class ScriptedModel:
         ) / 1_000_000
 
     def answer(self, request: ChatRequest, book: QuestionBook) -> Reply:
-        """One sample of the answer to a request, cut to its ``stop`` and ``max_tokens``.
-
-        Args:
-            request: The request, with the number of the sample.
-            book: The questions with known answers.
-        """
-        said = self.reply(request) if callable(self.reply) else self.reply
-        reply = Reply(said) if isinstance(said, str) else said or _by_default(self, request, book)
+        """One sample of the answer to a request, cut to its ``stop`` and ``max_tokens``."""
+        scripted = self.reply(request) if callable(self.reply) else self.reply
+        reply = Reply(scripted) if isinstance(scripted, str) else scripted
+        reply = reply or _by_default(self, request, book)
         if reply.confidence is None:
             reply = replace(reply, confidence=self.ability)
-        return _within_limits(reply, request)
-
-
-def _within_limits(reply: Reply, request: ChatRequest) -> Reply:
-    """Apply ``stop`` and ``max_tokens`` to the text; tool calls are never cut."""
-    if reply.content is None:
-        return reply
-    text = cut_at_stop(reply.content, request.stop)
-    if text != reply.content:
-        reply = replace(reply, content=text)
-    if request.max_tokens is None:
-        return reply
-    room = request.max_tokens - reply.reasoning_tokens
-    if count_tokens(text) <= room:
-        return reply
-    return replace(reply, content=cut_at_length(text, room), finish_reason="length")
+        return reply.within(request.stop, request.max_tokens)
 
 
 def _by_default(model: ScriptedModel, request: ChatRequest, book: QuestionBook) -> Reply:
@@ -114,9 +95,9 @@ def _by_default(model: ScriptedModel, request: ChatRequest, book: QuestionBook) 
     words = known or _short_text(request.last_user)
     if _wants_tool(request):
         return Reply(tool_calls=[_tool_call(request, words)], confidence=confidence)
-    shaped = _shaped(request, words)
-    text = shaped if shaped is not None else known
-    return Reply(text if text is not None else stand_in(model.name, request), confidence=confidence)
+    texts = (_shaped(request, words), known)
+    text = next((text for text in texts if text is not None), None)
+    return Reply(_filler(model.name, request) if text is None else text, confidence=confidence)
 
 
 def _wants_tool(request: ChatRequest) -> bool:
@@ -159,13 +140,8 @@ def _short_text(prompt: str) -> str:
     return " ".join(prompt.split()[:6]) or "stand-in text"
 
 
-def stand_in(model: str, request: ChatRequest) -> str:
-    """A plain answer: the same for the same prompt, longer for a longer one.
-
-    Args:
-        model: The model's name, which the answer gives.
-        request: The request; its last user text is named in the answer.
-    """
+def _filler(model: str, request: ChatRequest) -> str:
+    """A plain answer: the same for the same prompt, longer for a longer one."""
     prompt = request.last_user
     head = f"stand-in answer from {model} to: {' '.join(prompt.split()[:8]) or 'nothing'}."
     sentences = count_tokens(prompt) // 12 + int(draw("length", prompt) * 4)

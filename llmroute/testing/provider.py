@@ -6,28 +6,28 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count
 from threading import Lock
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any
 
 from llmroute.testing.client_request import ChatRequest, RequestError
-from llmroute.testing.delivery import Call, deliver
+from llmroute.testing.delivery import Call
 from llmroute.testing.exchange import Exchange
-from llmroute.testing.faultqueue import FaultQueue
 from llmroute.testing.faults import Fault
-from llmroute.testing.journal import Journal, RequestLog
+from llmroute.testing.journal import FaultQueue, Journal, RequestLog
 from llmroute.testing.models import ScriptedModel
 from llmroute.testing.questions import Question, QuestionBook
 from llmroute.testing.server import LoopbackServer
 from llmroute.testing.wire import Answer, Wire
-from llmroute.testing.wire_anthropic import AnthropicWire
-from llmroute.testing.wire_openai import OpenAIWire, error_body, model_list
+from llmroute.testing.wire_anthropic import ANTHROPIC
+from llmroute.testing.wire_openai import OPENAI, model_list
 
 #: Where each protocol is spoken.
-_WIRES: Mapping[str, Wire] = {"/chat/completions": OpenAIWire(), "/messages": AnthropicWire()}
+_WIRES = {"/chat/completions": OPENAI, "/messages": ANTHROPIC}
 
 
 class ScriptedProvider:
@@ -97,16 +97,9 @@ class ScriptedProvider:
             self._server = None
 
     def __enter__(self) -> ScriptedProvider:
-        """Start."""
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop."""
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     @property
@@ -116,9 +109,7 @@ class ScriptedProvider:
         Raises:
             RuntimeError: If it is not running.
         """
-        if self._server is None:
-            raise RuntimeError("the provider is not running: use it in a with block, or start() it")
-        return f"http://127.0.0.1:{self._server.port}/v1"
+        return f"{self.anthropic_url}/v1"
 
     @property
     def anthropic_url(self) -> str:
@@ -127,7 +118,9 @@ class ScriptedProvider:
         Raises:
             RuntimeError: If it is not running.
         """
-        return self.base_url.removesuffix("/v1")
+        if self._server is None:
+            raise RuntimeError("the provider is not running: use it in a with block, or start() it")
+        return f"http://127.0.0.1:{self._server.port}"
 
     # Scripting it
 
@@ -183,29 +176,30 @@ class ScriptedProvider:
     # Answering
 
     def _serve(self, exchange: Exchange) -> None:
-        request = exchange.request
-        body = _json_or_none(request.body)
-        known = body if isinstance(body, dict) else {}
-        model = known.get("model")
+        body: Any = None
+        with suppress(ValueError):
+            body = json.loads(exchange.body)
+        fields = body if isinstance(body, dict) else {}
+        model = fields.get("model")
         entry = self._journal.open(
             RequestLog(
                 model=model if isinstance(model, str) else "",
-                path=request.path,
-                body=known,
-                headers=request.headers,
+                path=exchange.path,
+                body=fields,
+                headers=exchange.headers,
                 started=time.monotonic(),
-                connection=request.connection,
+                connection=exchange.number,
             )
         )
-        exchange.on_status = partial(self._journal.note_status, entry)
-        path = request.path.removeprefix("/v1").rstrip("/")
-        if request.method == "POST" and path in _WIRES:
+        exchange.on_status = lambda status: self._journal.note(entry, status=status)
+        path = exchange.path.removeprefix("/v1").rstrip("/")
+        if exchange.method == "POST" and path in _WIRES:
             self._chat(exchange, _WIRES[path], body, entry)
-        elif (request.method, path) == ("GET", "/models"):
-            exchange.send_json(200, model_list(list(self._models), int(time.time())))
+        elif (exchange.method, path) == ("GET", "/models"):
+            exchange.send_json(200, model_list(self._models, int(time.time())))
         else:
-            message = f"Invalid URL ({request.method} {request.path})"
-            exchange.send_json(404, error_body(message))
+            error = RequestError(f"Invalid URL ({exchange.method} {exchange.path})")
+            exchange.send_json(404, OPENAI.invalid(error))
 
     def _chat(self, exchange: Exchange, wire: Wire, body: object, entry: int) -> None:
         try:
@@ -217,16 +211,16 @@ class ScriptedProvider:
         if model is None:
             exchange.send_json(404, wire.refusal("not_found", model=request.model))
             return
-        call = Call(request, partial(self._compose, wire, model, request), wire)
+        call = Call(exchange, wire, request, partial(self._compose, wire, model, request))
         fault = self._faults[request.model].take()
         try:
             if fault is None:
-                deliver(exchange, call.answer)
+                call.deliver()
             else:
-                self._journal.note_fault(entry, fault.name)
-                fault.strike(exchange, call)
+                self._journal.note(entry, fault=fault.name)
+                fault.strike(call)
         except _ScriptError as error:
-            exchange.send_json(500, wire.refusal("script_error", str(error)))
+            call.refuse("script_error", str(error))
 
     def _compose(self, wire: Wire, model: ScriptedModel, request: ChatRequest) -> Answer:
         first = self._first_sample(request)
@@ -258,10 +252,3 @@ class ScriptedProvider:
 
 class _ScriptError(Exception):
     """The callable that scripts a model raised."""
-
-
-def _json_or_none(body: bytes) -> object:
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from llmroute.testing.chance import draw, pick, sigmoid
+from llmroute.testing.chance import draw, pick
 
 _STEEPNESS = 8.0
 
@@ -41,16 +42,10 @@ class Question:
 
     def chance(self, ability: float) -> float:
         """How probable a right answer is for a model of this ability: sigma(8 (a - d))."""
-        return sigmoid(_STEEPNESS * (ability - self.difficulty))
+        return 1 / (1 + math.exp(_STEEPNESS * (self.difficulty - ability)))
 
     def answered_by(self, model: str, ability: float, sample: int = 0) -> str:
-        """What ``model`` says to this question; always the same for the same arguments.
-
-        Args:
-            model: The model's name.
-            ability: Its ability, 0..1.
-            sample: Which sample; 0 where the temperature is 0.
-        """
+        """What ``model`` says to this question; always the same for the same arguments."""
         if draw(model, self.prompt, sample) < self.chance(ability):
             return self.answer
         return pick(self.wrong, "wrong", model, self.prompt, sample)

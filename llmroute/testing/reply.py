@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llmroute.testing.tokens import count_tokens, split_tokens
@@ -73,13 +73,14 @@ class Reply:
         """The finish reason to send."""
         return self.finish_reason or ("tool_calls" if self.tool_calls else "stop")
 
-
-def cut_at_stop(text: str, stop: Sequence[str]) -> str:
-    """``text`` up to the first of the stop strings."""
-    found = [text.index(mark) for mark in stop if mark and mark in text]
-    return text[: min(found)] if found else text
-
-
-def cut_at_length(text: str, tokens: int) -> str:
-    """The first ``tokens`` tokens of ``text``."""
-    return "".join(split_tokens(text)[: max(tokens, 0)])
+    def within(self, stop: Sequence[str], max_tokens: int | None) -> Reply:
+        """The reply with its text cut at a stop string and at a length; tool calls stay whole."""
+        if self.content is None:
+            return self
+        ends = [self.content.index(mark) for mark in stop if mark and mark in self.content]
+        text = self.content[: min(ends, default=None)]
+        tokens = split_tokens(text)
+        room = len(tokens) if max_tokens is None else max_tokens - self.reasoning_tokens
+        if len(tokens) <= room:
+            return replace(self, content=text)
+        return replace(self, content="".join(tokens[: max(room, 0)]), finish_reason="length")

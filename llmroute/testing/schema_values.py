@@ -7,6 +7,7 @@ Covers what tool and answer schemas are made of: objects, arrays, strings, numbe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,22 +54,32 @@ class _Filler:
             return schema["const"]
         if schema.get("enum"):
             return schema["enum"][0]
-        for key in ("anyOf", "oneOf"):
-            if schema.get(key):
-                return self.value(self._branch(schema[key], depth), depth + 1)
+        if branches := schema.get("anyOf") or schema.get("oneOf"):
+            return self.value(self._branch(branches, depth), depth + 1)
         kind = schema.get("type") or ("object" if "properties" in schema else "string")
         if isinstance(kind, list):
             kind = next((k for k in kind if k != "null"), "null")
-        make = getattr(self, f"_{kind}", None)
-        return make(schema, depth) if make else None
+        match kind:
+            case "object":
+                return self._object(schema, depth)
+            case "array":
+                return self._array(schema, depth)
+            case "string":
+                return self._string(schema)
+            case "integer":
+                return int(_within(schema, _INTEGER, schema.get("multipleOf") or 1))
+            case "number":
+                return _within(schema, _NUMBER, schema.get("multipleOf"))
+            case "boolean":
+                return True
+        return None
 
     def _plain(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """The schema with its references followed and its ``allOf`` folded in."""
-        seen = 0
-        while "$ref" in schema and seen < _DEPTH:
-            rest = {key: value for key, value in schema.items() if key != "$ref"}
-            schema = {**self._lookup(schema["$ref"]), **rest}
-            seen += 1
+        for _ in range(_DEPTH):
+            if "$ref" in schema:
+                rest = {key: value for key, value in schema.items() if key != "$ref"}
+                schema = {**self._lookup(schema["$ref"]), **rest}
         if not schema.get("allOf"):
             return schema
         merged: dict[str, Any] = {key: value for key, value in schema.items() if key != "allOf"}
@@ -89,10 +100,9 @@ class _Filler:
 
     def _branch(self, branches: list[Mapping[str, Any]], depth: int) -> Mapping[str, Any]:
         """The first branch that is not null; null once the value is too deep."""
-        null = [branch for branch in branches if branch.get("type") == "null"]
-        if null and depth >= _DEPTH:
-            return null[0]
-        return next((branch for branch in branches if branch not in null), branches[0])
+        wants_null = depth >= _DEPTH
+        fitting = (b for b in branches if (b.get("type") == "null") == wants_null)
+        return next(fitting, branches[0])
 
     def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, object]:
         properties = schema.get("properties") or {}
@@ -119,48 +129,30 @@ class _Filler:
             return first
         return first + [self.value(rest, depth + 1) for _ in range(int(max(wanted, 0)))]
 
-    def _string(self, schema: Mapping[str, Any], depth: int) -> str:
+    def _string(self, schema: Mapping[str, Any]) -> str:
         text = _FORMATS.get(schema.get("format", ""), self.text)
         least = schema.get("minLength") or 0
         while len(text) < least:
             text = f"{text} {text}" if text else "."
         return text[: schema.get("maxLength")]
 
-    def _integer(self, schema: Mapping[str, Any], depth: int) -> int:
-        return int(_within(schema, _INTEGER, schema.get("multipleOf") or 1))
-
-    def _number(self, schema: Mapping[str, Any], depth: int) -> float:
-        return _within(schema, _NUMBER, schema.get("multipleOf"))
-
-    def _boolean(self, schema: Mapping[str, Any], depth: int) -> bool:
-        return True
-
-    def _null(self, schema: Mapping[str, Any], depth: int) -> None:
-        return None
-
 
 def _within(schema: Mapping[str, Any], wish: float, step: float | None) -> float:
     """The number nearest to ``wish`` that the bounds and the step allow."""
-    low, high = schema.get("minimum"), schema.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    nudge = step or _gap(above, below)
-    if above is not None and (low is None or above >= low):
-        low = above + nudge
-    if below is not None and (high is None or below <= high):
-        high = below - nudge
-    value = wish
-    if low is not None:
-        value = max(value, low)
-    if high is not None:
-        value = min(value, high)
+    # Without a step, one that stays strictly between two open ends.
+    nudge = step or (1.0 if above is None or below is None else (below - above) / 4)
+    # Where a closed and an open bound are equal, the open one counts.
+    low = sum(max(_bounds((schema.get("minimum"), 0), (above, nudge)), default=(-math.inf,)))
+    high = sum(min(_bounds((schema.get("maximum"), 0), (below, -nudge)), default=(math.inf,)))
+    value = min(max(wish, low), high)
     if step:
         # Round up towards the least value, and down when that leaves the range.
         value = -(-value // step) * step
-        if high is not None and value > high:
+        if value > high:
             value = high // step * step
     return value
 
 
-def _gap(above: float | None, below: float | None) -> float:
-    """A step that stays strictly between two open ends."""
-    return 1.0 if above is None or below is None else (below - above) / 4
+def _bounds(*bounds: tuple[float | None, float]) -> list[tuple[float, ...]]:
+    return [(bound, gap) for bound, gap in bounds if bound is not None]

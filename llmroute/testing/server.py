@@ -7,7 +7,6 @@ the socket.
 
 from __future__ import annotations
 
-import selectors
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +15,7 @@ from socketserver import BaseServer
 from threading import Event, Lock, Thread
 from typing import TypeAlias, cast
 
-from llmroute.testing.exchange import Exchange, HttpRequest
+from llmroute.testing.exchange import Exchange
 
 Application: TypeAlias = Callable[[Exchange], None]
 
@@ -29,34 +28,29 @@ _JOIN = 5.0
 class LoopbackServer:
     """Serves an application on a free port of 127.0.0.1, one daemon thread for each connection.
 
-    Attributes:
-        application: Answers each request through its exchange, in the connection's thread.
-        stopping: Set once the server closes.
-        accepted: How many connections there have been.
-        port: The port it listens on.
+    The application answers each request through its exchange, in the connection's thread.
     """
 
     def __init__(self, application: Application) -> None:
         """Listen and begin to accept connections."""
         self.application = application
-        self.stopping = Event()
-        self.accepted = 0
+        self.stopping = Event()  # set once the server closes
+        self.accepted = 0  # connections so far
         self._open: dict[int, tuple[socket.socket, Thread]] = {}
         self._lock = Lock()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
-        self._listener.setblocking(False)
         self.port: int = self._listener.getsockname()[1]
-        self._alarm, self._sleeper = socket.socketpair()
         self._accepting = Thread(target=self._accept, daemon=True, name="scripted-provider")
         self._accepting.start()
 
     def close(self) -> None:
         """Drop every connection and end every thread."""
         self.stopping.set()
-        self._alarm.send(b"!")
+        # A knock of our own wakes the thread that accepts, on every system.
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port)).close()
         self._accepting.join(_JOIN)
-        for end in (self._listener, self._alarm, self._sleeper):
-            end.close()
+        self._listener.close()
         with self._lock:
             open_now = list(self._open.values())
         for connection, _ in open_now:
@@ -67,21 +61,15 @@ class LoopbackServer:
             thread.join(_JOIN)
 
     def _accept(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._listener, selectors.EVENT_READ)
-            # A pair of sockets wakes this thread at once, where a time-out would have to be polled.
-            selector.register(self._sleeper, selectors.EVENT_READ)
-            while True:
-                selector.select()
-                if self.stopping.is_set():
-                    return
-                # A client may have given up between its knock and this line.
-                with suppress(OSError):
-                    self._welcome(self._listener.accept()[0])
+        while not self.stopping.is_set():
+            # A client may have given up between its knock and this line.
+            with suppress(OSError):
+                self._welcome(self._listener.accept()[0])
 
     def _welcome(self, connection: socket.socket) -> None:
-        # Some systems pass the listener's impatience on.
-        connection.setblocking(True)
+        if self.stopping.is_set():
+            connection.close()
+            return
         with self._lock:
             self.accepted += 1
             number = self.accepted
@@ -115,15 +103,12 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(connection, ("127.0.0.1", number), cast("BaseServer", server))
 
     def _exchange(self) -> None:
-        request = HttpRequest(
+        exchange = Exchange(
             method=self.command,
             path=self.path.partition("?")[0],
             headers={name.lower(): value for name, value in self.headers.items()},
             body=self._body(),
-            connection=self._number,
-        )
-        exchange = Exchange(
-            request=request,
+            number=self._number,
             connection=self.connection,
             stopping=self._home.stopping,
             chunked=self.request_version != "HTTP/1.0",

@@ -6,32 +6,16 @@ from llmroute.testing.chance import token_id
 
 
 def sign(model: str, thought: str) -> str:
-    """The signature that a model puts below a thought.
-
-    Args:
-        model: The model's name.
-        thought: The thought, word for word.
-    """
+    """The signature that a model puts below a thought, which it knows word for word."""
     return f"Es{token_id('signature', model, thought)}Ag=="
 
 
 def seal(model: str, thought: str) -> str:
-    """A thought that nobody may read: what stands in ``redacted_thinking`` in its place.
-
-    Args:
-        model: The model's name.
-        thought: The thought.
-    """
+    """What stands in ``redacted_thinking`` in place of a thought that nobody may read."""
     token = token_id("sealed", thought)
     return f"{token}{sign(model, token)}"
 
 
 def is_sealed_by(model: str, data: str) -> bool:
-    """Whether a model made this ``data`` of a ``redacted_thinking`` block.
-
-    Args:
-        model: The model's name.
-        data: The data.
-    """
-    token, signature = data[:16], data[16:]
-    return signature == sign(model, token)
+    """Whether a model made this ``data`` of a ``redacted_thinking`` block."""
+    return data[16:] == sign(model, data[:16])

@@ -34,28 +34,15 @@ def count_tokens(text: str) -> int:
 def count_prompt(
     messages: Iterable[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
 ) -> int:
-    """How many tokens a request's messages and tools are.
-
-    Args:
-        messages: OpenAI-shaped messages.
-        tools: OpenAI-shaped tool definitions.
-    """
+    """How many tokens a request's messages and tools are, both OpenAI-shaped."""
     total = sum(MESSAGE_TOKENS + _count_message(message) for message in messages)
     return total + (count_tokens(json.dumps(tools)) if tools else 0)
 
 
 def _count_message(message: Mapping[str, Any]) -> int:
-    content = message.get("content")
-    if isinstance(content, str):
-        total = count_tokens(content)
-    else:
-        total = sum(_count_part(part) for part in content or ())
+    content = message.get("content") or ()
+    parts = [content] if isinstance(content, str) else [part.get("text") for part in content]
     for call in message.get("tool_calls") or ():
         function = call.get("function") or {}
-        total += count_tokens(f"{function.get('name')} {function.get('arguments')}")
-    return total
-
-
-def _count_part(part: Mapping[str, Any]) -> int:
-    text = part.get("text")
-    return count_tokens(text) if isinstance(text, str) else MEDIA_TOKENS
+        parts.append(f"{function.get('name')} {function.get('arguments')}")
+    return sum(count_tokens(part) if isinstance(part, str) else MEDIA_TOKENS for part in parts)

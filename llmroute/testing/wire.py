@@ -4,58 +4,46 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, ClassVar
+from enum import Enum, auto
+from typing import Any
 
 from llmroute.testing.client_request import ChatRequest, RequestError
 from llmroute.testing.models import ScriptedModel
 from llmroute.testing.reply import Reply
 
+#: Characters of a tool call's arguments in one event of a stream.
+_ARGUMENT_PIECE = 8
+
 
 class Part(Enum):
     """What an event of a stream carries."""
 
-    FRAME = "frame"
-    CONTENT = "content"
-    FINISH = "finish"
-    END = "end"
+    FRAME = auto()  # a role; the start or the end of a block
+    CONTENT = auto()
+    FINISH = auto()
+    END = auto()  # usage and `[DONE]` as well
 
 
 @dataclass(frozen=True)
 class Event:
-    """One server-sent event.
-
-    Attributes:
-        part: What it carries. A role, or the start and the end of a block, are the frame; usage and
-            ``[DONE]`` count as the end.
-        data: What follows ``data:``.
-        name: What follows ``event:``; None where the protocol names no events.
-    """
+    """One server-sent event."""
 
     part: Part
-    data: str
-    name: str | None = None
+    data: str  # what follows `data:`
+    name: str | None = None  # what follows `event:`; None where the protocol names no events
 
 
 @dataclass(frozen=True)
 class Answer(ABC):
-    """An answer, ready to be put on the wire whole or in pieces.
-
-    Attributes:
-        request: What was asked.
-        model: Who answers.
-        replies: One for each choice.
-        number: The answer's number, which makes its id.
-        created: When, in whole seconds since 1970.
-    """
+    """An answer, ready to be put on the wire whole or in pieces."""
 
     request: ChatRequest
     model: ScriptedModel
-    replies: tuple[Reply, ...]
-    number: int
-    created: int
+    replies: tuple[Reply, ...]  # one for each choice
+    number: int  # makes its id
+    created: int  # in whole seconds since 1970
 
     @abstractmethod
     def body(self) -> dict[str, Any]:
@@ -68,82 +56,56 @@ class Answer(ABC):
 
 @dataclass(frozen=True)
 class Words:
-    """A provider's words for one kind of failure.
+    """A provider's words for one kind of failure."""
+
+    status: int  # of HTTP
+    message: str  # for people, with places to fill
+    kind: str = "invalid_request_error"
+    code: str | None = None  # for programs
+    param: str | None = None  # the part of the request at fault
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A protocol: how requests are read in it, and answers and errors written.
 
     Attributes:
-        status: The HTTP status.
-        message: For people; with places to fill.
-        kind: The error's ``type``.
-        code: For programs; None where the protocol has none.
-        param: The part of the request at fault, likewise.
+        parse: Checks the JSON of a request and reads it; raises RequestError as the provider would
+            turn it down.
+        answer: The class of its answers.
+        error: Writes an error's body: what kind of error, and its message with all places filled.
+        words: By the name of the :class:`~llmroute.testing.Fault`.
+        failure: Whose words the error event has that ends a stream.
+        failure_event: The name of that event.
+        broken_event: An event whose JSON breaks off.
     """
 
-    status: int
-    message: str
-    kind: str = "invalid_request_error"
-    code: str | None = None
-    param: str | None = None
+    parse: Callable[[Any], ChatRequest]
+    answer: type[Answer]
+    error: Callable[[Words, str], dict[str, Any]]
+    words: Mapping[str, Words]
+    failure: str
+    failure_event: str | None
+    broken_event: Event
 
-
-class Wire(ABC):
-    """A protocol: how requests are read in it, and answers and errors written."""
-
-    #: By the name of the :class:`~llmroute.testing.Fault`.
-    words: ClassVar[Mapping[str, Words]]
-
-    @abstractmethod
-    def parse(self, body: object) -> ChatRequest:
-        """Check a request body and read it.
-
-        Args:
-            body: The JSON.
-
-        Raises:
-            RequestError: As the provider would turn it down.
-        """
-
-    @abstractmethod
-    def answer(
-        self,
-        request: ChatRequest,
-        model: ScriptedModel,
-        replies: tuple[Reply, ...],
-        number: int,
-        created: int,
-    ) -> Answer:
-        """An answer in this protocol; the arguments are :class:`Answer`'s."""
-
-    @abstractmethod
-    def error(self, words: Words, message: str) -> dict[str, Any]:
-        """An error's body.
-
-        Args:
-            words: What kind of error.
-            message: Its message, with all places filled.
-        """
-
-    @abstractmethod
     def invalid(self, error: RequestError) -> dict[str, Any]:
         """The body of a refusal of a malformed request."""
-
-    @abstractmethod
-    def error_event(self) -> Event:
-        """The error that ends a stream."""
-
-    @abstractmethod
-    def broken_event(self) -> Event:
-        """An event whose JSON breaks off."""
+        return self.error(Words(400, "", code=error.code, param=error.param), str(error))
 
     def refusal(self, name: str, message: str | None = None, **facts: object) -> dict[str, Any]:
-        """The body of a failure in this protocol's words.
-
-        Args:
-            name: Whose: the fault's name.
-            message: Another message.
-            facts: What fills the places of the usual one.
-        """
+        """The body of a failure: in a given message, or the usual one with its places filled."""
         words = self.words[name]
         return self.error(words, words.message.format(**facts) if message is None else message)
+
+    def error_event(self) -> Event:
+        """The error that ends a stream."""
+        return Event(Part.END, dump(self.refusal(self.failure)), self.failure_event)
+
+
+def argument_pieces(arguments: str) -> list[str]:
+    """A tool call's arguments, a few characters at a time."""
+    starts = range(0, len(arguments), _ARGUMENT_PIECE)
+    return [arguments[start : start + _ARGUMENT_PIECE] for start in starts]
 
 
 def dump(value: object) -> str:

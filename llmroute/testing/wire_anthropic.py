@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from llmroute.testing.chance import token_id
-from llmroute.testing.client_request import ChatRequest, RequestError
-from llmroute.testing.models import ScriptedModel
 from llmroute.testing.reply import Reply, ToolCall
 from llmroute.testing.request_anthropic import parse_request
 from llmroute.testing.signatures import seal, sign
 from llmroute.testing.tokens import count_tokens, split_tokens
-from llmroute.testing.wire import Answer, Event, Part, Wire, Words, dump
+from llmroute.testing.wire import Answer, Event, Part, Wire, Words, argument_pieces, dump
 
-REQUEST_ID = "req_llmroute_scripted"
-_ARGUMENT_PIECE = 8
 _STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 #: What a model thinks that is told to and whose script is silent about it.
 _THOUGHT = "I look at what was asked."
@@ -37,41 +33,40 @@ class AnthropicAnswer(Answer):
         prompt = self.request.prompt_tokens
         read = min(self.reply.cached_tokens, prompt)
         written = min(self.reply.cache_written_tokens, prompt - read)
-        said = self.reply.completion_tokens - self.reply.reasoning_tokens
+        shown = self.reply.completion_tokens - self.reply.reasoning_tokens
         return {
             "input_tokens": prompt - read - written,
             "cache_creation_input_tokens": written,
             "cache_read_input_tokens": read,
-            "output_tokens": said + count_tokens(self._thought() or ""),
+            "output_tokens": shown + count_tokens(self._thought() or ""),
             "service_tier": "standard",
         }
 
     def body(self) -> dict[str, Any]:
         """The whole answer as one ``message`` object."""
-        content = list(self._blocks())
-        return {**self._envelope(), **self._end(), "content": content, "usage": self.usage()}
+        return self._message(list(self._blocks()), self._end(), self.usage())
 
     def events(self) -> list[Event]:
         """The answer as the events of a stream."""
-        start = {
-            **self._envelope(),
-            "content": [],
-            "stop_reason": None,
-            "stop_sequence": None,
-            "usage": {**self.usage(), "output_tokens": 1},
-        }
+        no_end = dict.fromkeys(self._end())
+        start = self._message([], no_end, {**self.usage(), "output_tokens": 1})
         events = [_event(Part.FRAME, "message_start", message=start), _event(Part.FRAME, "ping")]
         for index, block in enumerate(self._blocks()):
             events += _block_events(index, block)
         events.append(_event(Part.FINISH, "message_delta", delta=self._end(), usage=self.usage()))
         return [*events, _event(Part.END, "message_stop")]
 
-    def _envelope(self) -> dict[str, Any]:
+    def _message(
+        self, content: list[dict[str, Any]], end: dict[str, Any], usage: dict[str, Any]
+    ) -> dict[str, Any]:
         return {
             "id": f"msg_{self.number:08d}",
             "type": "message",
             "role": "assistant",
             "model": self.request.model,
+            "content": content,
+            **end,
+            "usage": usage,
         }
 
     def _end(self) -> dict[str, Any]:
@@ -79,19 +74,18 @@ class AnthropicAnswer(Answer):
         return {"stop_reason": _STOP_REASONS.get(finished, finished), "stop_sequence": None}
 
     def _blocks(self) -> Iterator[dict[str, Any]]:
-        if (thought := self._thought()) is not None:
-            name = self.model.name
-            if self.reply.redacted:
-                yield {"type": "redacted_thinking", "data": seal(name, thought)}
-            else:
-                yield {"type": "thinking", "thinking": thought, "signature": sign(name, thought)}
+        name, turn = self.model.name, len(self.request.messages)
+        thought = self._thought()
+        if thought is not None and self.reply.redacted:
+            yield {"type": "redacted_thinking", "data": seal(name, thought)}
+        elif thought is not None:
+            yield {"type": "thinking", "thinking": thought, "signature": sign(name, thought)}
         if self.reply.content:
             yield {"type": "text", "text": self.reply.content}
-        turn = len(self.request.messages)
         for place, call in enumerate(self.reply.tool_calls):
             yield {
                 "type": "tool_use",
-                "id": call.id or f"toolu_{token_id(self.model.name, turn, place, call)}",
+                "id": call.id or f"toolu_{token_id(name, turn, place, call)}",
                 "name": call.name,
                 "input": _input(call),
             }
@@ -118,86 +112,62 @@ def _event(part: Part, name: str, **fields: Any) -> Event:
 
 
 def _block_events(index: int, block: dict[str, Any]) -> Iterator[Event]:
-    empty, deltas = _pieces(block)
-    yield _event(Part.FRAME, "content_block_start", index=index, content_block=empty)
+    """A block in a stream: how it begins, what is added to it piece by piece, its end."""
+    empty: dict[str, Any] = {}
+    deltas: list[dict[str, Any]] = []
+    match block:
+        case {"type": "text", "text": text}:
+            empty = {"text": ""}
+            deltas = [{"type": "text_delta", "text": token} for token in split_tokens(text)]
+        case {"type": "thinking", "thinking": thought, "signature": signature}:
+            empty = {"thinking": "", "signature": ""}
+            tokens = split_tokens(thought)
+            deltas = [{"type": "thinking_delta", "thinking": token} for token in tokens]
+            deltas.append({"type": "signature_delta", "signature": signature})
+        case {"type": "tool_use", "input": arguments}:
+            empty = {"input": {}}
+            pieces = ["", *argument_pieces(dump(arguments))]
+            deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
+    yield _event(Part.FRAME, "content_block_start", index=index, content_block={**block, **empty})
     for delta in deltas:
         yield _event(Part.CONTENT, "content_block_delta", index=index, delta=delta)
     yield _event(Part.FRAME, "content_block_stop", index=index)
 
 
-def _pieces(block: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """How a block begins in a stream, and what is added to it piece by piece."""
-    kind = block["type"]
-    if kind == "text":
-        texts = split_tokens(block["text"])
-        return {**block, "text": ""}, [{"type": "text_delta", "text": text} for text in texts]
-    if kind == "thinking":
-        thoughts = split_tokens(block["thinking"])
-        return {**block, "thinking": "", "signature": ""}, [
-            *({"type": "thinking_delta", "thinking": thought} for thought in thoughts),
-            {"type": "signature_delta", "signature": block["signature"]},
-        ]
-    if kind == "tool_use":
-        text = dump(block["input"])
-        starts = range(0, len(text), _ARGUMENT_PIECE)
-        pieces = ["", *(text[start : start + _ARGUMENT_PIECE] for start in starts)]
-        return {**block, "input": {}}, [
-            {"type": "input_json_delta", "partial_json": piece} for piece in pieces
-        ]
-    return block, []
+def _error(words: Words, message: str) -> dict[str, Any]:
+    error = {"type": words.kind, "message": message}
+    return {"type": "error", "error": error, "request_id": "req_llmroute_scripted"}
 
 
-class AnthropicWire(Wire):
-    """Anthropic's messages."""
-
-    words: ClassVar[Mapping[str, Words]] = {
-        "rate_limit": Words(
-            429,
-            "This request would exceed the rate limit for your organization ({model}).",
-            "rate_limit_error",
-        ),
-        "server_error": Words(500, "Internal server error", "api_error"),
-        "overloaded": Words(529, "Overloaded", "overloaded_error"),
-        "unauthorized": Words(401, "invalid x-api-key: {key}", "authentication_error"),
-        "forbidden": Words(
-            403, "Your API key does not have permission to use this model.", "permission_error"
-        ),
-        "not_found": Words(404, "model: {model}", "not_found_error"),
-        "bad_request": Words(400, "messages: Input should be a valid list"),
-        "context_window": Words(400, "prompt is too long: {tokens} tokens > {limit} maximum"),
-        "content_policy": Words(400, "Output blocked by content filtering policy"),
-        "script_error": Words(500, "{message}", "api_error"),
-    }
-
-    def parse(self, body: object) -> ChatRequest:
-        """Check a request body and read it."""
-        return parse_request(body)
-
-    def answer(
-        self,
-        request: ChatRequest,
-        model: ScriptedModel,
-        replies: tuple[Reply, ...],
-        number: int,
-        created: int,
-    ) -> Answer:
-        """An answer in this protocol."""
-        return AnthropicAnswer(request, model, replies, number, created)
-
-    def error(self, words: Words, message: str) -> dict[str, Any]:
-        """An error's body."""
-        error = {"type": words.kind, "message": message}
-        return {"type": "error", "error": error, "request_id": REQUEST_ID}
-
-    def invalid(self, error: RequestError) -> dict[str, Any]:
-        """The body of a refusal of a malformed request."""
-        return self.error(self.words["bad_request"], str(error))
-
-    def error_event(self) -> Event:
-        """The error that ends a stream."""
-        return Event(Part.END, dump(self.refusal("overloaded")), "error")
-
-    def broken_event(self) -> Event:
-        """JSON that breaks off."""
-        data = '{"type":"content_block_delta","index":0,"delta":{"type":"text_del'
-        return Event(Part.CONTENT, data, "content_block_delta")
+_WORDS = {
+    "rate_limit": Words(
+        429,
+        "This request would exceed the rate limit for your organization ({model}).",
+        "rate_limit_error",
+    ),
+    "server_error": Words(500, "Internal server error", "api_error"),
+    "overloaded": Words(529, "Overloaded", "overloaded_error"),
+    "unauthorized": Words(401, "invalid x-api-key: {key}", "authentication_error"),
+    "forbidden": Words(
+        403, "Your API key does not have permission to use this model.", "permission_error"
+    ),
+    "not_found": Words(404, "model: {model}", "not_found_error"),
+    "bad_request": Words(400, "messages: Input should be a valid list"),
+    "context_window": Words(400, "prompt is too long: {tokens} tokens > {limit} maximum"),
+    "content_policy": Words(400, "Output blocked by content filtering policy"),
+    "script_error": Words(500, "{message}", "api_error"),
+}
+#: Anthropic's messages.
+ANTHROPIC = Wire(
+    parse=parse_request,
+    answer=AnthropicAnswer,
+    error=_error,
+    words=_WORDS,
+    failure="overloaded",
+    failure_event="error",
+    broken_event=Event(
+        Part.CONTENT,
+        '{"type":"content_block_delta","index":0,"delta":{"type":"text_del',
+        "content_block_delta",
+    ),
+)

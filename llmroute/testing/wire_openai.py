@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, zip_longest
-from typing import Any, ClassVar
+from typing import Any
 
-from llmroute.testing.chance import token_id
-from llmroute.testing.client_request import ChatRequest, RequestError
-from llmroute.testing.models import ScriptedModel
+from llmroute.testing.chance import draw, pick, token_id
 from llmroute.testing.reply import Reply
 from llmroute.testing.request_openai import parse_request
-from llmroute.testing.scripted_logprobs import token_logprobs
 from llmroute.testing.tokens import split_tokens
-from llmroute.testing.wire import Answer, Event, Part, Wire, Words, dump
+from llmroute.testing.wire import Answer, Event, Part, Wire, Words, argument_pieces, dump
 
-FINGERPRINT = "fp_llmroute_scripted"
-_ARGUMENT_PIECE = 8
-_SORRY = "The server had an error while processing your request. Sorry about that!"
+#: What the less likely tokens say in log-probabilities.
+_ELSE = (" the", " a", " and", " of", " to", " is", " in", " it", " no", " one", " two", " so")
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class OpenAIAnswer(Answer):
             "object": kind,
             "created": self.created,
             "model": self.request.model,
-            "system_fingerprint": FINGERPRINT,
+            "system_fingerprint": "fp_llmroute_scripted",
         }
 
     def _choice(self, index: int, reply: Reply) -> dict[str, Any]:
@@ -98,10 +95,10 @@ class OpenAIAnswer(Answer):
         tokens = split_tokens(reply.content or "")
         if not self.request.body.get("logprobs"):
             return [None] * len(tokens)
-        sure = self.model.ability if reply.confidence is None else reply.confidence
+        confidence = self.model.ability if reply.confidence is None else reply.confidence
         top = int(self.request.body.get("top_logprobs") or 0)
         return [
-            token_logprobs(self.model.name, place, token, sure, top)
+            _token_logprobs(token, confidence, top, self.model.name, place)
             for place, token in enumerate(tokens)
         ]
 
@@ -115,8 +112,11 @@ class OpenAIAnswer(Answer):
         for piece, entry in zip(split_tokens(reply.content or ""), entries, strict=True):
             yield self._delta(Part.CONTENT, index, {"content": piece}, logprobs=_logprobs([entry]))
         for place, call in enumerate(self._tool_calls(index, reply)):
-            for part in _call_pieces(place, call):
-                yield self._delta(Part.CONTENT, index, {"tool_calls": [part]})
+            # Who is called first, then its arguments a few characters at a time.
+            head = {**call, "function": {**call["function"], "arguments": ""}}
+            pieces = argument_pieces(call["function"]["arguments"])
+            for part in (head, *({"function": {"arguments": piece}} for piece in pieces)):
+                yield self._delta(Part.CONTENT, index, {"tool_calls": [{"index": place, **part}]})
         yield self._delta(Part.FINISH, index, {}, finish_reason=reply.finished)
 
     def _delta(
@@ -124,7 +124,6 @@ class OpenAIAnswer(Answer):
         part: Part,
         index: int,
         delta: dict[str, Any],
-        *,
         logprobs: dict[str, Any] | None = None,
         finish_reason: str | None = None,
     ) -> Event:
@@ -148,112 +147,96 @@ def _logprobs(entries: list[dict[str, Any] | None]) -> dict[str, Any] | None:
     return {"content": content, "refusal": None} if content else None
 
 
-def _call_pieces(place: int, call: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A tool call in pieces: who is called first, then its arguments a few characters at a time."""
-    arguments = call["function"]["arguments"]
-    yield {"index": place, **call, "function": {**call["function"], "arguments": ""}}
-    for start in range(0, len(arguments), _ARGUMENT_PIECE):
-        piece = arguments[start : start + _ARGUMENT_PIECE]
-        yield {"index": place, "function": {"arguments": piece}}
-
-
-class OpenAIWire(Wire):
-    """OpenAI's chat completions."""
-
-    words: ClassVar[Mapping[str, Words]] = {
-        "rate_limit": Words(
-            429,
-            "Rate limit reached for {model}. Please try again later.",
-            "requests",
-            "rate_limit_exceeded",
-        ),
-        "server_error": Words(500, _SORRY, "server_error"),
-        "overloaded": Words(
-            503,
-            "The engine is currently overloaded, please try again later.",
-            "server_error",
-            "overloaded",
-        ),
-        "unauthorized": Words(401, "Incorrect API key provided: {key}.", code="invalid_api_key"),
-        "forbidden": Words(
-            403, "Project does not have access to this model.", code="model_not_allowed"
-        ),
-        "not_found": Words(
-            404,
-            "The model `{model}` does not exist or you do not have access to it.",
-            code="model_not_found",
-            param="model",
-        ),
-        "bad_request": Words(400, "Invalid value for 'messages'."),
-        "context_window": Words(
-            400,
-            "This model's maximum context length is {limit} tokens. However, your messages "
-            "resulted in {tokens} tokens. Please reduce the length of the messages.",
-            code="context_length_exceeded",
-            param="messages",
-        ),
-        "content_policy": Words(
-            400,
-            "Your request was rejected as a result of our safety system.",
-            code="content_policy_violation",
-        ),
-        "script_error": Words(500, "{message}", "server_error", "script_error"),
-    }
-
-    def parse(self, body: object) -> ChatRequest:
-        """Check a request body and read it."""
-        return parse_request(body)
-
-    def answer(
-        self,
-        request: ChatRequest,
-        model: ScriptedModel,
-        replies: tuple[Reply, ...],
-        number: int,
-        created: int,
-    ) -> Answer:
-        """An answer in this protocol."""
-        return OpenAIAnswer(request, model, replies, number, created)
-
-    def error(self, words: Words, message: str) -> dict[str, Any]:
-        """An error's body."""
-        return error_body(message, words.kind, param=words.param, code=words.code)
-
-    def invalid(self, error: RequestError) -> dict[str, Any]:
-        """The body of a refusal of a malformed request."""
-        return error_body(str(error), param=error.param, code=error.code)
-
-    def error_event(self) -> Event:
-        """The error that ends a stream."""
-        return Event(Part.END, dump(self.error(self.words["server_error"], _SORRY)))
-
-    def broken_event(self) -> Event:
-        """JSON that breaks off."""
-        return Event(Part.CONTENT, '{"id": "chatcmpl-broken", "choices": [{"index": 0, "mess')
-
-
-def error_body(
-    message: str,
-    kind: str = "invalid_request_error",
-    *,
-    param: str | None = None,
-    code: str | None = None,
+def _token_logprobs(
+    token: str, confidence: float, alternatives: int, model: str, position: int
 ) -> dict[str, Any]:
-    """OpenAI's error object.
+    """The log-probability entry of one token, with a number of ``top_logprobs``, itself included.
 
-    Args:
-        message: For people.
-        kind: OpenAI's ``type``.
-        param: The part of the request at fault.
-        code: For programs.
+    The token given is always the likeliest. Its probability grows with ``confidence`` from about a
+    third to about one, and the others share what is left, so the first two move apart. Two models,
+    and two positions in an answer, differ a little.
     """
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
-
-
-def model_list(names: list[str], created: int) -> dict[str, Any]:
-    """The answer to ``GET /v1/models``."""
-    models = [
-        {"id": name, "object": "model", "created": created, "owned_by": "llmroute"}
-        for name in names
+    jitter = 0.04 * (draw(model, position, token) - 0.5)
+    likely = min(max(0.36 + 0.62 * confidence + jitter, 0.34), 0.999)
+    words, probabilities, left = [token], [likely], 1 - likely
+    while len(words) < alternatives:
+        options = [word for word in _ELSE if word not in words]
+        words.append(pick(options, model, position, token) if options else f" x{len(words)}")
+        # Each takes a bit less than half of what is left, so they fall off and never reach the top.
+        probabilities.append(left * 0.49)
+        left *= 0.51
+    entries = [
+        {
+            "token": word,
+            "logprob": math.log(probability),
+            "bytes": list(word.encode("utf-8", "surrogatepass")),
+        }
+        for word, probability in zip(words, probabilities, strict=True)
     ]
-    return {"object": "list", "data": models}
+    return {**entries[0], "top_logprobs": entries[:alternatives]}
+
+
+def _error(words: Words, message: str) -> dict[str, Any]:
+    error = {"message": message, "type": words.kind, "param": words.param, "code": words.code}
+    return {"error": error}
+
+
+def model_list(names: Iterable[str], created: int) -> dict[str, Any]:
+    """The answer to ``GET /v1/models``."""
+    model = {"object": "model", "created": created, "owned_by": "llmroute"}
+    return {"object": "list", "data": [{"id": name, **model} for name in names]}
+
+
+_WORDS = {
+    "rate_limit": Words(
+        429,
+        "Rate limit reached for {model}. Please try again later.",
+        "requests",
+        "rate_limit_exceeded",
+    ),
+    "server_error": Words(
+        500,
+        "The server had an error while processing your request. Sorry about that!",
+        "server_error",
+    ),
+    "overloaded": Words(
+        503,
+        "The engine is currently overloaded, please try again later.",
+        "server_error",
+        "overloaded",
+    ),
+    "unauthorized": Words(401, "Incorrect API key provided: {key}.", code="invalid_api_key"),
+    "forbidden": Words(
+        403, "Project does not have access to this model.", code="model_not_allowed"
+    ),
+    "not_found": Words(
+        404,
+        "The model `{model}` does not exist or you do not have access to it.",
+        code="model_not_found",
+        param="model",
+    ),
+    "bad_request": Words(400, "Invalid value for 'messages'."),
+    "context_window": Words(
+        400,
+        "This model's maximum context length is {limit} tokens. However, your messages "
+        "resulted in {tokens} tokens. Please reduce the length of the messages.",
+        code="context_length_exceeded",
+        param="messages",
+    ),
+    "content_policy": Words(
+        400,
+        "Your request was rejected as a result of our safety system.",
+        code="content_policy_violation",
+    ),
+    "script_error": Words(500, "{message}", "server_error", "script_error"),
+}
+#: OpenAI's chat completions.
+OPENAI = Wire(
+    parse=parse_request,
+    answer=OpenAIAnswer,
+    error=_error,
+    words=_WORDS,
+    failure="server_error",
+    failure_event=None,
+    broken_event=Event(Part.CONTENT, '{"id": "chatcmpl-broken", "choices": [{"index": 0, "mess'),
+)
