@@ -38,17 +38,14 @@ _CAPABILITIES = {
 }
 
 
-#: What the table does not state and the providers do: OpenAI's chat models return log-probabilities
-#: and several answers a call, its reasoning models no log-probabilities; Anthropic's have neither.
-_OPENAI = {"logprobs": True, "several": True}
+#: What the table does not state and the providers do, by whether a model reasons: OpenAI's chat
+#: models return log-probabilities and several answers a call, its reasoning models no
+#: log-probabilities; Anthropic's have neither.
 _STATED = {
-    ("openai", False): _OPENAI,
-    ("azure", False): _OPENAI,
-    ("openai", True): {"logprobs": False},
-    ("azure", True): {"logprobs": False},
-    ("anthropic", False): {"logprobs": False, "several": False},
-    ("anthropic", True): {"logprobs": False, "several": False},
+    provider: {False: {"logprobs": True, "several": True}, True: {"logprobs": False}}
+    for provider in ("openai", "azure")
 }
+_STATED["anthropic"] = {reasons: {"logprobs": False, "several": False} for reasons in (False, True)}
 
 
 def lookup(name: str) -> dict[str, Any]:
@@ -96,23 +93,21 @@ def _entry(name: str, provider: str | None = None) -> dict[str, Any]:
 
 
 def _facts(entry: dict[str, Any]) -> dict[str, Any]:
+    reasons = entry.get("supports_reasoning") is True
+    stated = _STATED.get(str(entry.get("litellm_provider")), {}).get(reasons, {})
+    # A missing entry means unknown. An explicit false is the table's own "no".
+    in_table = {
+        ours: entry[theirs]
+        for ours, theirs in _CAPABILITIES.items()
+        if isinstance(entry.get(theirs), bool)
+    }
     return {
         "input_price": _per_million(entry.get("input_cost_per_token")),
         "cached_input_price": _per_million(entry.get("cache_read_input_token_cost")),
         "output_price": _per_million(entry.get("output_cost_per_token")),
         "context_window": _whole(entry.get("max_input_tokens") or entry.get("max_tokens")),
         "max_output_tokens": _whole(entry.get("max_output_tokens")),
-        "capabilities": {
-            **_STATED.get(
-                (str(entry.get("litellm_provider")), entry.get("supports_reasoning") is True), {}
-            ),
-            **{
-                ours: entry[theirs]
-                for ours, theirs in _CAPABILITIES.items()
-                # A missing entry means unknown. An explicit false is the table's own "no".
-                if isinstance(entry.get(theirs), bool)
-            },
-        },
+        "capabilities": {**stated, **in_table},
     }
 
 

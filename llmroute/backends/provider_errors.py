@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from traceback import walk_tb
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
@@ -48,6 +49,34 @@ _STATUS: dict[type[ProviderError], Status] = {
     ProviderError: "failed",
 }
 
+_DOES_NOT_PARSE = "JSONDecodeError|ResponseValidation|OutputParser|ValidationError"
+#: What is in the names of an error's classes, whether those of its causes count too, and the kind;
+#: the first that fits. A timeout and a lost connection are told by their class because SDKs give
+#: them made-up statuses.
+_KINDS: tuple[tuple[str, bool, type[ProviderError]], ...] = (
+    ("MidStreamFallback|RemoteProtocolError|IncompleteRead", False, StreamInterrupted),
+    ("Timeout", False, ProviderTimeout),
+    (
+        "APIConnection|ConnectionError|TransportError|gaierror|SSLError",
+        False,
+        ProviderUnavailable,
+    ),
+    (_DOES_NOT_PARSE, True, MalformedAnswer),  # LiteLLM calls an answer that is no JSON a 500
+    ("ContextWindow", False, ContextWindowExceeded),
+    ("ContentPolicy|ContentFilter", False, ContentRefused),
+    ("UnsupportedParams", False, UnsupportedParameter),
+    ("UnicodeEncodeError", True, InvalidRequest),  # the prompt holds what no encoding can carry
+)
+_STATUS_KINDS: dict[int, type[ProviderError]] = {
+    401: AuthenticationFailed,
+    402: RateLimited,  # a balance is used up
+    403: AuthenticationFailed,
+    404: ModelNotFound,
+    408: ProviderTimeout,
+    413: ContextWindowExceeded,
+    429: RateLimited,
+}
+
 _MESSAGE_LIMIT = 500
 # What keys look like on the wire and in careless error messages.
 _KEY_SHAPES = re.compile(
@@ -64,7 +93,6 @@ _CONTEXT = re.compile(
 _NOISE = re.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Exception|Timeout)(?::| -)\s*)+")
 # SDKs refuse to call without a key, with whatever class comes to hand.
 _TAIL = re.compile(r" Original exception:|[,.]? Received:? ")
-_DOES_NOT_PARSE = re.compile("JSONDecodeError|ResponseValidation|OutputParser|ValidationError")
 _SECRET_NAME = re.compile(r"(?i)(key|token|secret|password|authorization)$")
 _NO_KEY = re.compile(r"missing credentials|api[_ ]key\b.{0,40}\b(?:must be|not) set", re.I)
 _CONTENT = re.compile(r"content[_ ]policy|content[_ ]filter|responsible ai|safety system", re.I)
@@ -78,12 +106,7 @@ def status_of(error: ProviderError | None) -> Status:
 
 
 def redact(text: str, *secrets: str | None) -> str:
-    """The text without keys: neither those given nor anything that looks like one.
-
-    Args:
-        text: A provider's message.
-        secrets: Keys known to have been sent.
-    """
+    """A provider's message without keys: neither those given nor what looks like one."""
     for secret in secrets:
         if secret:
             text = text.replace(secret, "[key]")
@@ -99,15 +122,15 @@ def secrets_in(settings: Mapping[str, Any]) -> list[str]:
     Args:
         settings: Names and values; mappings inside (headers, for one) are looked through too.
     """
-    found = [v for n, v in os.environ.items() if len(v) >= 8 and _SECRET_NAME.search(n)]
+    secrets = [v for n, v in os.environ.items() if len(v) >= 8 and _SECRET_NAME.search(n)]
     for name, value in settings.items():
         if isinstance(value, SecretStr):
-            found.append(value.get_secret_value())
+            secrets.append(value.get_secret_value())
         elif isinstance(value, Mapping):
-            found += secrets_in(value)
+            secrets += secrets_in(value)
         elif isinstance(value, str) and _SECRET_NAME.search(name):
-            found += [value, value.removeprefix("Bearer ")]
-    return sorted(set(found), key=len, reverse=True)
+            secrets += [value, value.removeprefix("Bearer ")]
+    return sorted(set(secrets), key=len, reverse=True)
 
 
 def without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,7 +149,7 @@ def translate(
     *secrets: str | None,
     handling: BaseException | None = None,
 ) -> ProviderError | None:
-    """A chat model's error as one of ours, or None when it is no provider's failure but a bug.
+    """A chat model's error as a ProviderError, or None when it is no provider's failure but a bug.
 
     Args:
         error: What the chat model raised.
@@ -152,7 +175,7 @@ def translate(
 def _message(error: BaseException, causes: Sequence[BaseException]) -> str:
     """What to say of an error: the provider's words, but none of the prompt's or the answer's."""
     report = next((e for e in (error, *causes) if isinstance(e, ValidationError)), None)
-    if report is not None or _DOES_NOT_PARSE.search(_family(error)):
+    if report is not None or re.search(_DOES_NOT_PARSE, _family(error)):
         faults = report.errors(include_input=False, include_url=False) if report else []
         listed = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['type']}" for f in faults)
         return f"the answer does not fit the schema{': ' if listed else ''}{listed}"
@@ -162,24 +185,10 @@ def _message(error: BaseException, causes: Sequence[BaseException]) -> str:
 
 def _kind(error: BaseException, causes: Sequence[BaseException]) -> type[ProviderError] | None:
     names, text = _family(error), str(error)
-    if re.search("MidStreamFallback|RemoteProtocolError|IncompleteRead", names):
-        return StreamInterrupted
-    # A timeout and a lost connection are told by their class: SDKs give them made-up statuses.
-    if "Timeout" in names:
-        return ProviderTimeout
-    if re.search("APIConnection|ConnectionError|TransportError|gaierror|SSLError", names):
-        return ProviderUnavailable
-    # What lies below is looked at too: LiteLLM calls an answer that is no JSON a server error.
-    if _DOES_NOT_PARSE.search(" ".join([names, *map(_family, causes)])):
-        return MalformedAnswer
-    if "ContextWindow" in names:
-        return ContextWindowExceeded
-    if re.search("ContentPolicy|ContentFilter", names):
-        return ContentRefused
-    if "UnsupportedParams" in names:
-        return UnsupportedParameter
-    if "UnicodeEncodeError" in " ".join([names, *map(_family, causes)]):
-        return InvalidRequest  # the prompt holds what no encoding can carry
+    all_names = " ".join([names, *map(_family, causes)])
+    for pattern, of_causes_too, kind in _KINDS:
+        if re.search(pattern, all_names if of_causes_too else names):
+            return kind
     if _NO_KEY.search(text):
         return AuthenticationFailed
     status = _status_code(error)
@@ -198,11 +207,8 @@ def _raised_by_integration(error: BaseException) -> bool:
     That is how they meet an answer without choices or a web page. The same error out of anyone
     else's code is a bug there.
     """
-    trace, module = error.__traceback__, ""
-    while trace is not None:
-        module = trace.tb_frame.f_globals.get("__name__", "")
-        trace = trace.tb_next
-    return module.startswith("langchain")
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get("__name__", "").startswith("langchain")
 
 
 def _family(error: BaseException) -> str:
@@ -220,31 +226,21 @@ def _causes(error: BaseException, handling: BaseException | None) -> Iterator[Ba
 
 
 def _kind_by_status(status: int, text: str) -> type[ProviderError]:
-    if status in (402, 429):  # a balance, a quota or a rate that is used up
-        return RateLimited
-    if status in (401, 403):
-        return AuthenticationFailed
-    if status == 404:
-        return ModelNotFound
-    if status == 408:
-        return ProviderTimeout
-    if status == 413:
-        return ContextWindowExceeded
+    if status in _STATUS_KINDS:
+        return _STATUS_KINDS[status]
     if status >= 500:
         return ProviderUnavailable
     if 200 <= status < 300:
         return MalformedAnswer
     if _CONTEXT.search(text):
         return ContextWindowExceeded
-    if _CONTENT.search(text):
-        return ContentRefused
-    return InvalidRequest
+    return ContentRefused if _CONTENT.search(text) else InvalidRequest
 
 
 def _status_code(error: BaseException) -> int | None:
-    for holder in (error, getattr(error, "response", None)):
+    for source in (error, getattr(error, "response", None)):
         for attribute in ("status_code", "http_status", "code"):
-            value = getattr(holder, attribute, None)
+            value = getattr(source, attribute, None)
             if isinstance(value, int) and 100 <= value < 600:
                 return value
     return None

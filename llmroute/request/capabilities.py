@@ -17,27 +17,16 @@ _IMAGE_BOUND = 4096
 
 @dataclass(frozen=True)
 class Needs:
-    """What a request needs, as far as capabilities go.
-
-    Attributes:
-        tools: Calling tools.
-        json_schema: An answer of a given shape, by whatever means.
-        schema_format: A JSON schema as the provider's own response format.
-        vision: Seeing.
-        audio: Hearing.
-        pdf: Reading files.
-        logprobs: Log-probabilities of tokens.
-        several: Several generations in one call.
-    """
+    """What a request needs, as far as capabilities go."""
 
     tools: bool = False
-    json_schema: bool = False
-    schema_format: bool = False
+    json_schema: bool = False  # an answer of a given shape, by whatever means
+    schema_format: bool = False  # a JSON schema as the provider's own response format
     vision: bool = False
     audio: bool = False
     pdf: bool = False
     logprobs: bool = False
-    several: bool = False
+    several: bool = False  # generations in one call
 
     def unmet_by(self, model: Model) -> str | None:
         """Why the model cannot take the request, or None. Unknown capabilities pass."""
@@ -80,13 +69,12 @@ def rule_out(
         text: Its size; tokens are counted only where the size leaves the answer open.
         messages: The messages, for the exact count.
     """
-    excluded = {}
     plain = needs == _NOTHING
-    for model in pool:
-        why = (None if plain else needs.unmet_by(model)) or _too_long(model, text, messages)
-        if why:
-            excluded[model.name] = why
-    return excluded
+    reasons = {
+        model.name: (None if plain else needs.unmet_by(model)) or _too_long(model, text, messages)
+        for model in pool
+    }
+    return {name: why for name, why in reasons.items() if why}
 
 
 def must_count(pool: ModelPool, text: RoutingText) -> bool:

@@ -45,23 +45,12 @@ class Conversation(Frozen):
     cache_tokens: int = Field(default=1024, ge=0)
 
     def tool_loop_model(self, messages: Sequence[BaseMessage], turn: Turn | None) -> str | None:
-        """The model that a tool loop belongs to, or None outside of one.
-
-        Args:
-            messages: The conversation, oldest first.
-            turn: Its last answer.
-        """
+        """The model that the tool loop of a conversation belongs to, or None outside of one."""
         in_loop = self.pin_tool_loops and bool(messages) and messages[-1].type == "tool"
         return turn.model if in_loop and turn is not None else None
 
     def cached(self, turn: Turn | None, pool: ModelPool, prompt_tokens: float) -> int:
-        """Tokens of the request that its last model is expected to find in its prompt cache.
-
-        Args:
-            turn: The conversation's last answer.
-            pool: The models.
-            prompt_tokens: Of the request.
-        """
+        """Tokens of the request that its last model is expected to find in its prompt cache."""
         if not self.count_cache or turn is None or turn.is_cached is False:
             return 0
         if turn.is_cached is None and _is_told_to_keep(pool[turn.model]):
@@ -79,13 +68,7 @@ DEFAULT = Conversation()
 def with_cache(
     estimates: Estimates, model: Model, cached_tokens: int
 ) -> tuple[Estimates, str | None]:
-    """The estimates of one prompt whose beginning one model has in its prompt cache, and a remark.
-
-    Args:
-        estimates: Of one prompt, with nothing in any cache.
-        model: The member that answered last.
-        cached_tokens: Tokens it finds in its cache.
-    """
+    """The estimates of one prompt whose first tokens a model has in its cache, and a remark."""
     price, cached_price = model.input_price, model.cached_input_price
     if not cached_tokens or price is None or cached_price is None or cached_price >= price:
         return estimates, None

@@ -65,12 +65,7 @@ class Overrides(Frozen):
 
     @classmethod
     def of(cls, configurable: Mapping[str, Any], arguments: Mapping[str, Any]) -> Overrides:
-        """The overrides of a call.
-
-        Args:
-            configurable: Of the call's config.
-            arguments: Of the call, those whose names begin with `llmroute_`.
-        """
+        """The overrides in a call's `configurable` and its arguments named `llmroute_…`."""
         given = {n: v for n, v in configurable.items() if n.startswith(PREFIX)} | dict(arguments)
         session = next((str(configurable[n]) for n in _SESSIONS if configurable.get(n)), None)
         if not given:
@@ -88,11 +83,7 @@ class Overrides(Frozen):
             return cls(**{"session": session, **named})
 
     def check(self, members: tuple[str, ...]) -> None:
-        """Raise ConfigurationError when they name a model that the pool has not.
-
-        Args:
-            members: The pool's names.
-        """
+        """Raise ConfigurationError when they name a model that is none of the pool's members."""
         unknown = sorted(set(self.models or ()) - set(members))
         if unknown:
             raise ConfigurationError(
@@ -103,10 +94,9 @@ class Overrides(Frozen):
             self.policy.check(members)
 
     def excludes(self, estimates: Estimates) -> dict[str, str]:
-        """The models that the overrides rule out, each with why. What is unknown rules nothing out.
+        """The models that the overrides rule out for one prompt, each with why.
 
-        Args:
-            estimates: Of one prompt.
+        What is unknown rules nothing out.
         """
         why: dict[str, str] = {}
         if self.models is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
@@ -21,37 +21,47 @@ from llmroute.state.sessions import Turn
 Tool = dict[str, Any] | type | Callable[..., Any] | BaseTool
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Bound:
+    """What is bound to a call in a format of its own.
+
+    Attributes:
+        options: Further arguments of the binding.
+        characters: The size of what is bound, as JSON.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    characters: int = 0
+
+    def split(self) -> tuple[Self, dict[str, Any]]:
+        """This without what is for the router, and that: `model` and the call's overrides.
+
+        Agents bind a call's settings along with its tools.
+        """
+        routing = {n: v for n, v in self.options.items() if n == "model" or n.startswith(PREFIX)}
+        if not routing:
+            return self, routing
+        options = {n: v for n, v in self.options.items() if n not in routing}
+        return replace(self, options=options), routing
+
+
 @dataclass(frozen=True)
-class BoundTools:
+class BoundTools(_Bound):
     """Tools as the caller gave them, to be bound again on the model that is chosen.
 
     They are kept unconverted because every provider's chat model has a format of its own.
     """
 
     tools: tuple[Tool, ...]
-    options: Mapping[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] = ()
-    characters: int = 0
-
-    def split(self) -> tuple[BoundTools, dict[str, Any]]:
-        """The tools without what is said to the router, and that: `model` and the call's overrides.
-
-        Agents bind a call's settings along with its tools.
-        """
-        options, told = _split(self.options)
-        return (replace(self, options=options), told) if told else (self, told)
 
     @classmethod
     def of(cls, tools: Sequence[Tool], **options: Any) -> BoundTools:
         """Read names and size once, when tools are bound, and not at every call."""
         schemas = [_schema_of(tool) for tool in tools]
         names = tuple(str(s.get("function", s).get("name", s.get("type", ""))) for s in schemas)
-        return cls(tuple(tools), options, names, sum(len(json.dumps(s)) for s in schemas))
-
-
-def _split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    told = {n: v for n, v in options.items() if n == "model" or n.startswith(PREFIX)}
-    return {name: value for name, value in options.items() if name not in told}, told
+        characters = sum(len(json.dumps(s)) for s in schemas)
+        return cls(tuple(tools), names, options=options, characters=characters)
 
 
 def _schema_of(tool: Tool) -> dict[str, Any]:
@@ -61,22 +71,16 @@ def _schema_of(tool: Tool) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class BoundSchema:
+class BoundSchema(_Bound):
     """A schema for structured output, to be asked of the model that is chosen."""
 
     schema: dict[str, Any] | type
-    options: Mapping[str, Any] = field(default_factory=dict)
-    characters: int = 0
-
-    def split(self) -> tuple[BoundSchema, dict[str, Any]]:
-        """The schema without what is said to the router, and that; as of `BoundTools`."""
-        options, told = _split(self.options)
-        return (replace(self, options=options), told) if told else (self, told)
 
     @classmethod
     def of(cls, schema: dict[str, Any] | type, **options: Any) -> BoundSchema:
         """Read its size once, and not at every call."""
-        return cls(schema, options, len(json.dumps(convert_to_openai_tool(schema))))
+        characters = len(json.dumps(convert_to_openai_tool(schema)))
+        return cls(schema, options=options, characters=characters)
 
 
 #: The call argument that carries tools from `bind_tools` to the call.
@@ -117,47 +121,32 @@ class Request:
         return bool(self.messages) and self.messages[-1].type == "tool"
 
     def varied(self, variation: Variation) -> Request:
-        """The request of a call that is not the user's: a draft, a sample, a question about one.
-
-        Args:
-            variation: How it differs.
-        """
+        """The request of a call that is not the user's: a draft, a sample, a question about it."""
         messages = list(variation.messages or self.messages)
         if variation.style:
             messages[-1] = _with_words(messages[-1], variation.style)
+        dropped = ("stream", *_SHAPES) if variation.bare else ("stream",)
         arguments = {**self.arguments, **variation.arguments}
-        arguments.pop("stream", None)
-        schema = self.schema
+        arguments = {name: value for name, value in arguments.items() if name not in dropped}
+        tools, schema = (None, None) if variation.bare else (self.tools, self.schema)
         if schema is not None:
             schema = replace(schema, options={**schema.options, "include_raw": True})
-        if not variation.bare:
-            return replace(self, messages=messages, arguments=arguments, schema=schema)
-        for name in _SHAPES:
-            arguments.pop(name, None)
-        return replace(self, messages=messages, arguments=arguments, tools=None, schema=None)
+        return replace(self, messages=messages, arguments=arguments, tools=tools, schema=schema)
 
 
 #: Arguments that shape an answer, which a question about an answer must not have.
 _SHAPES = (
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "response_format",
-    "functions",
-    "function_call",
-    "stop",
+    *("tools", "tool_choice", "parallel_tool_calls", "response_format"),
+    *("functions", "function_call", "stop"),
 )
 
 
 def _with_words(message: BaseMessage, words: str) -> BaseMessage:
     """A message with a paragraph more."""
     content = message.content
-    more = (
-        f"{content}\n\n{words}"
-        if isinstance(content, str)
-        else [*content, {"type": "text", "text": words}]
-    )
-    return message.model_copy(update={"content": more})
+    if isinstance(content, str):
+        return message.model_copy(update={"content": f"{content}\n\n{words}"})
+    return message.model_copy(update={"content": [*content, {"type": "text", "text": words}]})
 
 
 def read_request(
@@ -166,13 +155,7 @@ def read_request(
     schema: BoundSchema | None = None,
     config: RunnableConfig | None = None,
 ) -> Request:
-    """Read a call's messages, arguments and config.
-
-    Args:
-        messages: The conversation, oldest first.
-        arguments: The call's keyword arguments, `stop` and what was bound included.
-        schema: Structured output that was asked for.
-        config: The call's config, for the overrides in its `configurable`.
+    """Read a call's messages, arguments (`stop` and what was bound included) and config.
 
     Raises:
         ConfigurationError: An override that cannot be used.
@@ -180,11 +163,11 @@ def read_request(
     passed = dict(arguments)
     tools: BoundTools | None = passed.pop(TOOLS_ARGUMENT, None)
     if tools is not None:
-        tools, told = tools.split()
-        passed = {**told, **passed}
+        tools, routing = tools.split()
+        passed = {**routing, **passed}
     if schema is not None:
-        schema, told = schema.split()
-        passed = {**told, **passed}
+        schema, routing = schema.split()
+        passed = {**routing, **passed}
     requested_model: str | None = passed.pop("model", None)
     own_overrides = {name: passed.pop(name) for name in list(passed) if name.startswith(PREFIX)}
     overrides = Overrides.of((config or {}).get("configurable", {}), own_overrides)

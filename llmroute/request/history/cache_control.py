@@ -6,7 +6,7 @@ arguments of a call. A fallback to another provider then failed (LangChain issue
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.tools import BaseTool
@@ -19,8 +19,7 @@ _INNER = ("extras", "metadata", "function")
 def unmarked_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """A call's arguments without Anthropic's automatic caching, and its tools without markers.
 
-    Args:
-        arguments: As LangChain's caching middleware adds to them, for one.
+    LangChain's caching middleware adds both, for one.
     """
     unmarked = without_marker(arguments)
     if unmarked.get("tools"):
@@ -29,10 +28,9 @@ def unmarked_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unmarked_tools(tools: Sequence[Any]) -> list[Any]:
-    """Tools without cache markers; those that have none are returned as they are.
+    """Tools (LangChain's, functions, or any provider's dicts) without cache markers.
 
-    Args:
-        tools: Tools as they are bound: LangChain's, functions, or dicts of any provider's.
+    Those that have none are returned as they are.
     """
     return [_unmarked_tool(tool) for tool in tools]
 
@@ -46,22 +44,15 @@ def _unmarked_tool(tool: Any) -> Any:
 
 
 def is_marked(block: object) -> bool:
-    """Whether a block of content, or a tool given as a dict, has a marker.
-
-    Args:
-        block: The block; a string has none.
-    """
+    """Whether a block of content, or a tool given as a dict, has a marker; a string has none."""
     if not isinstance(block, dict):
         return False
-    return MARKER in block or any(MARKER in inner for inner in _inner(block))
+    inner = [block[name] for name in _INNER if isinstance(block.get(name), Mapping)]
+    return MARKER in block or any(MARKER in mapping for mapping in inner)
 
 
 def unmarked_block(block: Any) -> Any:
-    """A copy of a block, or of a tool given as a dict, without a marker.
-
-    Args:
-        block: The block; a string stays as it is.
-    """
+    """A copy of a block, or of a tool given as a dict, without a marker; a string as it is."""
     if not isinstance(block, Mapping):
         return block
     return {
@@ -71,14 +62,6 @@ def unmarked_block(block: Any) -> Any:
     }
 
 
-def _inner(block: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    return (block[name] for name in _INNER if isinstance(block.get(name), Mapping))
-
-
 def without_marker(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy without the marker itself.
-
-    Args:
-        mapping: Extras of a message or a tool, or arguments of a call.
-    """
+    """Extras of a message or a tool, or arguments of a call, without the marker itself."""
     return {name: value for name, value in mapping.items() if name != MARKER}

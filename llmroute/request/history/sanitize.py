@@ -34,8 +34,8 @@ from llmroute.request.history.thinking import holds_thought, was_asked_otherwise
 
 #: Blocks of content that any provider's chat model can take, or refuse for what they hold.
 _MEDIA = ("image", "image_url", "audio", "input_audio", "video", "file", "document", "text-plain")
-#: OpenAI takes names of calls of at most 40 characters, Anthropic these characters only.
-_NAME_OF_CALL = re.compile(r"[a-zA-Z0-9_-]{1,40}")
+#: OpenAI takes ids of calls of at most 40 characters, Anthropic these characters only.
+_CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
 
 Content = str | list[str | dict[str, Any]]
 
@@ -56,37 +56,29 @@ def made_safe(
     """
     if not any(_may_need_care(message, reader) for message in messages):
         return messages
-    teller = _Teller(reader, thoughts)
-    told = [new for message in messages for new in teller.tell(message)]
-    is_same = len(told) == len(messages) and all(map(operator.is_, told, messages))
-    return messages if is_same else told
+    rewriter = _Rewriter(reader, thoughts)
+    safe = [new for message in messages for new in rewriter.rewritten(message)]
+    is_same = len(safe) == len(messages) and all(map(operator.is_, safe, messages))
+    return messages if is_same else safe
 
 
 def _may_need_care(message: BaseMessage, reader: Reader) -> bool:
     if isinstance(message, AIMessage):
         return True
-    return not reader.takes_markers and not (
-        isinstance(message.content, str) and not message.additional_kwargs
-    )
+    is_text = isinstance(message.content, str) and not message.additional_kwargs
+    return not reader.takes_markers and not is_text
 
 
 @dataclass
-class _Teller:
-    """Tells the messages of one conversation again, one after the other.
-
-    Attributes:
-        reader: Who is told.
-        thoughts: Whether the reader's own thinking may stay.
-        names: What a call's name has become, by what it was.
-        taken: The names that calls have.
-    """
+class _Rewriter:
+    """Writes the messages of one conversation for a reader, one after the other."""
 
     reader: Reader
-    thoughts: bool
-    names: dict[str, str] = field(default_factory=dict)
-    taken: set[str] = field(default_factory=set)
+    thoughts: bool  # whether the reader's own thinking may stay
+    ids: dict[str, str] = field(default_factory=dict)  # what a call's id was → what it is now
+    taken: set[str] = field(default_factory=set)  # the ids that calls have
 
-    def tell(self, message: BaseMessage) -> Iterator[BaseMessage]:
+    def rewritten(self, message: BaseMessage) -> Iterator[BaseMessage]:
         if isinstance(message, AIMessage):
             yield from self._answer(message)
         elif isinstance(message, ToolMessage):
@@ -100,18 +92,18 @@ class _Teller:
         thoughts = self.thoughts and not was_asked_otherwise(message)
         if self.reader.made(message) and (thoughts or not holds_thought(message)):
             for call in message.tool_calls:
-                self._keep(call["id"])
+                self._assign_id(call["id"], is_own=True)
             yield message
             return
         calls = [*message.tool_calls, *_calls_in(message)]
-        renamed = {call["id"]: self._rename(call["id"]) for call in calls}
-        if _is_plain(message) and all(old == new for old, new in renamed.items()):
+        ids = {call["id"]: self._assign_id(call["id"]) for call in calls}
+        if _is_plain(message) and all(old == new_id for old, new_id in ids.items()):
             yield message
             return
-        told = AIMessage(
+        new = AIMessage(
             content=self._content(message),
             tool_calls=[
-                tool_call(name=call["name"], args=call["args"], id=renamed[call["id"]])
+                tool_call(name=call["name"], args=call["args"], id=ids[call["id"]])
                 for call in calls
             ],
             invalid_tool_calls=message.invalid_tool_calls,
@@ -120,8 +112,8 @@ class _Teller:
             id=message.id,
         )
         # One that held nothing but its maker's thoughts says nothing to anyone else.
-        if told.content or calls or told.invalid_tool_calls or told.additional_kwargs:
-            yield told
+        if new.content or calls or new.invalid_tool_calls or new.additional_kwargs:
+            yield new
 
     def _content(self, message: AIMessage) -> Content:
         parts: list[str | dict[str, Any]] = []
@@ -151,36 +143,32 @@ class _Teller:
             return dict(block) if self.reader.takes_markers else unmarked_block(block)
         return None
 
-    def _rename(self, name: str | None) -> str | None:
-        """A name for another's call that every provider takes, and that no other call has."""
-        if name is None:
+    def _assign_id(self, given: str | None, *, is_own: bool = False) -> str | None:
+        """The id of a call: the reader's own as it is, another's made fit for every provider."""
+        if given is None:
             return None
-        new = name
-        if name in self.taken or not _NAME_OF_CALL.fullmatch(name):
-            seed = f"{name}\x1f{len(self.taken)}".encode("utf-8", "surrogatepass")
+        new = given
+        if not is_own and (given in self.taken or not _CALL_ID.fullmatch(given)):
+            seed = f"{given}\x1f{len(self.taken)}".encode("utf-8", "surrogatepass")
             new = f"call_{blake2b(seed, digest_size=16).hexdigest()}"
-        self._keep(new, was=name)
+        self.ids[given] = new
+        self.taken.add(new)
         return new
 
-    def _keep(self, name: str | None, was: str | None = None) -> None:
-        if name is not None:
-            self.names[name if was is None else was] = name
-            self.taken.add(name)
-
     def _result(self, message: ToolMessage) -> ToolMessage:
-        new = self._new_name(message.tool_call_id)
+        new = self._new_id(message.tool_call_id)
         return message.model_copy(update={"tool_call_id": new}) if new else message
 
-    def _new_name(self, name: object) -> str | None:
-        """What a call is called now, where that is something else."""
-        new = self.names.get(str(name))
-        return None if new == name else new
+    def _new_id(self, given: object) -> str | None:
+        """What a call's id is now, where that is something else."""
+        new = self.ids.get(str(given))
+        return None if new == given else new
 
     def _words(self, message: HumanMessage) -> Iterator[BaseMessage]:
         """The user's words; Anthropic's blocks of tool results become messages of their own."""
         results = [block for block in _blocks(message.content) if _type_of(block) == "tool_result"]
-        renamed = any(self._new_name(block.get("tool_use_id")) for block in results)
-        if not results or (self.reader.is_anthropics and not renamed):
+        has_new_ids = any(self._new_id(block.get("tool_use_id")) for block in results)
+        if not results or (self.reader.is_anthropics and not has_new_ids):
             yield self._unmarked(message)
             return
         for block in results:

@@ -36,11 +36,7 @@ class Reader:
 
     @classmethod
     def of(cls, member: Model) -> Reader:
-        """The reader that a pool member is.
-
-        Args:
-            member: The member about to be asked.
-        """
+        """The reader that a pool member is."""
         model = _undated(member.litellm_name)
         if member.chat_model is not None:
             provider = member.litellm_name.partition("/")[0]
@@ -53,11 +49,7 @@ class Reader:
         return cls(member.name, "litellm", model, is_anthropics, takes_markers)
 
     def made(self, message: BaseMessage) -> bool:
-        """Whether it made an answer itself; one that does not say who made it is another's.
-
-        Args:
-            message: The answer.
-        """
+        """Whether it made an answer itself; an answer that does not say so is another model's."""
         metadata = message.response_metadata
         record = metadata.get("llmroute")
         if isinstance(record, Mapping) and record.get("answered_by"):

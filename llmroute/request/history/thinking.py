@@ -32,12 +32,7 @@ class Thinking:
 
     @classmethod
     def asked_of(cls, model: BaseChatModel, *arguments: Mapping[str, Any]) -> Thinking:
-        """What a call of a chat model would say.
-
-        Args:
-            model: The chat model.
-            arguments: Of the call, and of what is bound.
-        """
+        """What a call of a chat model would say, by its arguments and those that are bound."""
         settings = list(_settings(model, *arguments))
         for setting in settings:
             thinking = setting.get(_THINKING)
@@ -67,10 +62,6 @@ def goes_on_without_thought(messages: Sequence[BaseMessage], reader: Reader) -> 
 
     Anthropic then refuses a request with `thinking` of the type `enabled`: what the loop has so far
     counts as one turn of the model's, and a turn has to begin with its thinking.
-
-    Args:
-        messages: The conversation.
-        reader: The model about to be asked.
     """
     turn: list[BaseMessage] = []
     for message in reversed(messages):
@@ -83,11 +74,7 @@ def goes_on_without_thought(messages: Sequence[BaseMessage], reader: Reader) -> 
     if not turn:
         return False
     own = all(reader.made(message) and not was_asked_otherwise(message) for message in turn)
-    return not (own and _begins_with_thought(turn[-1]))
-
-
-def _begins_with_thought(message: BaseMessage) -> bool:
-    return _thinks(message.content[:1]) or bool(message.additional_kwargs.get("thinking_blocks"))
+    return not (own and holds_thought(turn[-1], at_start=True))
 
 
 def was_asked_otherwise(message: BaseMessage) -> bool:
@@ -96,9 +83,6 @@ def was_asked_otherwise(message: BaseMessage) -> bool:
     The router asks for samples and revisions in words of its own. Newer models of Anthropic's sign
     their thinking together with all that came before it, and refuse it after anything else:
     https://platform.claude.com/docs/en/build-with-claude/preserved-thinking
-
-    Args:
-        message: The answer.
     """
     record = message.response_metadata.get("llmroute")
     if not isinstance(record, Mapping):
@@ -109,27 +93,16 @@ def was_asked_otherwise(message: BaseMessage) -> bool:
     )
 
 
-def holds_thought(message: BaseMessage) -> bool:
-    """Whether an answer has its maker's thinking in it.
-
-    Args:
-        message: The answer.
-    """
-    return _thinks(message.content) or bool(message.additional_kwargs.get("thinking_blocks"))
-
-
-def _thinks(content: str | Sequence[str | dict[str, Any]]) -> bool:
-    if isinstance(content, str):
-        return False
-    return any(isinstance(block, dict) and block.get("type") in _THOUGHTS for block in content)
+def holds_thought(message: BaseMessage, *, at_start: bool = False) -> bool:
+    """Whether an answer has its maker's thinking in it, or begins with it."""
+    content = [] if isinstance(message.content, str) else message.content
+    blocks = content[:1] if at_start else content
+    in_content = any(isinstance(b, dict) and b.get("type") in _THOUGHTS for b in blocks)
+    return in_content or bool(message.additional_kwargs.get("thinking_blocks"))
 
 
 def without_thinking(model: BaseChatModel) -> BaseChatModel:
-    """A chat model that is not asked to think.
-
-    Args:
-        model: The chat model, which is not changed.
-    """
+    """A copy of a chat model that is not asked to think."""
     update: dict[str, Any] = {
         name: without_asking(kept)
         for name in _KEPT
@@ -142,11 +115,7 @@ def without_thinking(model: BaseChatModel) -> BaseChatModel:
 
 
 def without_asking(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """A call's arguments without those that ask for thinking.
-
-    Args:
-        arguments: The arguments.
-    """
+    """A call's arguments without those that ask for thinking."""
     return {n: value for n, value in arguments.items() if n not in (_THINKING, _EFFORT)}
 
 
