@@ -13,8 +13,8 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from operator import itemgetter
-from threading import Lock
 from typing import Any, Literal, NoReturn
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -46,32 +46,27 @@ from llmroute.backends.responses import (
 from llmroute.errors import MalformedAnswer, StreamInterrupted
 
 Schema = dict[str, Any] | type
-_import_lock = Lock()
-_imported: Any = None
 
 
+@cache
 def import_litellm() -> Any:
     """LiteLLM, imported at the first call that needs it (it takes seconds), and kept quiet.
 
     Neither its price table nor tokenizers are fetched over the network, unless the user has set
     LITELLM_LOCAL_MODEL_COST_MAP or `litellm.disable_hf_tokenizer_download` otherwise.
     """
-    global _imported
-    with _import_lock:
-        if _imported is None:
-            os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-            import litellm
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    import litellm
 
-            litellm.suppress_debug_info = True
-            if litellm.disable_hf_tokenizer_download is None:
-                litellm.disable_hf_tokenizer_download = True
-            _imported = litellm
-        return _imported
+    litellm.suppress_debug_info = True
+    if litellm.disable_hf_tokenizer_download is None:
+        litellm.disable_hf_tokenizer_download = True
+    return litellm
 
 
 def litellm_is_imported() -> bool:
     """Whether `import_litellm` would return at once."""
-    return _imported is not None
+    return import_litellm.cache_info().currsize > 0
 
 
 class LiteLLMChat(BaseChatModel):
@@ -191,21 +186,15 @@ class LiteLLMChat(BaseChatModel):
             )
         if kwargs:
             raise ValueError(f"with_structured_output does not know {', '.join(kwargs)}.")
-        trace = {"kwargs": {"method": method}, "schema": schema}
+        trace = {"ls_structured_output_format": {"kwargs": {"method": method}, "schema": schema}}
         parser = _parser(schema, method)
         llm: Runnable[LanguageModelInput, AIMessage]
         if method == "function_calling":
-            llm = self.bind_tools(
-                [schema], tool_choice="any", strict=strict, ls_structured_output_format=trace
-            )
+            llm = self.bind_tools([schema], tool_choice="any", strict=strict, **trace)
         else:
-            json_mode = {"type": "json_object"}
-            llm = self.bind(
-                response_format=json_mode
-                if method == "json_mode"
-                else _json_schema(schema, strict),
-                ls_structured_output_format=trace,
-            )
+            is_free = method == "json_mode"
+            shape = {"type": "json_object"} if is_free else _json_schema(schema, strict)
+            llm = self.bind(response_format=shape, **trace)
         if not include_raw:
             return llm | parser
         parsed = RunnablePassthrough.assign(
@@ -287,7 +276,8 @@ class LiteLLMChat(BaseChatModel):
         except Exception as error:
             self._raise(error, request, partial=reader.text)
         finally:
-            for stream in (response, *_streams_in(response)):
+            streams: tuple[Any, ...] = (response, *_streams_in(response))
+            for stream in streams:
                 if hasattr(stream, "aclose"):
                     await stream.aclose()
 
@@ -400,20 +390,15 @@ class _StreamReader:
             yield ChatGenerationChunk(message=AIMessageChunk(content="", usage_metadata=usage))
 
 
-def _streams_in(response: Any) -> Iterator[Any]:
+def _streams_in(response: Any) -> tuple[Any, Any]:
     """What of a LiteLLM stream holds a provider's connection, from the outside in.
 
     LiteLLM leaves it open when nobody reads on, and for some providers always. The connection is
     then given back whenever the garbage collector comes, which may be while the pool of connections
     is locked: the process would wait for itself.
-
-    Args:
-        response: LiteLLM's stream, or None where there was none.
     """
     inner = getattr(response, "completion_stream", None)
-    for stream in (inner, getattr(inner, "streaming_response", None)):
-        if stream is not None:
-            yield stream
+    return inner, getattr(inner, "streaming_response", None)
 
 
 def _was_cut(stream: Any) -> bool:

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk
-from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import ToolCallChunk
 from langchain_core.output_parsers.openai_tools import make_invalid_tool_call, parse_tool_call
+
+#: LangChain's name of a usage's details, LiteLLM's, and what each holds in their words.
+_DETAILS = (
+    (
+        "input_token_details",
+        "prompt_tokens_details",
+        {
+            "cache_read": "cached_tokens",
+            "cache_creation": "cache_creation_tokens",
+            "audio": "audio_tokens",
+        },
+    ),
+    (
+        "output_token_details",
+        "completion_tokens_details",
+        {"reasoning": "reasoning_tokens", "audio": "audio_tokens"},
+    ),
+)
 
 
 def read_message(raw: Any, usage: UsageMetadata | None) -> AIMessage:
@@ -29,12 +47,9 @@ def read_message(raw: Any, usage: UsageMetadata | None) -> AIMessage:
 
 
 def read_delta(raw: Any, thoughts: int = 0) -> AIMessageChunk:
-    """A piece of a stream.
+    """A piece of a stream, with `thoughts` blocks of thinking before it.
 
-    Args:
-        raw: LiteLLM's delta.
-        thoughts: How many blocks of thinking have ended before it: LangChain adds those pieces up
-            that have one index, and LiteLLM numbers none.
+    LangChain adds those pieces up that have the same index, and LiteLLM numbers none.
     """
     return AIMessageChunk(
         content=raw.content or "",
@@ -64,11 +79,7 @@ def _thoughts(raw: Any, **marks: int) -> dict[str, Any]:
 
 
 def ended_thoughts(message: AIMessageChunk) -> int:
-    """How many blocks of thinking end with this piece: a signature, or a sealed block, is an end.
-
-    Args:
-        message: The piece.
-    """
+    """How many blocks of thinking end with a piece: a signature, or a sealed block, is an end."""
     blocks = message.additional_kwargs.get("thinking_blocks", [])
     return sum("data" in block or bool(block.get("signature")) for block in blocks)
 
@@ -90,31 +101,17 @@ def read_usage(raw: Any) -> UsageMetadata | None:
     """Tokens of a call, in LangChain's terms; None where none were reported."""
     if raw is None:
         return None
-    prompt, completion = raw.prompt_tokens or 0, raw.completion_tokens or 0
-    usage = UsageMetadata(
-        input_tokens=prompt, output_tokens=completion, total_tokens=raw.total_tokens or 0
-    )
-    read = _details(
-        raw,
-        "prompt_tokens_details",
-        cached_tokens="cache_read",
-        cache_creation_tokens="cache_creation",
-        audio_tokens="audio",
-    )
-    made = _details(
-        raw, "completion_tokens_details", reasoning_tokens="reasoning", audio_tokens="audio"
-    )
-    if read:
-        usage["input_token_details"] = InputTokenDetails(**read)  # type: ignore[typeddict-item]
-    if made:
-        usage["output_token_details"] = OutputTokenDetails(**made)  # type: ignore[typeddict-item]
-    return usage
-
-
-def _details(raw: Any, of: str, **names: str) -> dict[str, int]:
-    details = getattr(raw, of, None)
-    found = {ours: getattr(details, theirs, None) for theirs, ours in names.items()}
-    return {name: value for name, value in found.items() if isinstance(value, int)}
+    usage: dict[str, Any] = {
+        "input_tokens": raw.prompt_tokens or 0,
+        "output_tokens": raw.completion_tokens or 0,
+        "total_tokens": raw.total_tokens or 0,
+    }
+    for ours, theirs, names in _DETAILS:
+        reported = getattr(raw, theirs, None)
+        values = {name: getattr(reported, field, None) for name, field in names.items()}
+        if details := {name: value for name, value in values.items() if isinstance(value, int)}:
+            usage[ours] = details
+    return cast(UsageMetadata, usage)
 
 
 def read_plain(value: Any) -> Any:

@@ -93,8 +93,3 @@ class FaultQueue:
                     return fault
                 self._rows.popleft()
             return None
-
-    def clear(self) -> None:
-        """Forget all faults."""
-        with self._lock:
-            self._rows.clear()

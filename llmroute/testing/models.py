@@ -61,7 +61,7 @@ class ScriptedModel:
     reply: Script | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what would fail later, in a server thread."""
+        # Refused here, and not later, in a server thread.
         if not self.name:
             raise ValueError("a ScriptedModel needs a name")
         if not 0 <= self.ability <= 1:

@@ -151,8 +151,7 @@ class ScriptedProvider:
 
     def clear(self) -> None:
         """Forget queued faults, the requests seen, and which samples have been given."""
-        for queue in self._faults.values():
-            queue.clear()
+        self._faults = {name: FaultQueue() for name in self._models}
         self._journal.clear()
         with self._lock:
             self._samples.clear()
@@ -207,11 +206,10 @@ class ScriptedProvider:
         except RequestError as error:
             exchange.send_json(400, wire.invalid(error))
             return
-        model = self._models.get(request.model)
-        if model is None:
-            exchange.send_json(404, wire.refusal("not_found", model=request.model))
+        call = Call(exchange, wire, request, partial(self._compose, wire, request))
+        if request.model not in self._models:
+            call.refuse("not_found")
             return
-        call = Call(exchange, wire, request, partial(self._compose, wire, model, request))
         fault = self._faults[request.model].take()
         try:
             if fault is None:
@@ -222,7 +220,8 @@ class ScriptedProvider:
         except _ScriptError as error:
             call.refuse("script_error", str(error))
 
-    def _compose(self, wire: Wire, model: ScriptedModel, request: ChatRequest) -> Answer:
+    def _compose(self, wire: Wire, request: ChatRequest) -> Answer:
+        model = self._models[request.model]
         first = self._first_sample(request)
         try:
             replies = tuple(

@@ -34,7 +34,7 @@ class Question:
     wrong: Sequence[str] = ("I do not know.",)
 
     def __post_init__(self) -> None:
-        """Refuse what would fail later, in a server thread."""
+        # Refused here, and not later, in a server thread.
         if not self.prompt or not self.wrong:
             raise ValueError("a Question needs a prompt and at least one wrong answer")
         if not 0 <= self.difficulty <= 1:

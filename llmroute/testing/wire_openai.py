@@ -119,20 +119,8 @@ class OpenAIAnswer(Answer):
                 yield self._delta(Part.CONTENT, index, {"tool_calls": [{"index": place, **part}]})
         yield self._delta(Part.FINISH, index, {}, finish_reason=reply.finished)
 
-    def _delta(
-        self,
-        part: Part,
-        index: int,
-        delta: dict[str, Any],
-        logprobs: dict[str, Any] | None = None,
-        finish_reason: str | None = None,
-    ) -> Event:
-        choice = {
-            "index": index,
-            "delta": delta,
-            "logprobs": logprobs,
-            "finish_reason": finish_reason,
-        }
+    def _delta(self, part: Part, index: int, delta: dict[str, Any], **fields: Any) -> Event:
+        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None, **fields}
         return Event(part, self._chunk([choice]))
 
     def _chunk(self, choices: list[dict[str, Any]], usage: dict[str, Any] | None = None) -> str:
