@@ -294,13 +294,14 @@ class LiteLLMChat(BaseChatModel):
         stream: bool = False,
     ) -> _Request:
         litellm = import_litellm()
-        own = {"temperature": self.temperature, "max_tokens": self.max_tokens, "stop": self.stop}
         arguments: dict[str, Any] = {
             "model": self.model,
             "api_base": self.api_base,
             "api_key": self.api_key,
             "timeout": self.timeout,
-            **{name: value for name, value in own.items() if value not in (None, [])},
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "stop": self.stop or None,
             **self.params,
             **{name: value for name, value in kwargs.items() if name != "stream"},
         }

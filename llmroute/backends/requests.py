@@ -35,16 +35,17 @@ def _write(message: BaseMessage) -> list[dict[str, Any]]:
         written[0]["content"] = [{**block, **marker} for block, marker in content]
     for entry in written:
         # Providers say null themselves. For an empty string LiteLLM writes words of its own.
-        if entry.get("tool_calls") and _is_blank(entry["content"]):
+        content = entry.get("content")
+        is_blank = not (content.strip() if isinstance(content, str) else content)
+        if entry.get("tool_calls") and is_blank:
             entry["content"] = None
     thoughts = message.additional_kwargs.get("thinking_blocks")
     if thoughts and isinstance(message, AIMessage):
-        written[-1]["thinking_blocks"] = [_whole(block) for block in thoughts]
+        # Without a block's place in the stream it came in.
+        written[-1]["thinking_blocks"] = [
+            {name: value for name, value in block.items() if name != "index"} for block in thoughts
+        ]
     return written  # type: ignore[no-any-return]
-
-
-def _is_blank(content: str | list[Any] | None) -> bool:
-    return not (content.strip() if isinstance(content, str) else content)
 
 
 def _markers(message: BaseMessage) -> list[dict[str, Any]]:
@@ -55,13 +56,13 @@ def _markers(message: BaseMessage) -> list[dict[str, Any]]:
     """
     if isinstance(message.content, str):
         return []
-    blocks = [block if isinstance(block, dict) else {} for block in message.content]
-    if not any("cache_control" in block for block in blocks):
-        return []
-    return [
-        {"cache_control": block["cache_control"]} if "cache_control" in block else {}
-        for block in blocks
+    markers = [
+        {"cache_control": block["cache_control"]}
+        if isinstance(block, dict) and "cache_control" in block
+        else {}
+        for block in message.content
     ]
+    return markers if any(markers) else []
 
 
 def _without_doubles(message: BaseMessage) -> BaseMessage:
@@ -70,8 +71,3 @@ def _without_doubles(message: BaseMessage) -> BaseMessage:
         return message
     kept = [b for b in content if isinstance(b, str) or b.get("type") not in _ELSEWHERE]
     return message if len(kept) == len(content) else message.model_copy(update={"content": kept})
-
-
-def _whole(block: dict[str, Any]) -> dict[str, Any]:
-    """A block without its place in the stream it came in."""
-    return {name: value for name, value in block.items() if name != "index"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from llmroute.testing.chance import draw, pick
@@ -80,14 +80,12 @@ class ScriptedModel:
         scripted = self.reply(request) if callable(self.reply) else self.reply
         reply = Reply(scripted) if isinstance(scripted, str) else scripted
         reply = reply or _by_default(self, request, book)
-        if reply.confidence is None:
-            reply = replace(reply, confidence=self.ability)
         return reply.within(request.stop, request.max_tokens)
 
 
 def _by_default(model: ScriptedModel, request: ChatRequest, book: QuestionBook) -> Reply:
     question = book.find(request.last_user)
-    known, confidence = None, model.ability
+    known = confidence = None
     if question is not None:
         sample = request.sample if request.temperature > 0 else 0
         known = question.answered_by(model.name, model.ability, sample)
@@ -95,9 +93,10 @@ def _by_default(model: ScriptedModel, request: ChatRequest, book: QuestionBook) 
     words = known or _short_text(request.last_user)
     if _wants_tool(request):
         return Reply(tool_calls=[_tool_call(request, words)], confidence=confidence)
-    texts = (_shaped(request, words), known)
-    text = next((text for text in texts if text is not None), None)
-    return Reply(_filler(model.name, request) if text is None else text, confidence=confidence)
+    text = _shaped(request, words)
+    if text is None:
+        text = _filler(model.name, request) if known is None else known
+    return Reply(text, confidence=confidence)
 
 
 def _wants_tool(request: ChatRequest) -> bool:

@@ -67,26 +67,17 @@ class Words:
 
 @dataclass(frozen=True)
 class Wire:
-    """A protocol: how requests are read in it, and answers and errors written.
+    """A protocol: how requests are read in it, and answers and errors written."""
 
-    Attributes:
-        parse: Checks the JSON of a request and reads it; raises RequestError as the provider would
-            turn it down.
-        answer: The class of its answers.
-        error: Writes an error's body: what kind of error, and its message with all places filled.
-        words: By the name of the :class:`~llmroute.testing.Fault`.
-        failure: Whose words the error event has that ends a stream.
-        failure_event: The name of that event.
-        broken_event: An event whose JSON breaks off.
-    """
-
+    #: Checks the JSON of a request and reads it; raises RequestError as the provider would.
     parse: Callable[[Any], ChatRequest]
     answer: type[Answer]
+    #: Writes an error's body: what kind of error, and its message with all places filled.
     error: Callable[[Words, str], dict[str, Any]]
-    words: Mapping[str, Words]
-    failure: str
-    failure_event: str | None
-    broken_event: Event
+    words: Mapping[str, Words]  # by the name of the fault
+    failure: str  # the fault whose words the error event has that ends a stream
+    failure_event: str | None  # the name of that event
+    broken_event: Event  # its JSON breaks off
 
     def invalid(self, error: RequestError) -> dict[str, Any]:
         """The body of a refusal of a malformed request."""
