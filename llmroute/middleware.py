@@ -93,10 +93,6 @@ class RouterMiddleware(AgentMiddleware[RouterState, Any, Any]):
     ) -> ExtendedModelResponse[Any]:
         """Make the call with the router in place of the agent's model.
 
-        Args:
-            request: The step's call.
-            handler: Makes it.
-
         Returns:
             What the handler returned, and the record for the state.
         """
@@ -106,10 +102,6 @@ class RouterMiddleware(AgentMiddleware[RouterState, Any, Any]):
         self, request: _Request, handler: Callable[[_Request], Awaitable[_Response]]
     ) -> ExtendedModelResponse[Any]:
         """`wrap_model_call` on an event loop.
-
-        Args:
-            request: The step's call.
-            handler: Makes it.
 
         Returns:
             What the handler returned, and the record for the state.

@@ -12,11 +12,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 def sigmoid(logits: Floats) -> Floats:
-    """The logistic function, by way of tanh, which never overflows.
-
-    Args:
-        logits: Numbers, in any shape.
-    """
+    """The logistic function, by way of tanh, which never overflows."""
     result: Floats = 0.5 * (1.0 + np.tanh(0.5 * logits))
     return result
 

@@ -86,11 +86,7 @@ class Estimates:
         return self.rows(slice(index, index + 1))
 
     def rows(self, some: slice) -> Estimates:
-        """The estimates of some prompts.
-
-        Args:
-            some: Which.
-        """
+        """The estimates of some prompts."""
         return Estimates(
             models=self.models,
             quality=self.quality[some],
@@ -307,9 +303,6 @@ def comparable_cost(estimates: Estimates) -> Floats:
     A model of unknown cost counts as slightly cheaper than the cheapest one that stands at least as
     high, or slightly dearer than all when there is none. Where no cost is known at all, the prior
     quality itself serves: the weaker, the cheaper.
-
-    Args:
-        estimates: P prompts, M models.
 
     Returns:
         (P, M), USD where known.

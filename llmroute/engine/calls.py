@@ -28,13 +28,7 @@ class OwnConfig:
     callbacks: Callbacks
 
     def merged(self, given: RunnableConfig, ask: Ask, decision: Decision) -> RunnableConfig:
-        """The config of one call: the router's, the caller's, and what traces are to say of it.
-
-        Args:
-            given: The caller's.
-            ask: The call.
-            decision: What was decided.
-        """
+        """The config of one call: the router's, the caller's, and what traces are to say of it."""
         own = RunnableConfig(
             tags=self.tags or [],
             metadata=self.metadata or {},
@@ -82,11 +76,7 @@ class RequestCalls:
     _run_id_is_taken: bool = field(default=False, init=False)
 
     def begin(self, ask: Ask) -> Attempt:
-        """Make a call ready. Its time begins to count.
-
-        Args:
-            ask: The call.
-        """
+        """Make a call ready. Its time begins to count."""
         request = self.request.varied(ask.variation) if ask.hidden else self.request
         settings = self.config.merged(self.given, ask, self.decision)
         if ask.hidden:
@@ -150,11 +140,7 @@ class Attempt:
         return self._noted(result)
 
     def raised(self, error: Exception) -> CallResult:
-        """What came of a call that raised. An error that is no provider's is raised on.
-
-        Args:
-            error: What was raised.
-        """
+        """What came of a call that raised. An error that is no provider's is raised on."""
         member = self.calls.pool[self.ask.model]
         return self._noted(failed(error, self.ask, self.start, member, self.calls.handling))
 

@@ -15,12 +15,7 @@ Perform = Callable[[Ask], CallResult]
 
 
 def in_threads(perform: Perform, asks: Sequence[Ask]) -> list[CallResult]:
-    """Several calls at once; their replies in order.
-
-    Args:
-        perform: Makes one call.
-        asks: The calls.
-    """
+    """Several calls at once; their replies in order."""
     with ContextThreadPoolExecutor(len(asks)) as threads:
         return list(threads.map(perform, asks))
 
@@ -57,12 +52,7 @@ def drive(
 
 
 async def adrive(steps: Flow, perform: Callable[[Ask], Awaitable[CallResult]]) -> Answered:
-    """`drive` on an event loop.
-
-    Args:
-        steps: The flow.
-        perform: Makes one call.
-    """
+    """`drive` on an event loop."""
     came: Any = None
     while True:
         try:

@@ -210,9 +210,6 @@ class Talk:
     def fall_back(self, failed: Answered) -> Generator[Step, Any, Answered]:
         """The models that come after the chosen one, which failed.
 
-        Args:
-            failed: How it ended.
-
         Raises:
             ProviderError: There is none, or an error that another model would not cure.
             AllModelsFailed: They were asked in vain.

@@ -84,12 +84,7 @@ def write_page(path: str | Path, reports: Sequence[Report]) -> None:
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table as Markdown, without a line break at its end.
-
-    Args:
-        headings: Of its columns.
-        rows: Their cells.
-    """
+    """A table as Markdown, without a line break at its end."""
     lines = (headings, ["---"] * len(headings), *rows)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 

@@ -45,9 +45,6 @@ _Parts = tuple[str, ...]
 def page(report: Results) -> str:
     """The report as an HTML page that needs no other file.
 
-    Args:
-        report: An evaluation.
-
     Raises:
         MissingExtra: matplotlib or jinja2 is not installed.
     """

@@ -162,11 +162,7 @@ class OutcomeTable:
         return {name: array[index] for name, array in named.items() if array is not None}
 
     def select(self, which: npt.ArrayLike) -> Self:
-        """The outcomes of some prompts.
-
-        Args:
-            which: P booleans, or indices.
-        """
+        """The outcomes of some prompts."""
         index = np.arange(len(self))[np.asarray(which, dtype=None if np.size(which) else np.intp)]
         places: list[int] = index.tolist()
 
@@ -192,9 +188,6 @@ class OutcomeTable:
     def only(self, models: Sequence[str]) -> Self:
         """The outcomes of some models, in that order.
 
-        Args:
-            models: Their names.
-
         Raises:
             ConfigurationError: One has no outcomes.
         """
@@ -204,10 +197,6 @@ class OutcomeTable:
 
 def names_to_indices(outcomes: OutcomeTable, names: Iterable[str]) -> Ints:
     """Columns of the outcomes' models.
-
-    Args:
-        outcomes: The recorded outcomes.
-        names: Model names.
 
     Raises:
         ConfigurationError: A name that the outcomes lack.

@@ -67,19 +67,11 @@ class Watching:
         return not self._watches
 
     def ended(self, decision: Decision) -> None:
-        """Tell of the answer.
-
-        Args:
-            decision: The completed record.
-        """
+        """Tell of the answer."""
         self._tell(lambda watch: watch.ended(decision))
 
     def failed(self, error: BaseException) -> None:
-        """Tell that there was no whole answer.
-
-        Args:
-            error: Why.
-        """
+        """Tell that there was no whole answer."""
         self._tell(lambda watch: watch.failed(self._decision, error))
 
     def _tell(self, how: Callable[[Watch], None]) -> None:

@@ -24,10 +24,6 @@ def traced(config: RunnableConfig, decide: Callable[[], Decision]) -> Decision:
     The span has neither the prompt nor anything else of the request, only the decision. It is made
     inside a trace and never begins one; and it is shown to tracers alone, because whoever follows
     the events of a chain waits for its answers.
-
-    Args:
-        config: The call's.
-        decide: Makes the decision.
     """
     manager = _inside(config, CallbackManager)
     if manager is None:
