@@ -12,7 +12,7 @@ from llmroute.answers.votes import Vote
 from llmroute.errors import ArtifactError, ConfigurationError
 from llmroute.escalation.calibration_file import Calibration
 from llmroute.escalation.priors import ModelPriors
-from tests.escalation.test_judge import planted
+from tests.escalation.test_belief import planted
 
 NAMES = ("small", "middle", "large")
 
