@@ -19,7 +19,7 @@ import numpy as np
 from examples.reproduce.extraction_figures import SAMPLES, extraction_table
 from examples.reproduce.paraphrase_figures import paraphrase_table
 from llmroute.answers.answer_type import expected
-from llmroute.answers.equivalence import groups, majority
+from llmroute.answers.equivalence import groups
 from llmroute.answers.extract import answer_of
 from llmroute.answers.votes import NO_ANSWER
 from llmroute.evaluation.markdown import markdown_table
@@ -94,8 +94,9 @@ def _count(
     tally.scores += scores
     one, other = pair
     tally.first_right[_agree(grouped, one, other)].append(scores[one])
-    winner, _ = majority(grouped)
-    tally.voted.append(0.0 if winner == NO_ANSWER else scores[grouped.index(winner)])
+    # The largest group; of equally large ones the first. An output without an answer has no vote.
+    votes = Counter(group for group in grouped if group != NO_ANSWER).most_common(1)
+    tally.voted.append(scores[grouped.index(votes[0][0])] if votes else 0.0)
 
 
 def _agree(grouped: Sequence[int], one: int, other: int) -> bool:

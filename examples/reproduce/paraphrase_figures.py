@@ -77,7 +77,7 @@ def paraphrase_pairs(data: Outcomes) -> Iterator[ParaphrasePair]:
 def _free_text(text: str, asked: Expected) -> str:
     answer = answer_of(text, asked)
     if answer and answer.kind in ("text", "prose"):
-        return answer.said
+        return answer.text
     worked, _, _ = text.strip().rpartition("\n")
     return worked if len(folded(worked).split()) > LONG else ""
 

@@ -1,4 +1,4 @@
-"""What kind of answer a request asks for, read once from its last turn, schema and tools."""
+"""What kind of answer a request asks for, by its last turn and its schema."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, Literal, NamedTuple
 from langchain_core.messages import BaseMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from llmroute.answers.dates import day_first, may_show_a_form, shows_a_form
+from llmroute.answers.dates import asked_date_format
 from llmroute.answers.multiple_choice import options
-from llmroute.request.request import BoundSchema, Request
+from llmroute.request.request import Request
 from llmroute.scoring.text import head_and_tail
 
 #: What an answer can be. `text` is short and compared by its words, `prose` by its meaning.
@@ -21,9 +21,9 @@ Kind = Literal[
     "choice", "number", "yesno", "date", "json", "code", "tools", "fields", "text", "prose"
 ]
 
-#: Characters of a turn that are searched for options, its last ones, and for all else, at its
-#: beginning and its end: what is asked for stands there.
-_READ, _ENDS = 8000, 2000
+#: Characters of a turn that are searched: for options the last ones, for all else those at its
+#: beginning and its end.
+_OPTIONS_WITHIN, _ENDS = 8000, 2000
 
 #: What a list of letters is a choice beside; an outline has letters too.
 _CHOOSE = re.compile(
@@ -33,14 +33,11 @@ _CHOOSE = re.compile(
 
 
 class _Sign(NamedTuple):
-    """A pattern, looked for only where a part that each of its matches has is found first.
+    """A pattern that ignores case, searched for only where a text holds one of its `parts`.
 
-    This runs for every decision, and looking for a part is twenty times faster. Parts have no "i":
-    to a pattern that ignores case the Turkish "İ" and "ı" are one too.
-
-    Attributes:
-        pattern: The pattern; case is ignored.
-        parts: In lower case; every match has at least one of them.
+    Every match has one of them, in lower case. This runs for every decision, and looking for a
+    part is twenty times faster. Parts have no "i": a pattern that ignores case takes the Turkish
+    "İ" and "ı" for it, too.
     """
 
     pattern: re.Pattern[str]
@@ -51,7 +48,8 @@ class _Sign(NamedTuple):
         return cls(re.compile(pattern, re.IGNORECASE), parts)
 
     def is_in(self, text: str, folded: str) -> bool:
-        """Whether a text has it; `folded` is the text after `str.casefold`."""
+        """Whether a text matches; `folded` is the text after `str.casefold`."""
+        # A loop: `any` with a generator takes twice as long.
         for part in self.parts:
             if part in folded:
                 return bool(self.pattern.search(text))
@@ -90,7 +88,7 @@ _NUMBER = re.compile(
     r"|\bwhat percent(?:age)?\b",
     re.IGNORECASE,
 )
-#: The same without a question, and what asks for a number wherever it stands.
+#: What asks for a number without a question, and wherever it stands.
 _NUMBER_WANTED = _Sign.of(
     r"\b(?:calculate|compute)\b|\bsolve for\b|\bfind (?:the )?(?:value|sum|number|area)\b",
     *("calculate", "compute", "solve for", "value", "sum", "number", "area"),
@@ -104,7 +102,7 @@ class Expected:
     """What a prompt asks for.
 
     Attributes:
-        kind: The kind of answer, or None where the prompt does not tell.
+        kind: The kind of answer, or None where the prompt does not show it.
         options: The options of a multiple-choice prompt, by letter.
         day_first: Whether dates are written with the day before the month, or None.
         percent: Whether a bare number stands for per cent.
@@ -119,14 +117,12 @@ class Expected:
 
 
 def expected(request: Request | str | Sequence[BaseMessage]) -> Expected:
-    """What a request asks for, by plain signs in it; nothing is asked of a model.
-
-    Args:
-        request: A request, its messages, or a prompt.
-    """
+    """What a request, its messages or a prompt ask for, by patterns; no model is called."""
     if isinstance(request, Request):
         if request.schema is not None:
-            return Expected("fields", schema=schema_of(request.schema))
+            function = convert_to_openai_tool(request.schema.schema)["function"]
+            parameters = function.get("parameters")
+            return Expected("fields", schema=parameters if isinstance(parameters, dict) else {})
         if request.arguments.get("response_format") is not None:
             return Expected("json")
         return expected(request.messages)
@@ -138,45 +134,34 @@ def expected(request: Request | str | Sequence[BaseMessage]) -> Expected:
     return _of_text(turn, "\n".join([*system, turn]))
 
 
-def schema_of(bound: BoundSchema) -> Mapping[str, Any]:
-    """The JSON schema of a structured output's fields.
-
-    Args:
-        bound: The schema as the caller gave it.
-    """
-    parameters = convert_to_openai_tool(bound.schema)["function"].get("parameters")
-    return parameters if isinstance(parameters, dict) else {}
-
-
 def _of_text(turn: str, asked: str) -> Expected:
     """What a turn asks for; `asked` is the turn with the system text before it."""
-    given = options(turn[-_READ:])
+    given = options(turn[-_OPTIONS_WITHIN:])
     turn, asked = head_and_tail(turn, _ENDS), head_and_tail(asked, _ENDS)
     if given and _CHOOSE.search(turn):
         return Expected("choice", options=MappingProxyType(given))
-    said, all_said = turn.casefold(), asked.casefold()
-    if _CODE.is_in(turn, said):
+    folded, all_folded = turn.casefold(), asked.casefold()
+    if _CODE.is_in(turn, folded):
         return Expected("code")
-    if _JSON.is_in(asked, all_said):
+    if _JSON.is_in(asked, all_folded):
         return Expected("json")
-    is_shown = may_show_a_form(asked)
-    order = day_first(asked) if is_shown else None
-    if (is_shown and shows_a_form(asked)) or _DATE.is_in(asked, all_said):
-        return Expected("date", day_first=order)
+    shows_format, day_first = asked_date_format(asked)
+    if shows_format or _DATE.is_in(asked, all_folded):
+        return Expected("date", day_first=day_first)
     question = _question(turn)
-    if _YES_NO.is_in(turn, said) or _AUXILIARY.match(question):
+    if _YES_NO.is_in(turn, folded) or _AUXILIARY.match(question):
         return Expected("yesno")
-    wanted = _NUMBER.search(question) if question else _NUMBER_WANTED.is_in(turn, said)
-    if wanted or _NUMERICAL.is_in(turn, said):
+    wanted = _NUMBER.search(question) if question else _NUMBER_WANTED.is_in(turn, folded)
+    if wanted or _NUMERICAL.is_in(turn, folded):
         return Expected("number", percent=bool(_PERCENT.search(turn)))
-    return Expected(day_first=order)
+    return Expected(day_first=day_first)
 
 
 def _question(turn: str) -> str:
-    """The last question of a turn, without what stands before it."""
+    """The last question of a turn; empty where there is none."""
     end = turn.rfind("?")
     if end < 0:
         return ""
     before = turn[max(0, end - 400) : end]
-    start = max(before.rfind(sign) for sign in (". ", "! ", "? ", ": ", "\n"))
+    start = max(before.rfind(mark) for mark in (". ", "! ", "? ", ": ", "\n"))
     return before[start + 1 :].strip(" \t\"“'") + "?"

@@ -30,30 +30,26 @@ _TOKEN = re.compile(rf"{_STRING}|\w+|[^\w\s]")
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
-    """The fenced blocks of a text as (language, program); the last may lack its closing fence.
-
-    Args:
-        text: What a model said.
-    """
-    found: list[tuple[str, str]] = []
+    """The fenced blocks of a text as (language, program); the last may lack its closing fence."""
+    fenced: list[tuple[str, str]] = []
     end = 0
     while opened := _FENCE.search(text, end):
         closed = _CLOSING.search(text, opened.end())
         stop = closed.start() if closed else len(text)
-        found.append((opened[1].lower(), text[opened.end() : stop]))
+        fenced.append((opened[1].lower(), text[opened.end() : stop]))
         end = closed.end() if closed else len(text)
-    return found
+    return fenced
 
 
 def program(language: str, source: str) -> str:
     """A program in the form in which it is compared.
 
-    Two Python programs are one when their trees are equal but for docstrings, annotations and the
-    names of variables and parameters; names of functions, classes and attributes count. Any other
-    language: without comments where its marks for them are known, and without blanks.
+    Two Python programs are the same when their trees are equal but for docstrings, annotations and
+    the names of variables and parameters; names of functions, classes and attributes count. Any
+    other language: without comments where its marks for them are known, and without blanks.
 
     Args:
-        language: What stood behind the fence, lower case; empty where nothing did.
+        language: The fence's, in lower case; empty where it names none.
         source: The program.
     """
     if language in _PYTHON and len(source) <= _LONGEST and _depth(source) <= _DEEPEST:
@@ -70,10 +66,13 @@ def _tree(source: str) -> str:
     if not tree.body:
         raise SyntaxError("no statement")
     nodes = _in_order(tree)
-    names: dict[str, str] = {}
-    for bound in filter(None, map(_bound, nodes)):
-        names.setdefault(bound, f"_{len(names)}")
     parameters = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    names: dict[str, str] = {}
+    for node in nodes:
+        if isinstance(node, ast.arg):
+            names.setdefault(node.arg, f"_{len(names)}")
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.setdefault(node.id, f"_{len(names)}")
     for node in nodes:
         # A keyword of someone else's function is no variable of this program.
         if not isinstance(node, ast.keyword) or node.arg in parameters:
@@ -82,7 +81,7 @@ def _tree(source: str) -> str:
 
 
 class _Bare(ast.NodeTransformer):
-    """Takes away what changes nothing: docstrings, annotations, bare strings and constants."""
+    """Removes what changes nothing: docstrings, annotations, bare strings and constants."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
@@ -97,30 +96,22 @@ class _Bare(ast.NodeTransformer):
         plain = ast.Assign(targets=[node.target], value=node.value)
         return self.generic_visit(ast.copy_location(plain, node))
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         node.returns = None
         return self.generic_visit(node)
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        node.returns = None
-        return self.generic_visit(node)
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 - named by ast
 
 
 def _in_order(tree: ast.AST) -> list[ast.AST]:
     """All nodes, each before its children, in the order of the source. No recursion."""
-    found: list[ast.AST] = []
+    nodes: list[ast.AST] = []
     waiting = [tree]
     while waiting:
         node = waiting.pop()
-        found.append(node)
+        nodes.append(node)
         waiting.extend(reversed(list(ast.iter_child_nodes(node))))
-    return found
-
-
-def _bound(node: ast.AST) -> str | None:
-    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-        return node.id
-    return node.arg if isinstance(node, ast.arg) else None
+    return nodes
 
 
 def _rename(node: ast.AST, names: dict[str, str]) -> None:
@@ -141,10 +132,10 @@ def _text(language: str, source: str) -> str:
 
 def _depth(source: str) -> int:
     depth = deepest = 0
-    for sign in source:
-        if sign in "([{":
+    for character in source:
+        if character in "([{":
             depth += 1
             deepest = max(deepest, depth)
-        elif sign in ")]}":
+        elif character in ")]}":
             depth -= 1
     return deepest

@@ -1,9 +1,9 @@
-"""The final answer of a generation, extracted and in one form."""
+"""The final answer of a model's output, extracted and in one form."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +19,14 @@ from llmroute.answers.numbers import Number, numbers, only_number
 from llmroute.answers.structured import json_in
 
 #: What a model can return: a text, a message, or what structured output was parsed to.
-Generation = str | BaseMessage | BaseModel | Mapping[str, Any]
+ModelOutput = str | BaseMessage | BaseModel | Mapping[str, Any]
 
 #: Characters a short text has at most.
 _SHORT_TEXT = 200
-#: Characters of a generation that was cut off for its length in which an answer is believed.
+#: An output that was cut off for its length and is longer than this has an answer only where it
+#: states one.
 _CUT = 100
-#: Characters at the end in which a text that was not asked for anything plain may state its answer.
+#: Characters at the end in which a text may state its answer where nothing plain was asked for.
 _END = 300
 _CUT_REASONS = frozenset({"length", "max_tokens", "MAX_TOKENS"})
 
@@ -41,50 +42,50 @@ _NO = re.compile(r"(?:no|nope|false|incorrect)\b(?! one\b)")
 
 @dataclass(frozen=True)
 class Answer:
-    """What a generation answers.
+    """A final answer.
 
     Attributes:
         kind: What kind of answer it is; answers of two kinds do not agree, but for short text and
             prose.
-        value: The answer in the one form in which it is compared: a letter, a `Number`, a bool, an
+        value: The answer in the form in which it is compared: a letter, a `Number`, a bool, an
             ISO date, a JSON value, (name, arguments) pairs, a program's tree, folded text.
-        said: The answer as it was said.
+        text: The answer in the model's own words.
     """
 
     kind: Kind
     value: Any
-    said: str
+    text: str
 
 
-def answer_of(generation: Generation, asked: Expected | None = None) -> Answer | None:
-    """The final answer of a generation, or None where none can be read off it.
+def answer_of(output: ModelOutput, asked: Expected | None = None) -> Answer | None:
+    """The final answer of a model's output, or None where none can be read.
 
     Odd input is no error: what cannot be read is no answer. The work is bounded: of a long text
     the end is searched, and no text is executed.
 
     Args:
-        generation: A text, a chat model's message, or a parsed structured output (a pydantic
-            model, a dict, or LangChain's dict of `raw`, `parsed` and `parsing_error`).
+        output: A text, a chat model's message, or a parsed structured output (a pydantic model, a
+            dict, or LangChain's dict of `raw`, `parsed` and `parsing_error`).
         asked: What the prompt asks for, from `expected(request)`; None where nothing is known.
     """
     asked = asked or Expected()
-    if isinstance(generation, str):
-        return _of_text(generation, asked)
-    if isinstance(generation, BaseMessage):
-        return _of_message(generation, asked)
-    if isinstance(generation, Mapping) and {"raw", "parsed", "parsing_error"} == generation.keys():
-        return _of_parsed(generation["parsed"])
-    return _of_parsed(generation)
+    if isinstance(output, str):
+        return _of_text(output, asked)
+    if isinstance(output, BaseMessage):
+        return _of_message(output, asked)
+    if isinstance(output, Mapping) and {"raw", "parsed", "parsing_error"} == output.keys():
+        return _of_parsed(output["parsed"])
+    return _of_parsed(output)
 
 
 def _of_message(message: BaseMessage, asked: Expected) -> Answer | None:
-    calls = getattr(message, "tool_calls", None)
-    if calls:
+    if calls := getattr(message, "tool_calls", None):
         pairs = [(str(call["name"]), call["args"]) for call in calls]
         return Answer("tools", pairs, "; ".join(f"{name}({args})" for name, args in pairs))
-    text = str(message.text)
-    if _was_cut(message) and len(text) > _CUT:
-        return _of_text(stated(tail(text)) or "", asked)
+    text, metadata = str(message.text), message.response_metadata
+    was_cut = any(metadata.get(key) in _CUT_REASONS for key in ("finish_reason", "stop_reason"))
+    if was_cut and len(text) > _CUT:
+        text = stated(tail(text)) or ""
     return _of_text(text, asked)
 
 
@@ -98,11 +99,6 @@ def _of_parsed(parsed: Any) -> Answer | None:
     return None if parsed is None else Answer("fields", parsed, str(parsed))
 
 
-def _was_cut(message: BaseMessage) -> bool:
-    told = message.response_metadata
-    return any(told.get(key) in _CUT_REASONS for key in ("finish_reason", "stop_reason"))
-
-
 def _of_text(text: str, asked: Expected) -> Answer | None:
     text = _THOUGHT.split(text)[-1].strip()
     if not text:
@@ -111,48 +107,44 @@ def _of_text(text: str, asked: Expected) -> Answer | None:
         letter = choice(text, asked.options)
         return Answer("choice", letter, letter) if letter else None
     if asked.kind == "fields":
-        found = json_in(text)
-        return _of_parsed(found[0]) if found else None
-    for read in (_READERS.get(asked.kind) if asked.kind else None, _unasked):
-        answer = read(text, asked) if read else None
-        if answer is not None:
-            return answer
-    return None
+        values = json_in(text)
+        return _of_parsed(values[0]) if values else None
+    read = _READERS.get(asked.kind or "")
+    return (read(text, asked) if read else None) or _unasked(text, asked)
 
 
 def _json(text: str, asked: Expected) -> Answer | None:
-    found = json_in(text)
-    return Answer("json", found[0], text) if found else None
+    values = json_in(text)
+    return Answer("json", values[0], text) if values else None
 
 
 def _code(text: str, asked: Expected) -> Answer | None:
     # Beside the program an answer may hold a line that calls it, or what it prints.
-    fenced = max(blocks(text), key=lambda block: len(block[1]), default=None)
-    language, source = fenced or ("", text)
+    longest = max(blocks(text), key=lambda block: len(block[1]), default=None)
+    language, source = longest or ("", text)
     return Answer("code", program(language, source), source) if source.strip() else None
 
 
 def _date(text: str, asked: Expected) -> Answer | None:
     for part in (stated(tail(text)), tail(text)):
-        found = dates(part, asked.day_first) if part else []
-        if found:
-            return Answer("date", found[-1], part or "")
+        values = dates(part, asked.day_first) if part else []
+        if values:
+            return Answer("date", values[-1], part or "")
     return None
 
 
 def _number(text: str, asked: Expected) -> Answer | None:
-    box = boxed(tail(text))
-    if box:
+    if box := boxed(tail(text)):
         whole = only_number(box.rsplit("=", 1)[-1])
         return _numeric(whole, asked, box) if whole else _short(box, asked)
     part = stated(tail(text))
-    if part:
-        found = numbers(part.rsplit("=", 1)[-1]) or numbers(part)
-        if len(found) > 1 and _is_list(part):
-            return _short(part, asked)
-        return _numeric(found[0], asked, part) if found else None
-    found = numbers(tail(text))
-    return _numeric(found[-1], asked, text) if found else None
+    if not part:
+        values = numbers(tail(text))
+        return _numeric(values[-1], asked, text) if values else None
+    values = numbers(part.rsplit("=", 1)[-1]) or numbers(part)
+    if len(values) > 1 and _is_list(part):
+        return _short(part, asked)
+    return _numeric(values[0], asked, part) if values else None
 
 
 def _is_list(part: str) -> bool:
@@ -161,32 +153,38 @@ def _is_list(part: str) -> bool:
     return len(parts) > 1 and all(_NUMERIC.match(p) for p in parts)
 
 
-def _numeric(number: Number, asked: Expected, said: str) -> Answer:
+def _numeric(number: Number, asked: Expected, text: str) -> Answer:
     if asked.percent and not number.unit:
         number = Number(number.value, "%")
-    return Answer("number", number, said)
+    return Answer("number", number, text)
 
 
 def _yesno(text: str, asked: Expected) -> Answer | None:
     for part in (stated(tail(text)), text):
-        said = plain(bare(part or "")[:80]).strip()
-        for form, value in ((_YES, True), (_NO, False)):
-            if form.match(said):
+        start = plain(bare(part or "")[:80]).strip()
+        for pattern, value in ((_YES, True), (_NO, False)):
+            if pattern.match(start):
                 return Answer("yesno", value, part or "")
     return None
 
 
-_READERS = {"json": _json, "code": _code, "date": _date, "number": _number, "yesno": _yesno}
+_READERS: dict[str, Callable[[str, Expected], Answer | None]] = {
+    "json": _json,
+    "code": _code,
+    "date": _date,
+    "number": _number,
+    "yesno": _yesno,
+}
 
 
 def _unasked(text: str, asked: Expected) -> Answer | None:
-    """An answer to a prompt that does not tell what it asks for."""
-    if text[:1] in "{[" and (found := json_in(text)):
-        return Answer("json", found[0], text)
+    """An answer to a prompt that does not show what kind it asks for."""
+    if text[:1] in "{[" and (answer := _json(text, asked)):
+        return answer
     languages = {language for language, _ in blocks(text)}
     if languages - _NO_PROGRAM:
         return (_json(text, asked) if "json" in languages else None) or _code(text, asked)
-    # In an essay "the answer is" may stand anywhere; at the end it is what it says.
+    # In an essay "the answer is" may stand anywhere; at the end it states the answer.
     part = bare(stated(text[-_END:]) or text)
     words = folded(part).split()
     if not words:

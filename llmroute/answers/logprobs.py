@@ -1,4 +1,4 @@
-"""How sure a model was of its tokens, read off the log-probabilities a provider returned."""
+"""How confident a model was of its tokens, by the log-probabilities that a provider returns."""
 
 from __future__ import annotations
 
@@ -38,25 +38,30 @@ class Token:
 
 def tokens_of(message: AIMessage) -> tuple[Token, ...]:
     """The answer's tokens with their probabilities; none where the provider returned none."""
+    tokens = []
+    for entry in _entries(message):
+        text = str(entry.get("token", ""))
+        others = [
+            _probability(other)
+            for other in entry.get("top_logprobs") or ()
+            if _is_token(other) and other.get("token") != text
+        ]
+        tokens.append(Token(text, _probability(entry), max(others, default=0.0)))
+    return tuple(tokens)
+
+
+def _entries(message: AIMessage) -> list[dict[str, Any]]:
     logprobs = message.response_metadata.get("logprobs")
     entries = logprobs.get("content") if isinstance(logprobs, dict) else None
-    if not isinstance(entries, list):
-        return ()
-    return tuple(_token(entry) for entry in entries if _is_token(entry))
+    return [entry for entry in entries if _is_token(entry)] if isinstance(entries, list) else []
 
 
 def _is_token(entry: Any) -> bool:
     return isinstance(entry, dict) and isinstance(entry.get("logprob"), (int, float))
 
 
-def _token(entry: dict[str, Any]) -> Token:
-    text = str(entry.get("token", ""))
-    others = [
-        math.exp(min(other["logprob"], 0.0))
-        for other in entry.get("top_logprobs") or ()
-        if _is_token(other) and other.get("token") != text
-    ]
-    return Token(text, math.exp(min(entry["logprob"], 0.0)), max(others, default=0.0))
+def _probability(entry: dict[str, Any]) -> float:
+    return math.exp(min(entry["logprob"], 0.0))
 
 
 def decisive(tokens: Sequence[Token], answer: str | None) -> Token | None:
@@ -66,8 +71,8 @@ def decisive(tokens: Sequence[Token], answer: str | None) -> Token | None:
     as it is (it was normalised), the first token that is no white space decides.
 
     Args:
-        tokens: The whole answer's.
-        answer: The part that is the final answer, where it is known.
+        tokens: Those of the whole text.
+        answer: The part of the text that is the final answer, where it is known.
     """
     text = "".join(token.text for token in tokens)
     start = text.rfind(answer) if answer else -1
@@ -92,29 +97,26 @@ def lowest_probability(tokens: Sequence[Token]) -> float | None:
 
 
 def yes_probability(message: AIMessage) -> float | None:
-    """The probability that a yes-or-no question was answered with yes, 0..1.
+    """The probability that the message answers a yes-or-no question with yes, 0..1.
 
-    From the first token's alternatives where there are any, otherwise from the word itself: 1 or 0.
-
-    Args:
-        message: The answer to the question.
+    From the first token's alternatives where there are any, otherwise from the word itself: 1 or 0;
+    None where it is another word.
     """
-    logprobs = message.response_metadata.get("logprobs")
-    entries = logprobs.get("content") if isinstance(logprobs, dict) else None
-    first = next((e for e in entries or () if _is_token(e) and str(e.get("token")).strip()), None)
+    first = next((e for e in _entries(message) if str(e.get("token")).strip()), None)
     if first is not None:
         alternatives = {
-            str(o.get("token")): math.exp(min(o["logprob"], 0.0))
-            for o in [*(first.get("top_logprobs") or ()), first]
-            if _is_token(o)
+            str(entry.get("token")): _probability(entry)
+            for entry in [*(first.get("top_logprobs") or ()), first]
+            if _is_token(entry)
         }
-        yes = sum(p for token, p in alternatives.items() if _word(token) == "yes")
-        no = sum(p for token, p in alternatives.items() if _word(token) == "no")
+        yes, no = (
+            sum(p for token, p in alternatives.items() if _word(token) == word)
+            for word in ("yes", "no")
+        )
         if yes + no > 0:
             return yes / (yes + no)
     words = message.text.split()
-    word = _word(words[0]) if words else ""
-    return {"yes": 1.0, "no": 0.0}.get(word)
+    return {"yes": 1.0, "no": 0.0}.get(_word(words[0]) if words else "")
 
 
 def _word(token: str) -> str:

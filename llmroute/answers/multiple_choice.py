@@ -22,28 +22,23 @@ _BETWEEN = (
     r"|choice|letter)\b[^A-Za-z\n]{0,12}){0,4}[(\[]?([A-J])(?![\w'’])"
 )
 #: What calls a letter the answer, and what only names it, which "option A is wrong" does too.
-_CALLED = tuple(
-    re.compile(rf"\b(?i:{words})\b{_BETWEEN}")
-    for words in ("answer|choose|select|pick", "option|choice")
-)
+_CALLED_ANSWER = re.compile(rf"\b(?i:answer|choose|select|pick)\b{_BETWEEN}")
+_CALLED_OPTION = re.compile(rf"\b(?i:option|choice)\b{_BETWEEN}")
 _NEXT = re.compile(r"\s([a-z]+)")
 _AFTER_A_LETTER = frozenset({"because", "since", "as", "is", "and", "which", "for", "due", "by"})
 _LATEX = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\s*\{([^{}]*)\}")
 
 
 def options(prompt: str) -> dict[str, str]:
-    """The options that stand in a prompt, by letter; none where it is no such question.
+    """The options of a prompt's last turn, by letter; none where it is no such question.
 
     Two or more that begin at A and follow one another; of several lists the last, for examples
     stand before the question.
-
-    Args:
-        prompt: The last user turn.
     """
     if not _SECOND.search(prompt):
         return {}
-    for form in (_LINE, _INLINE):
-        runs = _runs([(m[1].upper(), m[2].strip()) for m in form.finditer(prompt)])
+    for pattern in (_LINE, _INLINE):
+        runs = _runs([(m[1].upper(), m[2].strip()) for m in pattern.finditer(prompt)])
         if runs:
             return runs[-1]
     return {}
@@ -57,40 +52,48 @@ def choice(text: str, given: Mapping[str, str]) -> str | None:
     stands alone.
 
     Args:
-        text: What a model said.
+        text: A model's answer.
         given: Options by letter. Where it is empty any letter from A to J counts.
     """
     letters = frozenset(given or "ABCDEFGHIJ")
-    said = bare(_LATEX.sub(r"\1", tail(text)))
-    answer = bare(stated(said) or "")
-    for letter in _letters(bare(text[:_HEAD]), said, answer):
+    end = bare(_LATEX.sub(r"\1", tail(text)))
+    answer = bare(stated(end) or "")
+    for letter in _letters(bare(text[:_HEAD]), end, answer):
         if letter in letters:
             return letter
-    meant = _option(answer or said, given)
-    if meant:
-        return meant
-    alone = [m[1] for m in _LETTER.finditer(said) if _stands_alone(said, m) and m[1] in letters]
-    return alone[-1] if alone else None
+    option = _option(answer or end, given)
+    return option or next(
+        (letter for letter in _last_first(_LETTER, end) if letter in letters), None
+    )
 
 
-def _letters(head: str, said: str, answer: str) -> Iterator[str]:
+def _letters(head: str, end: str, answer: str) -> Iterator[str]:
     """Letters by how plainly they are called the answer, the plainest first."""
-    for part in (said, answer):
-        if found := _ALONE.fullmatch(part):
-            yield found[1].upper()
-    for form in _CALLED[:1]:
-        yield from (m[1] for m in reversed(list(form.finditer(said))) if _stands_alone(said, m))
+    for part in (end, answer):
+        if match := _ALONE.fullmatch(part):
+            yield match[1].upper()
+    yield from _last_first(_CALLED_ANSWER, end)
     for part in (answer, head):
-        if found := _LEADING.match(part):
-            yield found[1]
-    for form in _CALLED[1:]:
-        yield from (m[1] for m in reversed(list(form.finditer(said))) if _stands_alone(said, m))
+        if match := _LEADING.match(part):
+            yield match[1]
+    yield from _last_first(_CALLED_OPTION, end)
 
 
-def _option(said: str, given: Mapping[str, str]) -> str | None:
-    """The one option whose text was said: alone, or as a part of it that holds no other."""
+def _last_first(pattern: re.Pattern[str], text: str) -> Iterator[str]:
+    """The letters of a pattern's matches from the last to the first, without those in words.
+
+    "A cat" is an article, and "I" a pronoun.
+    """
+    for match in reversed(list(pattern.finditer(text))):
+        after = _NEXT.match(text, match.end())
+        if match[1] not in "AI" or after is None or after[1] in _AFTER_A_LETTER:
+            yield match[1]
+
+
+def _option(answer: str, given: Mapping[str, str]) -> str | None:
+    """The one option whose text is the answer, or a part of it that holds no other option."""
     texts = {letter: folded(text) for letter, text in given.items()}
-    words = f" {folded(said)} "
+    words = f" {folded(answer)} "
     equal = [letter for letter, text in texts.items() if text and f" {text} " == words]
     within = [letter for letter, text in texts.items() if text and f" {text} " in words]
     longest = [
@@ -98,16 +101,7 @@ def _option(said: str, given: Mapping[str, str]) -> str | None:
         for letter in within
         if not any(texts[letter] in texts[o] for o in within if o != letter)
     ]
-    for found in (equal, longest):
-        if len(found) == 1:
-            return found[0]
-    return None
-
-
-def _stands_alone(text: str, found: re.Match[str]) -> bool:
-    """Whether a letter is no word: "A cat" is an article, and "I" a pronoun."""
-    after = _NEXT.match(text, found.end())
-    return found[1] not in "AI" or after is None or after[1] in _AFTER_A_LETTER
+    return next((letters[0] for letters in (equal, longest) if len(letters) == 1), None)
 
 
 def _runs(pairs: list[tuple[str, str]]) -> list[dict[str, str]]:

@@ -14,11 +14,11 @@ SHORT = 8
 _ARTICLES = frozenset({"a", "an", "the"})
 _POSSESSIVE = re.compile(r"['’]s\b")
 _APOSTROPHES = re.compile(r"['’‘`´]")
-_SIGNS = re.compile(r"[^\w%$€£+\-.]+|_")
-_LOOSE_SIGN = re.compile(r"(?<!\w)[.\-]+(?!\d)|(?<=\w)[.\-]+(?!\w)|(?<=[^\W\d])[.\-](?=\w)")
+_PUNCTUATION = re.compile(r"[^\w%$€£+\-.]+|_")
+_LOOSE_MARK = re.compile(r"(?<!\w)[.\-]+(?!\d)|(?<=\w)[.\-]+(?!\w)|(?<=[^\W\d])[.\-](?=\w)")
 _PARTS = re.compile(r"[,;\n]|\band\b|\bor\b|&")
 _MARKS = re.compile(r"[*_`]+")
-#: What is said before an answer. The last one in a text counts.
+#: What stands before a stated answer. The last one in a text counts.
 _MARKER = re.compile(
     r"####"
     r"|\banswer(?: to\s[^.:\n]{1,80}?)?[ *_\"']{0,4}(?:\bis\b|\bwould be\b|=|:)[ *_:\"']{0,4}"
@@ -35,11 +35,7 @@ def tail(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A text without accents, in one case and one form of its signs.
-
-    Args:
-        text: Any text.
-    """
+    """A text without accents, in one case and one form of its characters."""
     split = unicodedata.normalize("NFKD", text)
     return "".join(c for c in split if not unicodedata.combining(c)).casefold()
 
@@ -47,67 +43,47 @@ def plain(text: str) -> str:
 def folded(text: str) -> str:
     """A short text as it is compared: no case, accents, articles, punctuation or Markdown.
 
-    "The Code of Hammurabi." and "code of Hammurabi" are one text. Signs that carry meaning in a
-    number stay: "-3.5%".
-
-    Args:
-        text: Any text; its first `READ` characters count.
+    "The Code of Hammurabi." and "code of Hammurabi" are the same. Characters that carry meaning in
+    a number stay: "-3.5%". The first `READ` characters of a text count.
     """
     text = plain(_POSSESSIVE.sub("", text[:READ]))
-    text = _SIGNS.sub(" ", _APOSTROPHES.sub("", text))
-    words = _LOOSE_SIGN.sub(" ", text).split()
+    text = _PUNCTUATION.sub(" ", _APOSTROPHES.sub("", text))
+    words = _LOOSE_MARK.sub(" ", text).split()
     kept = [word for word in words if word not in _ARTICLES]
     return " ".join(kept or words)
 
 
 def listed(text: str) -> str:
-    """A short text as it is compared, items of an enumeration in one order.
+    """A short text as `folded` gives it, items of an enumeration in alphabetical order.
 
-    "Latvia, Estonia and Lithuania" and "Estonia, Latvia, Lithuania" are one text.
-
-    Args:
-        text: Any text; its first `READ` characters count.
+    "Latvia, Estonia and Lithuania" and "Estonia, Latvia, Lithuania" are the same.
     """
-    parts = [folded(part) for part in _PARTS.split(text[:READ])]
-    parts = sorted(part for part in parts if part)
+    parts = sorted(filter(None, map(folded, _PARTS.split(text[:READ]))))
     return " | ".join(parts) if len(parts) > 1 else folded(text)
 
 
 def bare(text: str) -> str:
-    """A text without the Markdown, quotes and full stop around it.
-
-    Args:
-        text: Any text.
-    """
+    """A text without the Markdown, quotes and full stop around it."""
     return _MARKS.sub("", text).strip().strip("\"“”'‘’").rstrip(".").strip("\"“”'‘’ ")
 
 
 def boxed(text: str) -> str | None:
-    r"""What stands in the last \boxed{…} of a text, or None.
-
-    Args:
-        text: Any text.
-    """
+    r"""What stands in the last \boxed{…} of a text, or None."""
     opened = list(_BOXED.finditer(text))
     if not opened:
         return None
     start, depth = opened[-1].end(), 1
-    for place in range(start, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[place], 0)
+    for end in range(start, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[end], 0)
         if depth == 0:
-            return text[start:place].strip() or None
+            return text[start:end].strip() or None
     return None
 
 
 def stated(text: str) -> str | None:
-    """What a text itself calls its answer, to the end of that sentence; None where it does not.
-
-    Args:
-        text: Any text.
-    """
-    found = boxed(text)
-    if found is not None:
-        return found
+    """What a text itself calls its answer, to the end of that sentence; None where it does not."""
+    if (box := boxed(text)) is not None:
+        return box
     for marker in reversed(list(_MARKER.finditer(text))):
         rest = text[marker.end() :].strip()
         sentence = _SENTENCE_END.split(rest, maxsplit=1)[0].strip() if rest else ""

@@ -6,12 +6,12 @@ import math
 import re
 from dataclasses import dataclass
 
-#: Two numbers this near, relative to the larger, are one answer.
+#: Two numbers this near, relative to the larger, are the same answer.
 TOLERANCE = 1e-4
 
 _DIGITS = r"(?:\d{1,3}(?:[,\u202f\u00a0]\d{3})+(?!\d)|\d+)"
 _FREE = r"(?<![\w.])"
-_FORMS = re.compile(
+_NUMBER = re.compile(
     rf"(?:(?<![\w)])(?P<sign>[-+]))?(?:(?P<money>[$€£¥])\s?(?P<minus>-)?)?"
     rf"(?:(?:{_FREE}(?P<whole>\d+))?\\[dt]?frac\{{(?P<over>{_DIGITS})\}}\{{(?P<under>{_DIGITS})\}}"
     rf"|{_FREE}(?:(?P<mixed>\d+)\s)?(?P<above>\d+)\s?[/⁄]\s?(?P<below>\d+)(?![\w/])"
@@ -77,15 +77,15 @@ _UNITS: dict[str, tuple[str, float]] = {
     for names, size in sizes.items()
     for name in names.split()
 }
+#: The first name of each unit stands for all of them.
+_SHORT = {name: next(n for n in _UNITS if _UNITS[n] == _UNITS[name]) for name in _UNITS}
 
 
 @dataclass(frozen=True)
 class Number:
-    """A number and its unit.
+    """A number as it was written, and its unit.
 
-    Attributes:
-        value: The number as it was written.
-        unit: Its unit as `_UNITS` knows it, lower case; empty for none, or a word that is none.
+    The unit is the first of its names in `_UNITS`; empty for none, or for a word that is no unit.
     """
 
     value: float
@@ -95,59 +95,54 @@ class Number:
 def numbers(text: str) -> list[Number]:
     """All numbers of a text in their order; those written as words where there are no others.
 
-    Args:
-        text: A text of some thousand characters at most.
+    The work grows with the text: give it some thousand characters at most.
     """
     text = _cleaned(text)
-    found: list[Number] = []
+    result: list[Number] = []
     end = 0
-    for one in _FORMS.finditer(text):
-        number = _read(one)
+    for match in _NUMBER.finditer(text):
+        number = _read(match)
         if number is None:
             continue
-        joined = found and _JOINED.fullmatch(text, end, one.start())
-        whole = _sum(found[-1], number) if joined else None
-        found[-1:] = [whole] if whole else [*found[-1:], number]
-        end = one.end()
-    return found or [Number(_WORDS[w.lower()]) for w in _WORD.findall(text)]
+        joined = result and _JOINED.fullmatch(text, end, match.start())
+        whole = _sum(result[-1], number) if joined else None
+        result[-1:] = [whole] if whole else [*result[-1:], number]
+        end = match.end()
+    return result or [Number(_WORDS[w.lower()]) for w in _WORD.findall(text)]
 
 
 def only_number(text: str) -> Number | None:
-    """The number that a text is, with its unit and nothing else; None where it is more.
-
-    Args:
-        text: A short text.
-    """
+    """The number that a short text is, with its unit and nothing else; None where it is more."""
     if text.strip().lower() in _WORDS:
         return numbers(text)[0]
-    found = numbers(text)
-    rest = _FORMS.sub(lambda m: m[0] if _is_word(m["unit"]) else "", _cleaned(text))
-    return found[0] if len(found) == 1 and not any(c.isalnum() for c in rest) else None
+    read = numbers(text)
+    rest = _NUMBER.sub(lambda m: m[0] if _is_word(_unit_name(m["unit"])) else "", _cleaned(text))
+    return read[0] if len(read) == 1 and not any(c.isalnum() for c in rest) else None
 
 
-def same_number(one: Number, other: Number, tolerance: float = TOLERANCE) -> bool:
-    """Whether two numbers are one answer.
+def same_number(a: Number, b: Number, tolerance: float = TOLERANCE) -> bool:
+    """Whether two numbers are the same answer.
 
     A number without a unit is taken to be in the other's. Known units are converted: 60 minutes
     are 1 hour. 50% is 50 where a bare number stands beside it, and is 0.5.
 
     Args:
-        one: A number.
-        other: Another.
+        a: A number.
+        b: Another.
         tolerance: Difference that is allowed, relative to the larger.
     """
 
-    def near(a: float, b: float) -> bool:
-        return math.isclose(a, b, rel_tol=tolerance, abs_tol=1e-12)
+    def near(x: float, y: float) -> bool:
+        return math.isclose(x, y, rel_tol=tolerance, abs_tol=1e-12)
 
-    if one.unit == other.unit:
-        return near(one.value, other.value)
-    if not one.unit or not other.unit:
-        named, nameless = (one, other) if one.unit else (other, one)
+    if a.unit == b.unit:
+        return near(a.value, b.value)
+    if not a.unit or not b.unit:
+        named, nameless = (a, b) if a.unit else (b, a)
         share = named.unit == "%" and near(named.value / 100, nameless.value)
         return share or near(named.value, nameless.value)
-    (measure, size), (other_measure, other_size) = _UNITS[one.unit], _UNITS[other.unit]
-    return measure == other_measure and near(one.value * size, other.value * other_size)
+    (measure, size), (other_measure, other_size) = _UNITS[a.unit], _UNITS[b.unit]
+    return measure == other_measure and near(a.value * size, b.value * other_size)
 
 
 def _cleaned(text: str) -> str:
@@ -155,13 +150,13 @@ def _cleaned(text: str) -> str:
     return text.replace("\\$", "$").replace("\\%", "%")
 
 
-def _read(found: re.Match[str]) -> Number | None:
-    part = found.groupdict()
+def _read(match: re.Match[str]) -> Number | None:
+    part = match.groupdict()
     try:
         value = _value(part)
     except (ValueError, OverflowError, ZeroDivisionError):
         return None
-    word = (part["unit"] or "").lower().replace(" ", "")
+    word = _unit_name(part["unit"])
     value *= _POWER.get(word, 1.0)
     if part["sign"] == "-" or part["minus"]:
         value = -value
@@ -169,18 +164,21 @@ def _read(found: re.Match[str]) -> Number | None:
     return Number(value, _SHORT.get(unit, unit)) if math.isfinite(value) else None
 
 
-def _is_word(unit: str | None) -> bool:
-    name = (unit or "").lower().replace(" ", "")
+def _unit_name(unit: str | None) -> str:
+    return (unit or "").lower().replace(" ", "")
+
+
+def _is_word(name: str) -> bool:
     return bool(name) and name not in _UNITS and name not in _POWER
 
 
-def _sum(one: Number, other: Number) -> Number | None:
+def _sum(large: Number, small: Number) -> Number | None:
     """Two parts of one quantity, the smaller unit after the larger; None where they are none."""
-    measure, size = _UNITS.get(one.unit, ("", 0.0))
-    of, part = _UNITS.get(other.unit, ("-", 0.0))
-    if measure != of or part >= size:
+    measure, size = _UNITS.get(large.unit, ("", 0.0))
+    small_measure, small_size = _UNITS.get(small.unit, ("-", 0.0))
+    if measure != small_measure or small_size >= size:
         return None
-    return Number(one.value + other.value * part / size, one.unit)
+    return Number(large.value + small.value * small_size / size, large.unit)
 
 
 def _value(part: dict[str, str | None]) -> float:
@@ -194,9 +192,3 @@ def _value(part: dict[str, str | None]) -> float:
 
 def _float(digits: str) -> float:
     return float(re.sub("[,\u202f\u00a0]", "", digits))
-
-
-#: The first name of each unit stands for all of them.
-_SHORT: dict[str, str] = {}
-for _name, _meaning in _UNITS.items():
-    _SHORT[_name] = next(n for n, meaning in _UNITS.items() if meaning == _meaning)

@@ -1,11 +1,11 @@
-"""Whether two free texts say the same: by their words, and by the vectors of the bundled encoder.
+"""Whether two free texts mean the same: by their words, and by the vectors of the bundled encoder.
 
 Chosen on recorded responses (train) to TriviaQA, TruthfulQA and GSM8K, on pairs of differently
 worded answers to one question of which at least one is right;
-`examples.reproduce.paraphrase_figures` measures it. Words in common told "both right" from "one
-right" as well as any encoder's cosine; a denial on one side only told the most. On texts of more
-than some dozen words, such as worked solutions, neither tells much: all that answer one question
-are alike. Their numbers do tell.
+`examples.reproduce.paraphrase_figures` measures it. Words in common separate "both right" from "one
+right" as well as any encoder's cosine; a denial in only one of the texts separates them best. On
+texts of more than some dozen words, such as worked solutions, neither helps much: all answers to
+one question are similar. Their numbers do help.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from llmroute.answers.normalize import SHORT, folded
 
 #: Words a text has at most that can be compared by its vector.
 LONG = 40
-#: Words in common of all their words from which on two texts say the same: two short ones, two of
-#: which the longer is not, two of which it is long.
+#: Share of common words from which on two texts mean the same: where the longer one is short, where
+#: it is longer, where it is long.
 _OVERLAP, _OVERLAP_LONGER, _OVERLAP_LONG = 0.45, 0.3, 0.5
-#: The cosine of two longer texts, and the likeness of two spellings.
+#: The least cosine of two longer texts, and the least similarity of two spellings.
 _COSINE, _SPELLING = 0.85, 0.9
 #: Words of a longer text in which a short one may stand and be all that it answers.
 _CONTAINING = 25
@@ -37,7 +37,7 @@ _LISTED = re.compile(r"[,;\n]")
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _Features:
     """What is compared of a text."""
 
     words: frozenset[str]
@@ -47,74 +47,56 @@ class _Reading:
     length: int
 
 
-def alike(one: str, other: str) -> bool:
-    """Whether two free texts say the same.
+def alike(a: str, b: str) -> bool:
+    """Whether two free texts mean the same.
 
     They do not where only one denies something, or where their numbers differ. Otherwise they do
     where enough of their words are the same, where a short text stands in the other, where two
     short ones are spelled nearly alike, or where two of some length mean the same by the bundled
     encoder.
-
-    Args:
-        one: A text.
-        other: Another.
     """
     short, long = sorted(
-        (_read(one), _read(other)), key=lambda text: (text.length, len(text.words))
+        (_features(a), _features(b)), key=lambda text: (text.length, len(text.words))
     )
     if not short.words or not long.words:
-        return one.strip() == other.strip()
-    if one_denies(one, other) or numbers_differ(one, other):
+        return a.strip() == b.strip()
+    if one_denies(a, b) or numbers_differ(a, b):
         return False
-    if overlap(one, other) >= _enough(long.length):
+    if overlap(a, b) >= _enough(long.length):
         return True
     if short.length > SHORT:
-        return long.length <= LONG and similarity(one, other) >= _COSINE
+        return long.length <= LONG and similarity(a, b) >= _COSINE
     if short.words <= long.words and long.length <= _CONTAINING:
         return short.items >= long.items or long.items < 3
-    return long.length <= SHORT and _spelled_alike(folded(one), folded(other))
+    return long.length <= SHORT and _spelled_alike(folded(a), folded(b))
 
 
-def overlap(one: str, other: str) -> float:
-    """Words in common of all words of two texts, 0..1.
-
-    Args:
-        one: A text.
-        other: Another.
-    """
-    a, b = _read(one).words, _read(other).words
-    return len(a & b) / max(len(a | b), 1)
+def overlap(a: str, b: str) -> float:
+    """Words in common of all words of two texts, 0..1."""
+    first, second = _features(a).words, _features(b).words
+    return len(first & second) / max(len(first | second), 1)
 
 
-def one_denies(one: str, other: str) -> bool:
-    """Whether one of two texts denies something and the other does not.
-
-    Args:
-        one: A text.
-        other: Another.
-    """
-    return _read(one).denies != _read(other).denies
+def one_denies(a: str, b: str) -> bool:
+    """Whether one of two texts denies something and the other does not."""
+    return _features(a).denies != _features(b).denies
 
 
-def numbers_differ(one: str, other: str) -> bool:
-    """Whether two texts speak of different numbers.
+def numbers_differ(a: str, b: str) -> bool:
+    """Whether two texts hold different numbers.
 
     Of two longer texts any number counts; a short one may leave out what the other adds.
-
-    Args:
-        one: A text.
-        other: Another.
     """
-    a, b = _read(one), _read(other)
-    if min(a.length, b.length) > SHORT:
-        return a.numerals != b.numerals
-    return bool(a.numerals and b.numerals and not a.numerals & b.numerals)
+    first, second = _features(a), _features(b)
+    if min(first.length, second.length) > SHORT:
+        return first.numerals != second.numerals
+    return bool(first.numerals and second.numerals and first.numerals.isdisjoint(second.numerals))
 
 
 @lru_cache(maxsize=1024)
-def _read(text: str) -> _Reading:
+def _features(text: str) -> _Features:
     words = folded(text).split()
-    return _Reading(
+    return _Features(
         words=frozenset(words),
         numerals=frozenset(word for word in words if _NUMERAL.fullmatch(word)),
         denies=_DENIAL.search(text[:4000]) is not None,
@@ -129,11 +111,11 @@ def _enough(length: int) -> float:
     return _OVERLAP if length <= SHORT else _OVERLAP_LONGER
 
 
-def _spelled_alike(one: str, other: str) -> bool:
+def _spelled_alike(a: str, b: str) -> bool:
     """As "Paso Doble" and "Pasodoble" are, but not 1956 and 1966."""
-    one, other = sorted((one.replace(" ", ""), other.replace(" ", "")))  # the ratio has a direction
-    if one == other:
+    a, b = sorted((a.replace(" ", ""), b.replace(" ", "")))  # the ratio depends on the order
+    if a == b:
         return True
-    if any(sign.isdigit() for sign in one + other) or len(one) + len(other) > 160:
+    if any(character.isdigit() for character in a + b) or len(a) + len(b) > 160:
         return False
-    return SequenceMatcher(None, one, other, autojunk=False).ratio() >= _SPELLING
+    return SequenceMatcher(None, a, b, autojunk=False).ratio() >= _SPELLING

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from llmroute.answers.code import blocks
 
-#: Whether two free texts say the same.
+#: Whether two free texts mean the same.
 Alike = Callable[[str, str], bool]
 
-#: Characters of a text that are parsed, brackets inside one another, and places tried.
+#: Characters of a text that are parsed, brackets inside one another, and starts that are tried.
 _LONGEST, _DEEPEST, _TRIED = 200_000, 100, 8
 #: What makes a string of a schema more than free text.
 _STRICT = ("enum", "const", "format", "pattern")
+_OPENING = re.compile(r"[{\[]")
 
 
 def json_in(text: str) -> list[Any]:
@@ -23,9 +26,6 @@ def json_in(text: str) -> list[Any]:
 
     The last fenced block that parses, or else all of the text, or else the first object or array
     that stands in it.
-
-    Args:
-        text: What a model said.
     """
     if len(text) > _LONGEST:
         return []
@@ -41,30 +41,32 @@ def json_in(text: str) -> list[Any]:
     return []
 
 
-def same_value(one: Any, other: Any, alike: Alike, schema: Mapping[str, Any] | None = None) -> bool:
-    """Whether two values are one answer, in any order of keys: 1 is 1.0, and true is not 1.
+def same_value(a: Any, b: Any, alike: Alike, schema: Mapping[str, Any] | None = None) -> bool:
+    """Whether two values of JSON are the same answer, in any order of keys.
+
+    1 is 1.0, and true is not 1.
 
     Args:
-        one: A value of JSON.
-        other: Another.
+        a: A value.
+        b: Another.
         alike: Compares strings that are free text by the schema.
         schema: JSON schema of both. Without one all strings must be equal.
     """
     try:
-        return _same(one, other, alike, schema or {})
+        return _same(a, b, alike, schema or {})
     except (RecursionError, OverflowError, ValueError, TypeError):
         return False  # nested without end, an integer no float can hold, or an object of its own
 
 
-def same_calls(one: Sequence[Any], other: Sequence[Any]) -> bool:
-    """Whether two lists of tool calls are one: the same names and arguments, in any order.
+def same_calls(a: Sequence[Any], b: Sequence[Any]) -> bool:
+    """Whether two lists of tool calls have the same names and arguments, in any order.
 
     Args:
-        one: (name, arguments) pairs.
-        other: More of them.
+        a: (name, arguments) pairs.
+        b: Others.
     """
-    left = list(other)
-    for call in one:
+    left = list(b)
+    for call in a:
         match = next((c for c in left if same_value(list(call), list(c), str.__eq__)), None)
         if match is None:
             return False
@@ -72,36 +74,29 @@ def same_calls(one: Sequence[Any], other: Sequence[Any]) -> bool:
     return not left
 
 
-def field_schema(schema: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
-    """The schema of one field of an object, empty where there is none.
-
-    Args:
-        schema: JSON schema of the object.
-        name: The field's name.
-    """
-    found = ((schema or {}).get("properties") or {}).get(name)
-    return found if isinstance(found, Mapping) else {}
-
-
-def _same(one: Any, other: Any, alike: Alike, schema: Mapping[str, Any]) -> bool:
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, (int, float)) and isinstance(other, (int, float)):
+def _same(a: Any, b: Any, alike: Alike, schema: Mapping[str, Any]) -> bool:
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
         # NaN, which Python's JSON reader lets through, is equal to nothing, not even to itself.
-        return one == other or (one != one and other != other) or math.isclose(one, other)
-    if isinstance(one, str) and isinstance(other, str):
-        return one.strip() == other.strip() or (_is_free(schema) and alike(one, other))
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(
-            _same(one[key], other[key], alike, field_schema(schema, str(key))) for key in one
+        return a == b or (a != a and b != b) or math.isclose(a, b)
+    if isinstance(a, str) and isinstance(b, str):
+        return a.strip() == b.strip() or (_is_free(schema) and alike(a, b))
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        inner = schema.get("properties") or {}
+        return a.keys() == b.keys() and all(
+            _same(a[key], b[key], alike, _mapping(inner.get(str(key)))) for key in a
         )
-    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
-        items = schema.get("items")
-        inner = items if isinstance(items, Mapping) else {}
-        return len(one) == len(other) and all(
-            _same(a, b, alike, inner) for a, b in zip(one, other, strict=True)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        items = _mapping(schema.get("items"))
+        return len(a) == len(b) and all(
+            _same(*each, alike, items) for each in zip(a, b, strict=True)
         )
-    return bool(one == other)
+    return bool(a == b)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _is_free(schema: Mapping[str, Any]) -> bool:
@@ -125,25 +120,18 @@ def _parsed(source: str) -> Any:
 
 
 def _openings(text: str) -> Iterator[int]:
-    """Where an object or array may begin: the first few places, each of which is read once."""
-    if _too_deep(text):
-        return
-    place = 0
-    for _ in range(_TRIED):
-        starts = [p for p in (text.find("{", place), text.find("[", place)) if p >= 0]
-        if not starts:
-            return
-        yield min(starts)
-        place = min(starts) + 1
+    """Where an object or array may begin: the first few brackets."""
+    if not _too_deep(text):
+        yield from itertools.islice((match.start() for match in _OPENING.finditer(text)), _TRIED)
 
 
 def _too_deep(text: str) -> bool:
     depth = 0
-    for sign in text:
-        if sign in "[{":
+    for character in text:
+        if character in "[{":
             depth += 1
             if depth > _DEEPEST:
                 return True
-        elif sign in "]}":
+        elif character in "]}":
             depth -= 1
     return False

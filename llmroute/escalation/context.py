@@ -209,7 +209,7 @@ class DraftContext:
             generation: An answer to this request.
         """
         answer = self._answer(generation)
-        return None if answer is None else answer.said
+        return None if answer is None else answer.text
 
     def _answer(self, generation: Generation) -> Answer | None:
         from llmroute.answers.extract import answer_of

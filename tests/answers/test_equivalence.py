@@ -1,6 +1,5 @@
 """Which generations agree: the same number, date, call, program or meaning, however it is said."""
 
-import math
 from enum import Enum
 from typing import Any
 
@@ -11,7 +10,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from pydantic import BaseModel, Field
 
 from llmroute.answers.answer_type import Expected, expected
-from llmroute.answers.equivalence import fields, groups, majority, semantic_entropy
+from llmroute.answers.equivalence import groups
 from llmroute.answers.similarity import alike, overlap
 from llmroute.answers.votes import NO_ANSWER
 from llmroute.request.request import BoundSchema, read_request
@@ -132,15 +131,6 @@ def test_without_a_schema_strings_must_be_equal() -> None:
     assert not agree('{"a": "the film is good"}', '{"a": "the film is so good"}')
     assert agree("[NaN]", "[NaN]", Expected("json"))
     assert not agree(f"[{10**400}]", "[1.5]", Expected("json"))
-
-
-def test_each_field_has_its_own_majority() -> None:
-    said = [GLAD, GLAD.model_copy(update={"stars": 5}), GLAD.model_copy(update={"mood": Mood.SAD})]
-    voted = fields([*said, {"stars": 5}], REVIEW)
-    assert (voted["stars"].value, voted["stars"].share) == (4, 0.5)
-    assert (voted["mood"].value, voted["mood"].share) == ("glad", 0.5)
-    assert (voted["version"].value, voted["version"].share) == ("1", 0.75)
-    assert fields(["no JSON at all"], REVIEW) == {}
 
 
 PROGRAM = '''
@@ -282,22 +272,3 @@ def test_of_two_worked_solutions_the_numbers_decide() -> None:
 def test_alikeness_has_no_direction(one: str, other: str) -> None:
     assert alike(one, other) == alike(other, one)
     assert alike(one, one)
-
-
-def test_the_majority_is_the_largest_group_and_its_share_of_all() -> None:
-    assert majority([0, 1, 1, NO_ANSWER]) == (1, 0.5)
-    assert majority([0, 1]) == (0, 0.5)
-    assert majority([NO_ANSWER]) == (NO_ANSWER, 0.0)
-    assert majority([]) == (NO_ANSWER, 0.0)
-
-
-def test_entropy_is_none_where_all_agree_and_most_where_none_do() -> None:
-    assert semantic_entropy([0, 0, 0]) == 0
-    assert semantic_entropy([0, 1, 2]) == pytest.approx(math.log(3))
-    assert semantic_entropy([0, NO_ANSWER, NO_ANSWER]) == pytest.approx(math.log(3))
-    assert semantic_entropy([]) == 0
-
-
-@given(st.lists(st.integers(NO_ANSWER, 4), max_size=12))
-def test_entropy_lies_between_none_and_the_logarithm_of_how_many(grouped: list[int]) -> None:
-    assert -1e-12 <= semantic_entropy(grouped) <= math.log(max(len(grouped), 1)) + 1e-12

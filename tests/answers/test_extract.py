@@ -387,9 +387,13 @@ def test_what_has_a_sign_has_one_of_its_parts(sign: answer_type._Sign, data: st.
     assert sign.is_in(text, text.casefold())
 
 
-@given(st.from_regex(dates._SHOWN) | st.from_regex(dates._DAY_FIRST))
-def test_what_shows_how_a_date_is_written_may_show_it(prompt: str) -> None:
-    assert dates.may_show_a_form(prompt)
+@given(
+    st.from_regex(dates._PATTERN)
+    | st.from_regex(dates._DAY_FIRST)
+    | st.from_regex(dates._MONTH_FIRST)
+)
+def test_what_shows_how_a_date_is_written_has_the_part_that_is_looked_for(prompt: str) -> None:
+    assert dates._PART.search(prompt)
 
 
 @given(st.from_regex(r"(?:^|\n)[Aa][).:] \w.*\n[Bb][).:] \w"))
