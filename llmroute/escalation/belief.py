@@ -1,19 +1,20 @@
 """How good the answers in hand are, and what a further call would add.
 
-A model's answer is good with probability σ(level + reach · d). d is what the prompt holds that its
-text does not show: one number for all models, which is not known. The level is such that the mean
-over d is what the scorer says of model and prompt, so before anything is heard the scorer's word
-stands. Each generation tells of d and of its answer by:
+A model's answer is good with probability σ(intercept + discrimination · θ), as in item response
+theory. θ is the difficulty of the prompt that its text does not show: one number for all models,
+which is not known. The intercept is such that the mean over θ is the scorer's estimate for model
+and prompt, so before there is evidence that estimate stands. Each answer is evidence of θ and of
+its own quality by:
 
 - whether it agrees with others. Good answers agree, but for how they are worded. Of bad ones, one
-  is tempting: a model falls for it with a probability that grows with its ability, and so able
+  is the shared error: a model makes it with a probability that grows with its ability, and so able
   models can agree and be wrong. The others coincide now and then;
-- how sure it was. Confidences of good answers lie highest, those of the tempting one come next.
+- its confidence. Confidences of good answers lie highest, those of the shared error come next.
 
-All that is known follows by summing over a grid of d and over which of the answers are good, which
-is the tempting one, and which are just wrong. So the same numbers say how good an answer is, what a
-model not yet asked would do, and how both would change with its answer: what planning needs
-(cascade routing, arXiv 2410.10347).
+All that is known follows by summing over a grid of θ and over the hypotheses: which of the answers
+are good, which is the shared error, and which are wrong otherwise. So the same numbers say how good
+an answer is, what a model not yet asked would do, and how both would change with its answer: what
+planning needs (cascade routing, arXiv 2410.10347).
 """
 
 from __future__ import annotations
@@ -26,13 +27,7 @@ import numpy as np
 
 from llmroute.answers.votes import Vote
 from llmroute.errors import ConfigurationError
-from llmroute.escalation.confidence_model import (
-    ConfidenceModel,
-    chances,
-    log_likelihoods,
-    standard_score,
-)
-from llmroute.escalation.evidence import ModelEvidence, grouped, observed
+from llmroute.escalation.evidence import ModelEvidence, voters
 from llmroute.escalation.hypotheses import all_hypotheses, ewens
 from llmroute.escalation.latent_difficulty import (
     GRID,
@@ -63,12 +58,14 @@ class Prospects:
 
 
 class Belief:
-    """What is known once some generations were heard. Made by `BeliefModel.belief`.
+    """What is known after some answers. Made by `BeliefModel.belief`.
 
     Attributes:
-        answers: Numbers of the G different answers; `NO_ANSWER` for a generation without one.
+        answers: Numbers of the G different answers; `NO_ANSWER` for an output without one.
         voters: For each of them, the models that gave it.
-        good: (G,) probability that it is good, 0..1.
+        asked: The models that answered.
+        good: (G,) probability that each answer is good, 0..1.
+        held: Probability that the best answer in hand is good, 0..1; 0 where there is none.
         able: (M,) probability that a further call of each model would be good, 0..1.
     """
 
@@ -80,49 +77,26 @@ class Belief:
         form: str,
         ranks: ConfidenceRanks,
     ) -> None:
-        self._ranks = ranks
-        self._belief_model, self._logits, self._evidence = (
-            belief_model,
-            logit(prior, LEAST),
-            evidence,
-        )
-        self._kind, self._form, self._shared_error_rate = (
-            form,
-            belief_model.forms[form],
-            belief_model.shared_error_rate[form],
-        )
-        self.answers, self.voters = grouped(evidence)
-        self._sizes = np.array([len(voters) for voters in self.voters], dtype=np.float64)
+        self._members, self._evidence = belief_model.members, evidence
+        self._logits = logit(prior, LEAST).tolist()
+        self._form = belief_model.forms[form]
+        self._shared_error_rate = belief_model.shared_error_rate[form]
+        answered = voters((each.model, each.answer) for each in evidence)
+        self.answers = tuple(answer for answer, _ in answered)
+        self.voters = tuple(tuple(models) for _, models in answered)
+        self.asked = frozenset(each.model for each in evidence)
+        self._sizes = np.array([len(models) for models in self.voters], dtype=np.float64)
         self._hypotheses = all_hypotheses(len(self.answers))
         self._success = belief_model.success(prior)
-        self._weights = self._posterior()
+        self._weights = self._posterior(form, ranks)
         self.good: Floats = self._hypotheses.good.T @ self._weights.sum(axis=1)
+        self.held = float(self.good.max(initial=0.0))
         self.able: Floats = self._success @ self._weights.sum(axis=0)
 
     @property
     def best(self) -> int:
-        """Place in `answers` of the one that is most likely good; -1 where there is none."""
+        """Index in `answers` of the one that is most likely good; -1 where there is none."""
         return int(np.argmax(self.good)) if len(self.good) else -1
-
-    @property
-    def held(self) -> float:
-        """Probability that the best answer in hand is good; 0 where there is none."""
-        return float(self.good.max(initial=0.0))
-
-    @property
-    def asked(self) -> frozenset[int]:
-        """The models that were heard."""
-        return frozenset(one.model for one in self._evidence)
-
-    @property
-    def verified(self) -> frozenset[int]:
-        """The models whose answer was verified."""
-        return frozenset(one.model for one in self._evidence if one.score("verified") is not None)
-
-    @property
-    def sampled(self) -> frozenset[int]:
-        """The models that were heard more than once."""
-        return frozenset(one.model for one in self._evidence if one.score("share") is not None)
 
     @property
     def speaker(self) -> int:
@@ -131,11 +105,19 @@ class Belief:
             raise ConfigurationError("no answer was heard, so there is none to return.")
         return max(self.voters[self.best], key=lambda model: float(self.able[model]))
 
+    def checked(self, kind: str) -> frozenset[int]:
+        """The models of whose answers there is a kind of confidence.
+
+        Args:
+            kind: `"verified"`, or `"share"` for several samples.
+        """
+        return frozenset(each.model for each in self._evidence if kind in each.confidences)
+
     def after_asking(self, model: int, *, confident: bool) -> Prospects:
         """What may come of asking a model.
 
         Args:
-            model: Its column, of one that was not heard yet.
+            model: Its column, of one that was not asked yet.
             confident: Whether its confidence would come with the answer.
         """
         form, labels, weights = self._form, self._hypotheses, self._weights
@@ -148,63 +130,62 @@ class Belief:
             _joined(labels.shared_error, weights, unshared),
             _joined(labels.other * self._sizes, others, form.other * others),
         )
-        success, shared_error_rate = self._success[model], self._shared_error_rate[model]
-        chances = (
-            success,
-            (1 - success) * shared_error_rate,
-            (1 - success) * (1 - shared_error_rate),
-        )
-        whole = labels.with_all
+        success, shared = self._success[model], self._shared_error_rate[model]
+        chances = success, (1 - success) * shared, (1 - success) * (1 - shared)
         parts = [
-            np.tensordot(whole, join, axes=(0, 1)) * chance
+            np.tensordot(labels.with_all, join, axes=(0, 1)) * chance
             for join, chance in zip(joins, chances, strict=True)
         ]
-        if confident:
-            seen = self._belief_model.seen("token", model, float(self._logits[model]))
-        else:
-            seen = (np.ones((1, len(GRID))),) * 3
-        joint = _summed([part @ bins.T for part, bins in zip(parts, seen, strict=True)])
+        bins = self._bins("token", model) if confident else (np.ones((1, len(GRID))),) * 3
+        joint = _summed([part @ each.T for part, each in zip(parts, bins, strict=True)])
         held = joint[1:].max(axis=0, initial=0.0)  # (G + 1, bins)
-        held[-1] = np.maximum(held[-1], parts[0][0, -1] @ seen[0].T)
-        grid = _summed([part[0][:, None] * b for part, b in zip(parts, seen, strict=True)])
+        held[-1] = np.maximum(held[-1], parts[0][0, -1] @ bins[0].T)
+        grid = _summed([part[0][:, None] * each for part, each in zip(parts, bins, strict=True)])
         return self._prospects(joint[0].ravel(), held.ravel(), grid.reshape(-1, len(GRID)))
 
     def after_checking(self, model: int, kind: str = "verified") -> Prospects:
-        """What may come of a further opinion on a model's answer.
+        """What may come of further evidence of a model's answer.
 
         Args:
-            model: Its column, of one that was heard.
+            model: Its column, of one that answered.
             kind: `"verified"` for a verification call, `"share"` for further samples of it.
         """
-        place = next(g for g, voters in enumerate(self.voters) if model in voters)
-        labels = self._hypotheses
+        answer, labels = self._answer_of(model), self._hypotheses
         states = labels.good, labels.shared_error, labels.other
-        parts = [(labels.with_all * state[:, [place]]).T @ self._weights for state in states]
-        seen = self._belief_model.seen(kind, model, float(self._logits[model]))
-        joint = _summed([part @ bins.T for part, bins in zip(parts, seen, strict=True)])
-        grid = _summed([part[0] * bins for part, bins in zip(parts, seen, strict=True)])
+        parts = [(labels.with_all * state[:, [answer]]).T @ self._weights for state in states]
+        bins = self._bins(kind, model)
+        joint = _summed([part @ each.T for part, each in zip(parts, bins, strict=True)])
+        grid = _summed([part[0] * each for part, each in zip(parts, bins, strict=True)])
         return self._prospects(joint[0], joint[1:].max(axis=0), grid)
 
     def _prospects(self, chance: Floats, held: Floats, grid: Floats) -> Prospects:
         return Prospects(chance=chance, held=held, able=grid @ self._success.T)
 
-    def _posterior(self) -> Floats:
-        """(L, D) probability of each labelling of the answers and of each d."""
+    def _bins(self, kind: str, model: int) -> tuple[Floats, Floats, Floats]:
+        return self._members[model].confidence_model(kind).bins(self._logits[model])
+
+    def _answer_of(self, model: int) -> int:
+        return next(g for g, models in enumerate(self.voters) if model in models)
+
+    def _posterior(self, form: str, ranks: ConfidenceRanks) -> Floats:
+        """(L, D) probability of each hypothesis on the answers and of each θ."""
         logs = np.zeros((3, len(self.answers), len(GRID)))
-        for one in self._evidence:
-            place = next(g for g, voters in enumerate(self.voters) if one.model in voters)
-            success, shared_error_rate = (
-                self._success[one.model],
-                self._shared_error_rate[one.model],
-            )
+        for each in self._evidence:
+            model, answer = each.model, self._answer_of(each.model)
+            success, shared = self._success[model], self._shared_error_rate[model]
             wrong = np.log1p(-success)
-            logs[0, place] += np.log(success)
-            logs[1, place] += wrong + math.log(shared_error_rate)
-            logs[2, place] += wrong + math.log1p(-shared_error_rate)
-            logit = float(self._logits[one.model])
-            logs[:, place] += self._belief_model.likelihoods(one, logit, self._kind, self._ranks)
+            logs[0, answer] += np.log(success)
+            logs[1, answer] += wrong + math.log(shared)
+            logs[2, answer] += wrong + math.log1p(-shared)
+            confident = np.zeros((3, len(GRID)))
+            for kind, confidence in each.confidences.items():
+                confidence_model = self._members[model].confidence_model(kind)
+                rank = ranks.rank((kind, model, form), confidence)
+                score = confidence_model.standard_score(confidence, rank)
+                confident += confidence_model.log_likelihoods(score, self._logits[model])
+            logs[:, answer] += confident
         labels = self._hypotheses
-        weights = self._belief_model.log_weights + labels.good @ logs[0]
+        weights = np.log(WEIGHTS) + labels.good @ logs[0]
         weights += labels.shared_error @ logs[1] + labels.other @ logs[2]
         weights += ewens(self._sizes, labels.good, self._form.right)[:, None]
         weights += ewens(self._sizes, labels.other, self._form.other)[:, None]
@@ -214,7 +195,7 @@ class Belief:
 
 
 class BeliefModel:
-    """Judges answers of a pool's M models. Thread-safe: nothing of it changes once it is made.
+    """Makes beliefs on answers of a pool's M models. Thread-safe: nothing changes once it is made.
 
     Args:
         members: What is known of each model, in the pool's order; `BeliefModel.unfitted` for
@@ -223,19 +204,13 @@ class BeliefModel:
     """
 
     def __init__(
-        self,
-        members: Sequence[ModelPriors],
-        forms: Mapping[str, AnswerForm] = FORMS,
+        self, members: Sequence[ModelPriors], forms: Mapping[str, AnswerForm] = FORMS
     ) -> None:
         self.members = tuple(members)
         self.forms: Mapping[str, AnswerForm] = {**FORMS, **forms}
-        self.weights: Floats = WEIGHTS
-        self.log_weights: Floats = np.log(WEIGHTS)
         self._means = [mean_success(member.discrimination).tolist() for member in self.members]
-        # (M, D) odds against a good answer at level 0; exp(-level) times these at any other.
-        self._against = np.exp(
-            -np.array([[member.discrimination] for member in self.members]) * GRID
-        )
+        # (M, D) odds against a good answer at intercept 0; exp(-intercept) times these elsewhere.
+        self._against = np.exp(-np.array([[m.discrimination] for m in self.members]) * GRID)
         self.shared_error_rate: Mapping[str, Floats] = {
             name: np.array(
                 [m.shared_error_rate.get(name, form.shared_error_rate) for m in self.members]
@@ -245,11 +220,7 @@ class BeliefModel:
 
     @classmethod
     def unfitted(cls, models: int) -> BeliefModel:
-        """The judge of models nobody has measured: the same rounded numbers for all.
-
-        Args:
-            models: How many there are.
-        """
+        """For so many models that were not measured: the same rounded numbers for all."""
         return cls([ModelPriors()] * models)
 
     def belief(
@@ -259,17 +230,17 @@ class BeliefModel:
         form: str | None = None,
         ranks: ConfidenceRanks | None = None,
     ) -> Belief:
-        """What the generations heard so far say.
+        """What follows from the answers so far.
 
-        Several generations of one model are one vote: the answer it gave most often, the first of
-        equals, and the share of its generations that did.
+        Several votes of one model are one: the answer it gave most often, the first of equals, and
+        the share of its votes that did.
 
         Args:
             prior: (M,) success probabilities of the scorer, 0..1.
-            votes: The generations, in any order.
+            votes: The answers, in any order.
             form: What kind of answer the prompt asks for; see `FORMS`. None counts as text.
-            ranks: The confidences that these models gave before, among which those of models that
-                nobody has measured find their rank; None where there are none.
+            ranks: The confidences that these models gave before, by which those of models that
+                were not measured are ranked; None where there are none.
         """
         if prior.shape != (len(self.members),):
             raise ConfigurationError(
@@ -278,13 +249,13 @@ class BeliefModel:
             )
         prior = np.asarray(prior, dtype=np.float64)
         ranks = ConfidenceRanks() if ranks is None else ranks
-        return Belief(self, prior, observed(votes), self._known(form), ranks)
+        return Belief(self, prior, ModelEvidence.of(votes), self._known(form), ranks)
 
     def note(self, vote: Vote, form: str | None, ranks: ConfidenceRanks) -> None:
-        """Take note of the confidences in an answer that was heard, once for each.
+        """Take note of the confidences in an answer, once for each answer.
 
         Args:
-            vote: The generation.
+            vote: The answer.
             form: What kind of answer the prompt asks for.
             ranks: Where they are noted.
         """
@@ -296,7 +267,7 @@ class BeliefModel:
         return form if form is not None and form in self.forms else "text"
 
     def success(self, prior: Floats) -> Floats:
-        """(M, D) success probability of each model at each d.
+        """(M, D) success probability of each model at each θ.
 
         Args:
             prior: (M,) success probabilities of the scorer, 0..1.
@@ -304,34 +275,6 @@ class BeliefModel:
         intercepts = map(intercept_for, prior.tolist(), self._means)
         against = np.array([[math.exp(-intercept)] for intercept in intercepts]) * self._against
         return inside(1 / (1 + against))
-
-    def likelihoods(
-        self, one: ModelEvidence, logit: float, form: str, ranks: ConfidenceRanks
-    ) -> Floats:
-        """(3, D) log-likelihoods of a model's confidences: answer good, tempting, else wrong."""
-        logs = np.zeros((3, len(GRID)))
-        for kind, confidence in one.scores:
-            confidence_model = self.confidence_model(kind, one.model)
-            rank = ranks.rank((kind, one.model, form), confidence)
-            logs += log_likelihoods(
-                confidence_model, standard_score(confidence_model, confidence, rank), logit
-            )
-        return logs
-
-    def imagined(self, kind: str, model: int, logit: float) -> tuple[Floats, Floats]:
-        """(4, D) each: chance that a confidence falls between the cuts; answer good, and bad."""
-        good, shared_error, other = self.seen(kind, model, logit)
-        shared_error_rate = float(self.shared_error_rate["text"][model])
-        return good, shared_error_rate * shared_error + (1 - shared_error_rate) * other
-
-    def seen(self, kind: str, model: int, logit: float) -> tuple[Floats, Floats, Floats]:
-        """(4, D) each: chance that a confidence falls between the cuts; good, tempting, wrong."""
-        return chances(self.confidence_model(kind, model), logit)
-
-    def confidence_model(self, kind: str, model: int) -> ConfidenceModel:
-        """The curve of one kind of confidence: `"token"`, `"verified"` or `"share"`."""
-        confidence_model: ConfidenceModel = getattr(self.members[model], kind)
-        return confidence_model
 
 
 def _joined(joins: Floats, weights: Floats, new: Floats) -> Floats:

@@ -1,11 +1,11 @@
-"""The calibration file: a judge fitted on a user's own outcomes, as JSON that can be reviewed."""
+"""The calibration file: what was fitted on a user's own outcomes, as JSON that can be reviewed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,76 +15,36 @@ from pydantic import BaseModel, ConfigDict, Field
 from llmroute.errors import ArtifactError, ConfigurationError
 from llmroute.escalation.belief import BeliefModel
 from llmroute.escalation.calibration_fit import Recorded, fit_belief_model
-from llmroute.escalation.confidence_model import ConfidenceModel
 from llmroute.escalation.priors import AnswerForm, ModelPriors
 from llmroute.files import write_whole
 from llmroute.validation import read_json
 
 #: Version of the file's format.
 FORMAT = 1
-#: Places that are kept of each number: the file is for reading too.
+#: Decimal places that are kept of each number: the file is for reading too.
 _PLACES = 6
 
 
-#: What stands in the file under another name than in the code: format 1 came before the names.
-_IN_FILE = {"intercept": "level", "discrimination": "reach", "shared_error_rate": "tempted"}
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        alias_generator=lambda name: _IN_FILE.get(name, name),
-        populate_by_name=True,
-    )
-
-
-class _Curve(_Strict):
-    knots: tuple[float, ...]
-    intercept: float
-    gap: float
-    load: float
-    both: float
-    prior: float
-    shared_error_rate: float
-    spread: float = Field(gt=0)
-    centre: float = 2.2
-    scale: float = Field(default=2.5, gt=0)
-
-
-class _Member(_Strict):
-    discrimination: float = Field(ge=0)
-    shared_error_rate: dict[str, float]
-    token: _Curve
-    verified: _Curve
-    share: _Curve
-
-
-class _Form(_Strict):
-    right: float = Field(gt=0)
-    shared_error_rate: float = Field(gt=0, lt=1)
-    other: float = Field(gt=0)
-
-
-class _File(_Strict):
+class _File(BaseModel):
     """What the file holds."""
+
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     format: int
     source: str
     data_sha256: str
     prompts: int = Field(ge=0)
-    forms: dict[str, _Form]
-    members: dict[str, _Member]
+    forms: dict[str, AnswerForm]
+    members: dict[str, ModelPriors]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A judge of named models, and what it was fitted on.
+    """What was fitted for named models.
 
     Attributes:
         models: The M names.
-        fitted: Their judge.
+        fitted: Their belief model.
         source: Name of the data.
         data_sha256: Hash of the answers it was fitted on.
         prompts: How many prompts they were.
@@ -114,16 +74,11 @@ class Calibration:
             raise ConfigurationError(
                 f"{len(models)} names were given for {recorded.score.shape[1]} models."
             )
-        return cls(
-            tuple(models),
-            fit_belief_model(recorded),
-            source,
-            _digest(recorded),
-            len(recorded.score),
-        )
+        fitted = fit_belief_model(recorded)
+        return cls(tuple(models), fitted, source, _digest(recorded), len(recorded.score))
 
     def belief_model(self, names: Sequence[str]) -> BeliefModel:
-        """The judge of a pool; a model that was not measured gets the rounded defaults.
+        """The belief model of a pool; a model that was not measured gets the rounded defaults.
 
         Args:
             names: The pool's models, in its order.
@@ -133,7 +88,7 @@ class Calibration:
         return BeliefModel(members, self.fitted.forms)
 
     def save(self, path: str | Path) -> Path:
-        """Writes the file, whole or not at all.
+        """Writes the file atomically.
 
         Args:
             path: Where it goes.
@@ -141,19 +96,17 @@ class Calibration:
         Raises:
             ArtifactError: It cannot be written.
         """
-        members = dict(zip(self.models, self.fitted.members, strict=True))
-        content = {
-            "format": FORMAT,
-            "source": self.source,
-            "data_sha256": self.data_sha256,
-            "prompts": self.prompts,
-            "forms": {name: asdict(form) for name, form in self.fitted.forms.items()},
-            "members": {name: asdict(member) for name, member in members.items()},
-        }
-        written = _File.model_validate(content).model_dump(by_alias=True)
-        text = json.dumps(_rounded(written), indent=1, ensure_ascii=False) + "\n"
+        content = _File(
+            format=FORMAT,
+            source=self.source,
+            data_sha256=self.data_sha256,
+            prompts=self.prompts,
+            forms=dict(self.fitted.forms),
+            members=dict(zip(self.models, self.fitted.members, strict=True)),
+        )
+        rounded = _rounded(content.model_dump(by_alias=True))
         try:
-            write_whole(path, text)
+            write_whole(path, json.dumps(rounded, indent=1, ensure_ascii=False) + "\n")
         except OSError as fault:
             raise ArtifactError(f"cannot write the calibration to {path}: {fault}.") from fault
         return Path(path)
@@ -168,7 +121,7 @@ class Calibration:
         Raises:
             ArtifactError: It is missing, damaged, or of another format.
         """
-        read = read_json(
+        content = read_json(
             Path(path),
             _File,
             FORMAT,
@@ -177,21 +130,17 @@ class Calibration:
             copy="Copy the file again.",
             error=ArtifactError,
         )
-        members = [_member(one) for one in read.members.values()]
-        forms = {name: AnswerForm(**form.model_dump()) for name, form in read.forms.items()}
-        belief_model = BeliefModel(members, forms)
-        return cls(tuple(read.members), belief_model, read.source, read.data_sha256, read.prompts)
-
-
-def _member(read: _Member) -> ModelPriors:
-    values: dict[str, Any] = dict(read)
-    for kind in ("token", "verified", "share"):
-        values[kind] = ConfidenceModel(**dict(values[kind]))
-    return ModelPriors(**values)
+        return cls(
+            tuple(content.members),
+            BeliefModel([*content.members.values()], content.forms),
+            content.source,
+            content.data_sha256,
+            content.prompts,
+        )
 
 
 def _digest(recorded: Recorded) -> str:
-    """Hash of all that the judge was fitted on."""
+    """Hash of all that was fitted on."""
     digest = hashlib.sha256("\n".join(recorded.forms.tolist()).encode())
     for name in ("quality", "score", "groups", "token", "verified", "share"):
         table = getattr(recorded, name)
@@ -200,7 +149,7 @@ def _digest(recorded: Recorded) -> str:
 
 
 def _rounded(value: Any) -> Any:
-    """The same with every number cut to the places that are kept."""
+    """The same with every number rounded to the decimal places that are kept."""
     if isinstance(value, Mapping):
         return {key: _rounded(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -1,16 +1,16 @@
-"""Fits a judge on recorded answers: what was right, who agreed, how sure each was.
+"""Fits a belief model on recorded answers: what was right, who agreed, how confident each was.
 
-Expectation–maximisation. What is not known of a prompt, its d and which wrong answer tempts, is
-summed over given which answers were right; then each model's curve is a small regression. The
-confidences take no part in what is believed of d while fitting: they are many, and would make d
-stand for how sure models are rather than for who is right.
+Expectation–maximisation. What is not known of a prompt, its θ and which wrong answer is the shared
+error, is summed over given which answers were right; then each confidence model is a small
+regression. The confidences take no part in the estimate of θ while fitting: they are many, and
+would make θ stand for how confident models are rather than for who is right.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,9 @@ import numpy.typing as npt
 from llmroute.answers.votes import NO_ANSWER
 from llmroute.errors import ConfigurationError
 from llmroute.escalation.belief import BeliefModel
-from llmroute.escalation.confidence_model import ConfidenceModel, standard_score
+from llmroute.escalation.confidence_model import ConfidenceModel
+from llmroute.escalation.evidence import voters
+from llmroute.escalation.hypotheses import ewens
 from llmroute.escalation.latent_difficulty import (
     GRID,
     INTERCEPTS,
@@ -30,25 +32,27 @@ from llmroute.escalation.latent_difficulty import (
 from llmroute.escalation.priors import FORMS, AnswerForm, ModelPriors
 from llmroute.numerics import Bools, Floats, Ints, logit
 
-#: Rounds of expectation–maximisation, for d and for temptation.
-_ROUNDS, _TEMPTING_ROUNDS = 25, 12
+#: Rounds of expectation–maximisation, for θ and for the shared error.
+_ROUNDS, _SHARED_ERROR_ROUNDS = 25, 12
 #: From fewer prompts than this nothing is learned.
 _LEAST_PROMPTS = 20
 #: Quantiles that stand for a model's confidences.
 _KNOTS = 41
-#: Reaches that are tried, and what draws one to the default's: in log-likelihood a squared unit.
-_REACHES: Floats = np.linspace(0.0, 4.0, 17)
-_REACH_RIDGE = 2.5
-#: Ridge on a curve's coefficients, in answers.
-_CURVE_RIDGE = 2.0
+#: Discriminations that are tried; and what draws each to the default, in log-likelihood a squared
+#: unit.
+_DISCRIMINATIONS: Floats = np.linspace(0.0, 4.0, 17)
+_DISCRIMINATION_RIDGE = 2.5
+#: Ridge on the coefficients of a confidence model, in answers.
+_CONFIDENCE_RIDGE = 2.0
 _LEAST_SPREAD = 0.1
-#: In answers: what draws a model's temptation to its form's, and agreement to the default's.
-_TEMPTED_RIDGE, _AGREE_RIDGE = 10.0, 2.0
+#: In answers: what draws a model's rate of the shared error to its form's, and agreement to the
+#: default's.
+_SHARED_ERROR_RIDGE, _AGREE_RIDGE = 10.0, 2.0
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """Answers of M models to P prompts, as a judge is fitted on them.
+    """Answers of M models to P prompts.
 
     Attributes:
         quality: (P, M) what the scorer estimated before, 0..1, by one not fitted on these answers.
@@ -79,10 +83,7 @@ class Recorded:
 
 
 def fit_belief_model(recorded: Recorded) -> BeliefModel:
-    """The judge that explains recorded answers.
-
-    Args:
-        recorded: The answers.
+    """The belief model that explains recorded answers.
 
     Raises:
         ConfigurationError: There are too few.
@@ -95,141 +96,124 @@ def fit_belief_model(recorded: Recorded) -> BeliefModel:
         )
     good = np.where(known, recorded.score >= 0.5, False)
     logits = logit(recorded.quality, LEAST)
-    reaches, posterior = _fit_reaches(inside(recorded.quality), good, known)
-    shared_error_rate = _fit_temptation(recorded, good, known)
-    curves = {
-        kind: _fit_curves(
-            getattr(recorded, kind), logits, good, known, posterior, shared_error_rate.belief
-        )
-        for kind in ("token", "verified", "share")
-    }
-    members = [
-        ModelPriors(
-            discrimination=float(reaches[m]),
-            shared_error_rate={
-                form: float(rates[m]) for form, rates in shared_error_rate.rates.items()
-            },
-            token=curves["token"][m],
-            verified=curves["verified"][m],
-            share=curves["share"][m],
-        )
-        for m in range(len(reaches))
-    ]
-    forms = _fit_forms(recorded, good, known, shared_error_rate.rates)
-    return BeliefModel(members, forms)
+    discriminations, posterior = _fit_theta(inside(recorded.quality), good, known)
+    rates, shared_error = _fit_shared_error(recorded, good, known)
+    members = []
+    for m, discrimination in enumerate(discriminations.tolist()):
+        confidence_models = {}
+        for kind in ("token", "verified", "share"):
+            table = getattr(recorded, kind)
+            rows = known[:, m] & (False if table is None else ~np.isnan(table[:, m]))
+            confidence_models[kind] = (
+                _fit_confidence_model(
+                    table[rows, m],
+                    logits[rows, m],
+                    good[rows, m].astype(np.float64),
+                    posterior[rows],
+                    shared_error[rows, m],
+                )
+                if rows.sum() >= _LEAST_PROMPTS
+                else ConfidenceModel()
+            )
+        of_model = {form: float(rate[m]) for form, rate in rates.items()}
+        members.append(ModelPriors(discrimination, of_model, **confidence_models))
+    return BeliefModel(members, _fit_forms(recorded, good, known, rates))
 
 
-def _fit_reaches(prior: Floats, good: Bools, known: Bools) -> tuple[Floats, Floats]:
-    """(M,) reach of each model; (P, D) what is believed of each prompt's d."""
-    models = good.shape[1]
-    found = np.full(models, ModelPriors().discrimination)
+def _fit_theta(prior: Floats, good: Bools, known: Bools) -> tuple[Floats, Floats]:
+    """(M,) discrimination of each model; (P, D) probability of each θ of a prompt."""
+    default = ModelPriors().discrimination
+
+    def log_likelihood(model: int, discrimination: float) -> Floats:
+        """(P, D) of one model's answers, good or bad; 0 where it was not asked."""
+        intercept = np.interp(prior[:, model], mean_success(float(discrimination)), INTERCEPTS)
+        inner = intercept[:, None] + discrimination * GRID
+        signed = np.where(good[:, [model]], inner, -inner)
+        return np.where(known[:, [model]], -np.logaddexp(0.0, -signed), 0.0)
+
+    models = range(good.shape[1])
+    fitted = np.full(len(models), default)
     for _ in range(_ROUNDS):
         logs = np.tile(np.log(WEIGHTS), (len(good), 1))
-        for m in range(models):
-            logs += _log_likelihood(found[m], prior[:, m], good[:, m], known[:, m])
+        for m in models:
+            logs += log_likelihood(m, fitted[m])
         posterior = np.exp(logs - logs.max(axis=1, keepdims=True))
         posterior /= posterior.sum(axis=1, keepdims=True)
-        before = found.copy()
-        for m in range(models):
+        before = fitted.copy()
+        for m in models:
             scores = [
-                (
-                    posterior
-                    * _log_likelihood(discrimination, prior[:, m], good[:, m], known[:, m])
-                ).sum()
-                - _REACH_RIDGE * (discrimination - ModelPriors().discrimination) ** 2
-                for discrimination in _REACHES
+                (posterior * log_likelihood(m, discrimination)).sum()
+                - _DISCRIMINATION_RIDGE * (discrimination - default) ** 2
+                for discrimination in _DISCRIMINATIONS
             ]
-            found[m] = _REACHES[int(np.argmax(scores))]
-        if (found == before).all():
+            fitted[m] = _DISCRIMINATIONS[int(np.argmax(scores))]
+        if (fitted == before).all():
             break
-    return found, posterior
+    return fitted, posterior
 
 
-def _log_likelihood(discrimination: float, prior: Floats, good: Bools, known: Bools) -> Floats:
-    """(P, D) of one model's answers, good or bad; 0 where it was not asked."""
-    intercept = np.interp(prior, mean_success(float(discrimination)), INTERCEPTS)
-    inner = intercept[:, None] + discrimination * GRID
-    signed = np.where(good[:, None], inner, -inner)
-    return np.where(known[:, None], -np.logaddexp(0.0, -signed), 0.0)
+def _fit_shared_error(
+    recorded: Recorded, good: Bools, known: Bools
+) -> tuple[dict[str, Floats], Floats]:
+    """By form, (M,) rate at which each wrong model makes the shared error; (P, M) whether it did.
 
-
-@dataclass(frozen=True)
-class _Temptation:
-    """Which wrong answers tempt.
-
-    Attributes:
-        rates: By form, (M,) how likely each model falls for the tempting answer when it is wrong.
-        belief: (P, M) probability that a model's answer is the tempting one.
+    The second are probabilities.
     """
-
-    rates: dict[str, Floats]
-    belief: Floats
-
-
-def _fit_temptation(recorded: Recorded, good: Bools, known: Bools) -> _Temptation:
     wrong = known & ~good
-    belief = np.zeros(good.shape)
+    probability = np.zeros(good.shape)
     rates: dict[str, Floats] = {}
     for name in np.unique(recorded.forms).tolist():
         form = FORMS.get(name, FORMS["text"])
         rows = np.flatnonzero(recorded.forms == name)
-        cells = [_wrong_groups(recorded.groups[row], wrong[row]) for row in rows]
+        wrong_answers = []
+        for row in rows:
+            models = np.flatnonzero(wrong[row])
+            answered = zip(models.tolist(), recorded.groups[row, models].tolist(), strict=True)
+            wrong_answers.append([each for _, each in voters(answered)])
         rate = np.full(good.shape[1], form.shared_error_rate)
-        for _ in range(_TEMPTING_ROUNDS):
-            for row, groups in zip(rows, cells, strict=True):
-                _believe(belief[row], groups, rate, form)
-            fallen, count = belief[rows].sum(axis=0), wrong[rows].sum(axis=0)
-            overall = (fallen.sum() + _TEMPTED_RIDGE * form.shared_error_rate) / (
-                count.sum() + _TEMPTED_RIDGE
+        for _ in range(_SHARED_ERROR_ROUNDS):
+            for row, answers in zip(rows, wrong_answers, strict=True):
+                _set_shared_error(probability[row], answers, rate, form)
+            shared, count = probability[rows].sum(axis=0), wrong[rows].sum(axis=0)
+            overall = (shared.sum() + _SHARED_ERROR_RIDGE * form.shared_error_rate) / (
+                count.sum() + _SHARED_ERROR_RIDGE
             )
-            rate = (fallen + _TEMPTED_RIDGE * overall) / (count + _TEMPTED_RIDGE)
+            rate = (shared + _SHARED_ERROR_RIDGE * overall) / (count + _SHARED_ERROR_RIDGE)
             rate = np.clip(rate, 0.02, 0.97)
         rates[name] = rate
-    return _Temptation(rates, belief)
+    return rates, probability
 
 
-def _wrong_groups(groups: Ints, wrong: Bools) -> list[list[int]]:
-    """The models of each wrong answer."""
-    found: dict[int, list[int]] = {}
-    for m in np.flatnonzero(wrong).tolist():
-        group = int(groups[m])
-        found.setdefault(group if group != NO_ANSWER else -2 - m, []).append(m)
-    return list(found.values())
+def _set_shared_error(
+    probability: Floats, answers: list[list[int]], rate: Floats, form: AnswerForm
+) -> None:
+    """Writes the (M,) probability that each model made the shared error.
 
-
-def _believe(belief: Floats, groups: list[list[int]], rate: Floats, form: AnswerForm) -> None:
-    """Writes the probability that each model's answer is the tempting one."""
-    if not groups:
+    Args:
+        probability: Where it is written.
+        answers: The models of each wrong answer.
+        rate: (M,) of each model.
+        form: The form of the answers.
+    """
+    if not answers:
         return
-    falls, stands = np.log(rate), np.log1p(-rate)
-    sizes = [len(models) for models in groups]
-    apart = sum(float(stands[models].sum()) for models in groups)
-    logs = [apart + _coincidence(sizes, form.other)]
-    for place, models in enumerate(groups):
-        rest = sizes[:place] + sizes[place + 1 :]
-        moved = float((falls[models] - stands[models]).sum())
-        logs.append(apart + moved + _coincidence(rest, form.other))
-    weights = np.exp(np.array(logs) - max(logs))
+    odds = np.log(rate) - np.log1p(-rate)
+    sizes = np.array([len(models) for models in answers], dtype=np.float64)
+    # None of the answers is the shared error, or one of them.
+    other = np.vstack([np.ones(len(sizes)), 1 - np.eye(len(sizes))])
+    logs = ewens(sizes, other, form.other)
+    logs[1:] += [float(odds[models].sum()) for models in answers]
+    weights = np.exp(logs - logs.max())
     weights /= weights.sum()
-    for place, models in enumerate(groups):
-        belief[models] = weights[place + 1]
-
-
-def _coincidence(sizes: Sequence[int], concentration: float) -> float:
-    """Log-probability that answers fall into groups of these sizes, by Ewens's rule."""
-    total = sum(sizes)
-    among = sum(math.lgamma(size) for size in sizes) + len(sizes) * math.log(concentration)
-    return among + math.lgamma(concentration) - math.lgamma(concentration + total)
+    for models, weight in zip(answers, weights[1:], strict=True):
+        probability[models] = weight
 
 
 def _fit_forms(
-    recorded: Recorded,
-    good: Bools,
-    known: Bools,
-    rates: Mapping[str, Floats],
+    recorded: Recorded, good: Bools, known: Bools, rates: Mapping[str, Floats]
 ) -> dict[str, AnswerForm]:
     """How often good answers of each form agree; drawn to the default."""
-    found = {}
+    forms = {}
     for name, rate in rates.items():
         form = FORMS.get(name, FORMS["text"])
         rows = recorded.forms == name
@@ -240,58 +224,33 @@ def _fit_forms(
         count, agree = float((pairs & upper).sum()), float((pairs & same & upper).sum())
         share = (agree + _AGREE_RIDGE / (1 + form.right)) / (count + _AGREE_RIDGE)
         right_ways = max(1 / max(share, 0.02) - 1, 0.001)
-        found[name] = AnswerForm(right_ways, float(rate.mean()), form.other)
-    return found
+        forms[name] = AnswerForm(right_ways, float(rate.mean()), form.other)
+    return forms
 
 
-def _fit_curves(
-    confidence: Floats | None,
-    logits: Floats,
-    good: Bools,
-    known: Bools,
-    posterior: Floats,
-    shared_error_rate: Floats,
-) -> list[ConfidenceModel]:
-    """Each model's curve; the default's where it has too few confidences."""
-    curves = [ConfidenceModel()] * good.shape[1]
-    if confidence is None:
-        return curves
-    for m in range(len(curves)):
-        rows = known[:, m] & ~np.isnan(confidence[:, m])
-        if rows.sum() >= _LEAST_PROMPTS:
-            curves[m] = _fit_curve(
-                confidence[rows, m],
-                logits[rows, m],
-                good[rows, m].astype(np.float64),
-                posterior[rows],
-                shared_error_rate[rows, m],
-            )
-    return curves
-
-
-def _fit_curve(
-    confidence: Floats, logit: Floats, good: Floats, posterior: Floats, shared_error_rate: Floats
+def _fit_confidence_model(
+    confidence: Floats, logits: Floats, good: Floats, posterior: Floats, shared_error: Floats
 ) -> ConfidenceModel:
+    """A ridge regression of N confidences' scores, over the (N, D) posterior of θ."""
     knots = np.maximum.accumulate(np.quantile(confidence, np.linspace(0, 1, _KNOTS)))
     ranked = ConfidenceModel(knots=tuple(knots.tolist()))
-    scores = np.array([standard_score(ranked, value) for value in confidence.tolist()])
-    d = np.tile(GRID, len(scores))
-    each = np.repeat(np.stack([good, logit, shared_error_rate], axis=1), len(GRID), axis=0)
-    features = np.stack(
-        [np.ones(len(d)), each[:, 0], d, each[:, 0] * d, each[:, 1], each[:, 2]], axis=1
-    )
+    scores = np.array([ranked.standard_score(value) for value in confidence.tolist()])
+    theta = np.tile(GRID, len(scores))
+    right, prior, shared = (np.repeat(each, len(GRID)) for each in (good, logits, shared_error))
+    features = np.stack([np.ones(len(theta)), right, theta, right * theta, prior, shared], axis=1)
     target, weights = np.repeat(scores, len(GRID)), posterior.ravel()
-    square = (features * weights[:, None]).T @ features + _CURVE_RIDGE * np.eye(6)
-    found = np.linalg.solve(square, (features * weights[:, None]).T @ target)
-    missed = (weights * (target - features @ found) ** 2).sum() / weights.sum()
-    intercept, gap, load, both, prior, shared_error = found.tolist()
-    return ConfidenceModel(
-        knots=ranked.knots,
+    weighted = (features * weights[:, None]).T
+    square = weighted @ features + _CONFIDENCE_RIDGE * np.eye(6)
+    coefficients = np.linalg.solve(square, weighted @ target)
+    missed = (weights * (target - features @ coefficients) ** 2).sum() / weights.sum()
+    intercept, gap, load, both, of_prior, of_shared_error = coefficients.tolist()
+    return replace(
+        ranked,
         intercept=intercept,
         gap=max(gap, 0.0),
         load=load,
         both=both,
-        prior=prior,
-        shared_error_rate=shared_error,
+        prior=of_prior,
+        shared_error_rate=of_shared_error,
         spread=max(math.sqrt(missed), _LEAST_SPREAD),
     )

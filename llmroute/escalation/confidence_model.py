@@ -1,43 +1,58 @@
-"""Confidences: what each says of an answer, and which are to be expected."""
+"""What a confidence says of an answer, and which confidences are to be expected."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Annotated
 
 import numpy as np
+from pydantic import ConfigDict, Field
 
 from llmroute.escalation.latent_difficulty import GRID, LEAST
 from llmroute.numerics import Floats
 
-#: Where confidences are cut when a plan imagines those to come.
+#: Where scores are cut when a plan looks at confidences that may come.
 _CUTS: Floats = np.array([-1.0, 0.0, 1.0])
 #: No confidence counts for more than this many standard deviations.
 _MOST = 2.4
+
+#: Names in a calibration file that differ from those in the code: format 1 is older than they are.
+_IN_FILE = {"intercept": "level", "discrimination": "reach", "shared_error_rate": "tempted"}
+#: How values are read from a calibration file, and written to it.
+IN_FILE = ConfigDict(
+    extra="forbid",
+    allow_inf_nan=False,
+    alias_generator=lambda name: _IN_FILE.get(name, name),
+    populate_by_name=True,
+)
+Positive = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True)
 class ConfidenceModel:
     """How one kind of confidence of one model depends on whether its answer is good.
 
-    A confidence becomes a standard score by its place among `knots`, evenly spaced quantiles of the
-    model's confidences, or among those that were heard of it; where neither is known, by its logit.
-    The score is normal about level + gap·good + load·d + both·good·d + prior·logit
-    + tempted·(the answer is the tempting one).
+    A confidence becomes a standard score by its rank among `knots`, evenly spaced quantiles of the
+    model's confidences, or among those that were observed of it; where neither is known, by its
+    logit. The score is normal about intercept + gap·good + load·θ + both·good·θ + prior·logit
+    + shared_error_rate·(the answer is the shared error).
 
     Attributes:
         knots: (K,) rising quantiles of the confidence, 0..1; empty where none are known.
         intercept: Mean of bad answers' scores.
         gap: How much higher good answers' lie.
-        load: What d adds.
-        both: What d adds for good answers.
+        load: What θ adds.
+        both: What θ adds for good answers.
         prior: What the prior logit adds.
-        shared_error_rate: How much higher the scores of the tempting answer lie.
+        shared_error_rate: How much higher the scores of the shared error lie.
         spread: Standard deviation.
         centre: The logit whose score is 0, where no quantiles are known; 2.2 is 0.9.
         scale: Logits in one score, likewise.
     """
+
+    __pydantic_config__ = IN_FILE
 
     knots: tuple[float, ...] = ()
     intercept: float = -0.6
@@ -46,80 +61,52 @@ class ConfidenceModel:
     both: float = 0.0
     prior: float = 0.0
     shared_error_rate: float = 0.3
-    spread: float = 0.85
+    spread: Positive = 0.85
     centre: float = 2.2
-    scale: float = 2.5
+    scale: Positive = 2.5
 
+    def standard_score(self, confidence: float, rank: float | None = None) -> float:
+        """The score of a confidence.
 
-def standard_score(
-    confidence_model: ConfidenceModel, confidence: float, place: float | None = None
-) -> float:
-    """A confidence as its curve counts it.
+        Args:
+            confidence: 0..1.
+            rank: The share of the model's confidences that lie below it, 0..1, where some were
+                observed of a model whose quantiles are not known.
+        """
+        if self.knots:
+            ranks = np.linspace(0, 1, len(self.knots))
+            rank = float(np.interp(confidence, self.knots, ranks))
+        if rank is not None:
+            score = NormalDist().inv_cdf(min(max(rank, 1e-6), 1 - 1e-6))
+        else:
+            inner = min(max(confidence, LEAST), 1 - LEAST)
+            score = (math.log(inner / (1 - inner)) - self.centre) / self.scale
+        return max(-_MOST, min(_MOST, score))
 
-    Args:
-        confidence_model: The curve.
-        confidence: 0..1.
-        place: The share of the model's confidences that lie below it, 0..1, where some were heard
-            of a model whose quantiles are not known.
-    """
-    if confidence_model.knots:
-        places = np.linspace(0, 1, len(confidence_model.knots))
-        place = float(np.interp(confidence, confidence_model.knots, places))
-    if place is not None:
-        return max(-_MOST, min(_MOST, _quantile(place)))
-    inside = min(max(confidence, LEAST), 1 - LEAST)
-    score = (math.log(inside / (1 - inside)) - confidence_model.centre) / confidence_model.scale
-    return max(-_MOST, min(_MOST, score))
+    def log_likelihoods(self, score: float, logit: float) -> Floats:
+        """(3, D) log-likelihoods of a confidence: answer good, the shared error, else wrong.
 
+        Args:
+            score: Its standard score.
+            logit: Logit of the model's prior.
+        """
+        result: Floats = -0.5 * ((score - self._means(logit)) / self.spread) ** 2
+        return result
 
-def log_likelihoods(confidence_model: ConfidenceModel, score: float, logit: float) -> Floats:
-    """(3, D) log-likelihoods of a confidence: answer good, tempting, else wrong.
+    def bins(self, logit: float) -> tuple[Floats, Floats, Floats]:
+        """(4, D) each: probability of a confidence between the cuts; good, shared error, wrong.
 
-    Args:
-        confidence_model: The curve.
-        score: Its standard score.
-        logit: Logit of the model's prior.
-    """
-    away = score - _centres(confidence_model, logit)
-    result: Floats = -0.5 * (away / confidence_model.spread) ** 2
-    return result
+        Args:
+            logit: Logit of the model's prior.
+        """
+        scores = (_CUTS[:, None, None] - self._means(logit)) / self.spread
+        # The normal distribution function, to three places, which is all that planning needs.
+        below = 0.5 * (1 + np.tanh(0.7978845608 * (scores + 0.044715 * scores**3)))
+        shares = np.diff(below, axis=0, prepend=0.0, append=1.0)
+        return shares[:, 0], shares[:, 1], shares[:, 2]
 
-
-def chances(confidence_model: ConfidenceModel, logit: float) -> tuple[Floats, Floats, Floats]:
-    """(4, D) each: chance that a confidence falls between the cuts; good, tempting, wrong.
-
-    Args:
-        confidence_model: The curve.
-        logit: Logit of the model's prior.
-    """
-    below = _normal(
-        (_CUTS[:, None, None] - _centres(confidence_model, logit)) / confidence_model.spread
-    )
-    bins = np.diff(below, axis=0, prepend=0.0, append=1.0)
-    return bins[:, 0], bins[:, 1], bins[:, 2]
-
-
-def _centres(confidence_model: ConfidenceModel, logit: float) -> Floats:
-    """(3, D) mean scores of a good answer, the tempting one, and another wrong one."""
-    base = (
-        confidence_model.intercept + confidence_model.prior * logit + confidence_model.load * GRID
-    )
-    return np.stack(
-        [
-            base + confidence_model.gap + confidence_model.both * GRID,
-            base + confidence_model.shared_error_rate,
-            base,
-        ]
-    )
-
-
-def _normal(scores: Floats) -> Floats:
-    """The normal distribution function, to three places, which is all that planning needs."""
-    result: Floats = 0.5 * (1 + np.tanh(0.7978845608 * (scores + 0.044715 * scores**3)))
-    return result
-
-
-def _quantile(place: float) -> float:
-    """The normal score of a place 0..1, within the scores that count."""
-    inside = min(max(place, 1e-6), 1 - 1e-6)
-    return NormalDist().inv_cdf(inside)
+    def _means(self, logit: float) -> Floats:
+        """(3, D) mean scores of a good answer, the shared error, and another wrong one."""
+        wrong = self.intercept + self.prior * logit + self.load * GRID
+        good = wrong + self.gap + self.both * GRID
+        return np.stack([good, wrong + self.shared_error_rate, wrong])

@@ -1,4 +1,4 @@
-"""One request whose answer is looked at: what was said so far, and how to hear more."""
+"""One request whose answer is checked: the answers so far, and how to ask for more."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 from langchain_core.messages import AIMessage
 
 from llmroute.answers import logprobs
+from llmroute.answers.answer_type import Expected, expected
+from llmroute.answers.equivalence import Agreement, groups
+from llmroute.answers.extract import answer_of
 from llmroute.answers.votes import NO_ANSWER
-from llmroute.engine.flow import Answered, Ask, Step, Talk
+from llmroute.engine.flow import Answered, Ask, Flow, Step, Talk
 from llmroute.errors import InvalidRequest, UnsupportedParameter
 from llmroute.escalation import prompts
 from llmroute.escalation.prompts import STYLES
@@ -21,22 +24,17 @@ from llmroute.records import CheckRecord, Decision, Purpose
 from llmroute.request.request import Request, Variation
 from llmroute.state.router_state import RouterState
 
-if TYPE_CHECKING:
-    from llmroute.answers.answer_type import Expected
-    from llmroute.answers.equivalence import Agreement
-    from llmroute.answers.extract import Answer
-
 
 @dataclass(frozen=True)
 class Generation:
-    """One answer that was heard and not shown.
+    """One answer of a model that was not shown.
 
     Attributes:
         message: The message.
-        model: Who said it.
+        model: The pool member that gave it.
         call: The call it came from.
         value: What the call gave: the message; for structured output raw and parsed.
-        style: In what way it was asked; see `wordings.STYLES`.
+        style: In what way it was asked; see `prompts.STYLES`.
     """
 
     message: AIMessage
@@ -70,12 +68,12 @@ class Finding:
 
 #: Kinds of answer in which no single token decides.
 _LONG = frozenset({"prose", "code", "fields", "json", "tools"})
-_STYLE_OF = {words: name for name, words in STYLES.items()}
+_STYLE_OF = {prompt: name for name, prompt in STYLES.items()}
 
 
 @dataclass
 class DraftContext:
-    """One request whose answer is looked at.
+    """One request whose answer is checked.
 
     Attributes:
         request: The request.
@@ -99,18 +97,21 @@ class DraftContext:
         """Whether one more call of a model leaves too little time for the strongest's answer.
 
         Models of unknown speed never make it late.
-
-        Args:
-            model: The pool member that would be asked.
         """
         if self.latency is None:
             return False
-        ahead = seconds(self.talk.decision, model) + seconds(
-            self.talk.decision, self.talk.decision.strongest
-        )
+        decision = self.talk.decision
+        ahead = _seconds(decision, model) + _seconds(decision, decision.strongest)
         return self.talk.elapsed_s + ahead > self.latency
 
-    def hear(
+    def ask_strongest(self) -> Flow:
+        """The strongest model at once, because a draft and it would take too long."""
+        decision = self.talk.decision
+        reason = f"There was no time for a draft of {decision.chosen}."
+        self.check("latency", decision.chosen, Finding(False, reason))
+        return (yield from self.talk.until_answered([*stronger(decision), decision.chosen]))
+
+    def ask(
         self,
         model: str,
         purpose: Purpose,
@@ -123,10 +124,11 @@ class DraftContext:
             purpose: Why it is asked.
             variation: How the call differs from the request.
         """
-        ask = Ask(model, purpose, hidden=True, variation=variation or self._plain(model))
+        plain = Variation(self._evidence(model)) if variation is None else variation
+        ask = Ask(model, purpose, hidden=True, variation=plain)
         answered = yield from self.talk.ask(ask, lenient=True)
         refused = isinstance(answered.result.error, (UnsupportedParameter, InvalidRequest))
-        if refused and variation is None and ask.variation.arguments:
+        if refused and variation is None and plain.arguments:
             # It was not known that this model gives no log-probabilities.
             ask = replace(ask, attempt=1, variation=Variation())
             answered = yield from self.talk.ask(ask, lenient=True)
@@ -148,22 +150,33 @@ class DraftContext:
         together = self.talk.pool[model].capabilities.several and self.request.schema is None
         asks = []
         for style, count in Counter(styles).items():
-            shares = [count] if together else [1] * count
-            asks += [
-                Ask(
-                    model,
-                    "sample",
-                    hidden=True,
-                    variation=self._sample(model, style, n, temperature),
-                )
-                for n in shares
-            ]
+            for n in [count] if together else [1] * count:
+                variation = self._sample(model, style, n, temperature)
+                asks.append(Ask(model, "sample", hidden=True, variation=variation))
         if len(asks) == 1:
             alone = yield from self.talk.ask(asks[0], lenient=True)
             answered = [alone] if alone.result.error is None else []
         else:
             answered = yield from self.talk.together(asks)
-        return [g for one in answered for g in _generations(one)]
+        return [generation for each in answered for generation in _generations(each)]
+
+    def verify(self, draft: Generation) -> Generator[Step, Any, float | None]:
+        """The probability that a draft's model calls it right, 0..1, asked once; None if it fails.
+
+        Args:
+            draft: The answer.
+        """
+        capabilities = self.talk.pool[draft.model].capabilities
+        arguments: dict[str, Any] = {}
+        if not capabilities.reasoning:
+            # A reasoning model would spend the five on its thoughts, and takes no temperature.
+            arguments = {"max_tokens": 5, "temperature": 0}
+        if capabilities.logprobs or (capabilities.logprobs is None and not self.only_known):
+            arguments |= {**logprobs.ARGUMENTS, "top_logprobs": 5}
+        messages = prompts.verifying(self.request.messages, draft.message)
+        variation = Variation(arguments, messages=messages, bare=True)
+        reply = yield from self.ask(draft.model, "verify", variation)
+        return logprobs.yes_probability(reply.message) if isinstance(reply, Generation) else None
 
     def check(self, rule: str, model: str, finding: Finding) -> None:
         """Put what a rule found into the record.
@@ -186,76 +199,44 @@ class DraftContext:
     @cached_property
     def asked(self) -> Expected:
         """What kind of answer the request asks for."""
-        # What reads answers is imported when the first one is read: a decision needs none of it.
-        from llmroute.answers.answer_type import expected
-
         return expected(self.request)
 
     def groups(self, generations: Sequence[Generation]) -> tuple[int, ...]:
-        """Numbers of the groups of generations that agree; see `agreement.groups`.
+        """Numbers of the groups of answers to this request that agree; see `equivalence.groups`."""
+        outputs = [g.message if g.parsed is None else g.parsed for g in generations]
+        return groups(outputs, self.asked, agreement=self.agreement)
 
-        Args:
-            generations: Answers to this request.
-        """
-        from llmroute.answers.equivalence import groups
-
-        answers = [g.message if g.parsed is None else g.parsed for g in generations]
-        return groups(answers, self.asked, agreement=self.agreement)
-
-    def final_words(self, generation: Generation) -> str | None:
-        """The words of a generation that are its final answer; None where none can be read off.
-
-        Args:
-            generation: An answer to this request.
-        """
-        answer = self._answer(generation)
-        return None if answer is None else answer.text
-
-    def _answer(self, generation: Generation) -> Answer | None:
-        from llmroute.answers.extract import answer_of
-
-        given = generation.message if generation.parsed is None else generation.value
-        return answer_of(given, self.asked)
-
-    def kind(self, generation: Generation) -> str | None:
-        """What kind of answer a generation gives; None where none can be read off.
-
-        Args:
-            generation: An answer to this request.
-        """
-        answer = self._answer(generation)
+    def form(self, generation: Generation) -> str | None:
+        """What kind of answer a generation gives; None where none can be read."""
+        answer = answer_of(self._output(generation), self.asked)
         return None if answer is None else answer.kind
 
-    def is_long(self, generation: Generation) -> bool:
-        """Whether an answer has so many parts that no single token decides.
+    def confidence(
+        self, generation: Generation, of: Literal["probability", "margin", "mean", "min"]
+    ) -> float | None:
+        """How confident a model was of an answer, 0..1; None without log-probabilities.
 
         Args:
-            generation: An answer to this request.
+            generation: The answer.
+            of: Its decisive token's probability or margin, or, for prose, code, JSON and tool
+                calls, of which no single token decides, the mean; or all tokens' mean or least.
         """
-        return self.kind(generation) in _LONG
+        tokens = logprobs.tokens_of(generation.message)
+        if of == "min":
+            return logprobs.lowest_probability(tokens)
+        answer = None if of == "mean" else answer_of(self._output(generation), self.asked)
+        if of == "mean" or (answer is not None and answer.kind in _LONG):
+            return logprobs.mean_probability(tokens)
+        token = logprobs.decisive(tokens, None if answer is None else answer.text)
+        if token is None:
+            return None
+        return token.margin if of == "margin" else token.probability
 
-    def verification(self, draft: Generation) -> Variation:
-        """The call in which a model says whether its answer is right.
+    def _output(self, generation: Generation) -> Any:
+        return generation.message if generation.parsed is None else generation.value
 
-        Args:
-            draft: The answer.
-        """
-        arguments: dict[str, Any] = {}
-        if not self.talk.pool[draft.model].capabilities.reasoning:
-            # A reasoning model would spend the five on its thoughts, and takes no temperature.
-            arguments = {"max_tokens": 5, "temperature": 0}
-        known = self.talk.pool[draft.model].capabilities.logprobs
-        if known or (known is None and not self.only_known):
-            arguments |= {**logprobs.ARGUMENTS, "top_logprobs": 5}
-        messages = prompts.verifying(self.request.messages, draft.message)
-        return Variation(arguments, messages=messages, bare=True)
-
-    def peer_of(self, model: str) -> str | None:
-        """The cheapest eligible model beside this one and the strongest, or None.
-
-        Args:
-            model: The pool member.
-        """
+    def second_model(self, model: str) -> str | None:
+        """The cheapest eligible model beside this one and the strongest, or None."""
         decision = self.talk.decision
         others = [n for n in decision.ranking if n not in (model, decision.strongest)]
         return min(others, key=self._cost, default=None)
@@ -264,15 +245,6 @@ class DraftContext:
         estimate = self.talk.decision.estimates.get(model)
         # Of unknown cost: after those whose cost is known.
         return math.inf if estimate is None or estimate.cost is None else estimate.cost
-
-    def can(self, model: str, capability: str) -> bool:
-        """Whether a model has a capability, as far as is known.
-
-        Args:
-            model: The pool member.
-            capability: A field of `llmroute.pool.Capabilities`.
-        """
-        return getattr(self.talk.pool[model].capabilities, capability) is not False
 
     def accept(
         self, generation: Generation, *, unchecked: bool = False, escalated: bool = False
@@ -290,9 +262,6 @@ class DraftContext:
         call = generation.call
         result = replace(call.result, value=value)
         return replace(call, result=result, unchecked=unchecked, escalated=escalated)
-
-    def _plain(self, model: str) -> Variation:
-        return Variation(self._evidence(model))
 
     def _evidence(self, model: str) -> dict[str, Any]:
         """The arguments for evidence that a model can give, and that the caller did not set."""
@@ -313,6 +282,23 @@ class DraftContext:
         return Variation(arguments, style="" if self.request.in_tool_loop else STYLES[style])
 
 
+def stronger(decision: Decision) -> list[str]:
+    """The models to ask when the chosen one's answer was rejected: the strongest, then the rest.
+
+    Only those expected to answer better than the chosen one; those that cool down after
+    failures come last.
+    """
+    quality = {name: estimate.quality for name, estimate in decision.estimates.items()}
+    least = quality.get(decision.chosen, 0.0)
+    others = [
+        name
+        for name in decision.ranking
+        if name not in (decision.chosen, decision.strongest) and quality.get(name, 0.0) > least
+    ]
+    better = [decision.strongest, *sorted(others, key=lambda name: -quality[name])]
+    return sorted(better, key=lambda name: name in decision.excluded)
+
+
 def _without_logprobs(value: Any) -> Any:
     """An answer without log-probabilities, which the user did not ask for."""
     if isinstance(value, dict):
@@ -321,21 +307,14 @@ def _without_logprobs(value: Any) -> Any:
     return value.model_copy(update={"response_metadata": metadata})
 
 
-def seconds(decision: Decision, model: str) -> float:
-    """Seconds a model is expected to take for the whole answer; 0 where that is not known.
-
-    Args:
-        decision: Whose estimates are read.
-        model: The pool member.
-    """
+def _seconds(decision: Decision, model: str) -> float:
+    """Seconds a model is expected to take for the whole answer; 0 where that is not known."""
     estimate = decision.estimates.get(model)
     return (estimate.latency if estimate is not None else None) or 0.0
 
 
 def _generations(answered: Answered) -> list[Generation]:
     ask, values = answered.ask, answered.result.value
-    if not isinstance(values, list):
-        values = [values]
     return [
         Generation(
             message=value["raw"] if isinstance(value, dict) else value,
@@ -344,20 +323,20 @@ def _generations(answered: Answered) -> list[Generation]:
             value=value,
             style=_STYLE_OF[ask.variation.style],
         )
-        for value in values
+        for value in (values if isinstance(values, list) else [values])
     ]
 
 
-def representative(observed: Sequence[Generation], groups: Sequence[int]) -> Generation:
+def representative(generations: Sequence[Generation], groups: Sequence[int]) -> Generation:
     """A generation of the largest group, in the user's own way of asking where there is one.
 
     Args:
-        observed: The generations, the draft first.
+        generations: The generations, the draft first.
         groups: Number of each one's group.
     """
     counts = Counter(group for group in groups if group != NO_ANSWER)
     if not counts:
-        return observed[0]
+        return generations[0]
     winner, _ = counts.most_common(1)[0]
-    of_winner = [g for g, group in zip(observed, groups, strict=True) if group == winner]
+    of_winner = [g for g, group in zip(generations, groups, strict=True) if group == winner]
     return next((g for g in of_winner if not g.style), of_winner[0])

@@ -1,20 +1,21 @@
-"""Two tiers: a draft of the chosen model, a rule that looks at it, and a stronger model."""
+"""Two tiers: a draft of the chosen model, a rule that checks it, and a stronger model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
 from llmroute.answers.answer_type import expected
 from llmroute.engine.flow import Checking, Flow, Talk
 from llmroute.errors import AllModelsFailed, ProviderError
-from llmroute.escalation.context import DraftContext, Generation
+from llmroute.escalation.auto import AutoEscalation
+from llmroute.escalation.context import DraftContext, Generation, stronger
+from llmroute.escalation.request_plan import RequestPlanner
 from llmroute.escalation.rules import Rule, rule_of
-from llmroute.escalation.stronger import above, no_time
 from llmroute.numerics import Bools
 from llmroute.policies import Policy
 from llmroute.pool import ModelPool
@@ -23,15 +24,12 @@ from llmroute.request.request import Request
 from llmroute.state.router_state import RouterState
 from llmroute.validation import Frozen, readable_errors
 
-if TYPE_CHECKING:
-    from llmroute.escalation.request_plan import RequestPlanner
-
 #: The rule that plans every call.
 AUTO = "auto"
 
 
 class Escalation(Frozen):
-    """When and how a model's answer is looked at before the user sees it.
+    """When and how a model's answer is checked before the user sees it.
 
         RouterChain(pool=pool, escalation=Escalation(Margin(below=0.2), keep=False))
 
@@ -74,9 +72,7 @@ class Escalation(Frozen):
 
     @cached_property
     def request_planner(self) -> RequestPlanner:
-        """The plans of `"auto"`; a calibration is read when it is first used, or `check`ed."""
-        from llmroute.escalation.request_plan import RequestPlanner
-
+        """Makes the plans of `"auto"`; a calibration is read at first use, or by `check`."""
         return RequestPlanner(self.calibration, self.buys)
 
     @property
@@ -108,40 +104,38 @@ class Escalation(Frozen):
         request: Request,
         state: RouterState,
     ) -> FirstCall:
-        """Which model is asked first, and whether its answer is looked at.
+        """Which model is asked first, and whether its answer is checked.
 
-        With a rule the policy chooses. `"auto"` chooses by what follows, too, as far as it is known
-        what a good answer is worth under the policy, and what calls cost.
+        With a rule the policy chooses. `"auto"` chooses by what follows, too, where the policy
+        gives a value of a good answer, and costs are known.
 
         Args:
             policy: The policy.
             estimates: Of one prompt.
             allowed: (1, M) which models can be asked.
-            strongest: Column of the one of the best standing.
+            strongest: Column of the strongest model.
             pool: The models.
             request: The request.
             state: What the router has seen so far.
         """
         plan = None
         if self.is_auto:
-            # Two models are compared by the form of their answers where a third may follow.
-            form = expected(request).kind if len(pool) > 2 else None
-            plan = self.request_planner.begin(policy, estimates, allowed, pool, form)
+            form = _form(request, pool)
+            plan = self.request_planner.of_estimates(policy, estimates, allowed, pool, form)
         if plan is None:
             chosen = int(policy.choose_next(estimates, allowed, state)[0])
             is_due = not self.is_auto and chosen != strongest
             return FirstCall(chosen, policy.why(estimates, 0, allowed, chosen), is_due)
-        chosen, name = plan.first, pool.names[plan.first]
-        is_due = chosen != strongest and plan.checks
+        chosen, quality, cost, checks = plan.first_call()
+        is_due = chosen != strongest and checks
         if not is_due and chosen == int(policy.choose_next(estimates, allowed, state)[0]):
             return FirstCall(chosen, policy.why(estimates, 0, allowed, chosen), False)
         then = "and is looked at" if is_due else "and its answer is taken as it comes"
-        return FirstCall(
-            chosen,
-            f"{name} is asked first {then}: that is the best plan, with an expected "
-            f"quality of {plan.quality:.3f} at {plan.cost:.2g} USD.",
-            is_due,
+        reason = (
+            f"{pool.names[chosen]} is asked first {then}: that is the best plan, with an expected "
+            f"quality of {quality:.3f} at {cost:.2g} USD."
         )
+        return FirstCall(chosen, reason, is_due)
 
     def of(
         self,
@@ -160,24 +154,26 @@ class Escalation(Frozen):
             pool: The models.
             state: What the router has seen so far.
         """
-        latency = _shorter(self.latency, request.overrides.latency)
+        limits = (self.latency, request.overrides.latency)
+        latency = min((limit for limit in limits if limit is not None), default=None)
         if not self.is_auto:
             return _RuleEscalation(self, request, latency, state)
-        from llmroute.escalation.auto import AutoEscalation
-
-        form = expected(request).kind if len(pool) > 2 else None
-        request_plan = self.request_planner.of(policy, decision, pool, form)
-        return AutoEscalation(request_plan, request, state, self.keep, self.agreement, latency)
+        plan = self.request_planner.of_decision(policy, decision, pool, _form(request, pool))
+        return AutoEscalation(plan, request, state, self.keep, self.agreement, latency)
 
 
-@dataclass(frozen=True)
-class FirstCall:
+def _form(request: Request, pool: ModelPool) -> str | None:
+    """The form of answer; two models are compared by it only where a third may follow."""
+    return expected(request).kind if len(pool) > 2 else None
+
+
+class FirstCall(NamedTuple):
     """The first call of a request.
 
     Attributes:
         chosen: Column of the model.
         reason: Why, in one sentence.
-        is_due: Whether its answer is looked at before the user sees it.
+        is_due: Whether its answer is checked before the user sees it.
     """
 
     chosen: int
@@ -203,8 +199,8 @@ class _RuleEscalation:
             state=self.state,
         )
         if context.is_late_for(decision.chosen):
-            return (yield from no_time(context))
-        draft = yield from context.hear(decision.chosen, "draft")
+            return (yield from context.ask_strongest())
+        draft = yield from context.ask(decision.chosen, "draft")
         if not isinstance(draft, Generation):
             return (yield from talk.fall_back(draft))
         finding = yield from rule.examine(draft, context)
@@ -212,16 +208,12 @@ class _RuleEscalation:
         if finding.good:
             return context.accept(best)
         try:
-            answered = yield from talk.until_answered(above(decision))
+            answered = yield from talk.until_answered(stronger(decision))
         except (ProviderError, AllModelsFailed):
             if not self.escalation.keep:
                 raise
             return context.accept(best, unchecked=True)
         return replace(answered, escalated=True)
-
-
-def _shorter(*limits: float | None) -> float | None:
-    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def escalation_of(given: Any) -> Escalation:

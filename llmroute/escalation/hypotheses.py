@@ -1,4 +1,4 @@
-"""The ways in which different answers can be good, tempting, or just wrong."""
+"""Hypotheses on different answers: which are good, which is the shared error, which are wrong."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _MANY = 5
 
 @dataclass(frozen=True)
 class Hypotheses:
-    """The L ways in which G answers can be good, tempting or else wrong, as 0 and 1.
+    """L hypotheses on G answers, as 0 and 1.
 
     Attributes:
         good: (L, G).
         shared_error: (L, G), at most one in a row.
-        other: (L, G).
+        other: (L, G) wrong otherwise.
         with_all: (L, 1 + G) `good` after a column of ones, which sums over all.
     """
 
@@ -34,11 +34,7 @@ class Hypotheses:
 
 @lru_cache
 def all_hypotheses(answers: int) -> Hypotheses:
-    """All ways for so many different answers.
-
-    Args:
-        answers: G.
-    """
+    """All hypotheses on so many different answers."""
     most_good = 2 if answers > _MANY else answers
     rows = [
         row

@@ -1,10 +1,10 @@
 """What to do next: stop, ask a model, have an answer verified, or sample a model again.
 
-One rule for routing and cascading together (cascade routing, arXiv 2410.10347): with v, what a good
-answer is worth in USD, go on as long as v times what is gained is more than what it costs. A step
-is worth what it would make possible: after each of its outcomes, either stop with the best answer
-then in hand or ask one more model and return its answer, whichever leaves more. Then the step is
-taken, and the plan is made again with what was observed.
+One rule for routing and cascading together (cascade routing, arXiv 2410.10347): with λ, the value
+of a good answer in USD, go on as long as λ times the gain is more than the cost. A step opens what
+may follow it: after each of its outcomes, either stop with the best answer then in hand or ask one
+more model and return its answer, whichever leaves more. Then the step is taken, and the plan is
+made again with what was observed.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from llmroute.errors import ConfigurationError
 from llmroute.escalation.belief import Belief, Prospects
 
-#: A gain below this, in good answers, is rounding.
-_ROUNDING = 1e-9
 #: A step must gain this much more than it costs: of many steps the one that looks best is on
 #: average not as good as it looks.
 _CAUTION = 0.01
@@ -28,48 +26,27 @@ _CAUTION = 0.01
 _LEAST_USD = 1e-12
 
 
-@dataclass(frozen=True)
+@dataclass
 class Prices:
-    """What the steps of one prompt are expected to cost.
-
-    One number a model, in the pool's order.
+    """What the steps of one prompt are expected to cost: a number a model, in the pool's order.
 
     Attributes:
         ask: USD of a call.
-        verify: USD of a verification call by the model that answered; NaN where none can be had.
-        sample: USD of the further samples that a vote needs; NaN where none can be.
-        confident: Whether a model's confidence comes with its answer.
+        verify: USD of a verification call by the model that answered; NaN where none can be had,
+            as by default.
+        sample: USD of the further samples that a vote needs; likewise.
+        confident: Whether a model's confidence comes with its answer; by default none does.
     """
 
     ask: Sequence[float]
-    verify: Sequence[float]
-    sample: Sequence[float]
-    confident: Sequence[bool]
+    verify: Sequence[float] = ()
+    sample: Sequence[float] = ()
+    confident: Sequence[bool] = ()
 
-    @classmethod
-    def of(
-        cls,
-        ask: Sequence[float],
-        *,
-        verify: Sequence[float] | None = None,
-        sample: Sequence[float] | None = None,
-        confident: Sequence[bool] | None = None,
-    ) -> Prices:
-        """Prices, where all that is not given cannot be had.
-
-        Args:
-            ask: USD.
-            verify: USD.
-            sample: USD.
-            confident: Whether it comes with the answer.
-        """
-        none = [math.nan] * len(ask)
-        return cls(
-            ask=ask,
-            verify=none if verify is None else verify,
-            sample=none if sample is None else sample,
-            confident=[False] * len(ask) if confident is None else confident,
-        )
+    def __post_init__(self) -> None:
+        none = [math.nan] * len(self.ask)
+        self.verify, self.sample = self.verify or none, self.sample or none
+        self.confident = self.confident or [False] * len(self.ask)
 
     def dearest(self, allowed: Sequence[bool]) -> float:
         """USD of the dearest call, above 0.
@@ -87,15 +64,13 @@ class NextCall:
     Attributes:
         kind: `"stop"`, `"ask"`, `"verify"` or `"sample"`.
         model: The model to call; at `"stop"`, the one whose answer is returned.
-        good: Probability that the best answer now in hand is good.
         gain: By how much the step and what may follow raise the probability of a good answer,
-            less what follows costs in units of a good answer's worth; 0 at `"stop"`.
+            less the cost of what follows in good answers; 0 at `"stop"`.
         cost: What the step is expected to cost, USD.
     """
 
     kind: str
     model: int
-    good: float
     gain: float = 0.0
     cost: float = 0.0
 
@@ -106,98 +81,57 @@ def next_step(
     value_per_answer: float,
     *,
     models: Collection[int] | None = None,
-    limit: float = float("inf"),
+    limit: float = math.inf,
 ) -> NextCall:
     """The step that leaves most, or stop when none leaves more than stopping.
 
-    The first call is always made, whatever a good answer is worth.
+    The first call is always made, whatever the value of a good answer.
 
     Args:
-        belief: What the judge makes of the generations heard.
+        belief: What follows from the answers so far.
         prices: What the steps cost.
-        value_per_answer: v, USD that a good answer is worth, above 0.
-        models: The models that may still be called; None for all. Those heard are not asked again.
+        value_per_answer: λ, USD that a good answer is worth, above 0.
+        models: The models that may still be called; None for all. None is asked twice.
         limit: USD that may still be spent: no step that costs more is taken.
 
     Raises:
-        ConfigurationError: A worth of 0 or less, or no model was heard and none may be asked.
+        ConfigurationError: λ is 0 or less, or no model was asked and none may be.
     """
-    return NextCallPlan(belief, prices, models=models, limit=limit).step(value_per_answer)
-
-
-class NextCallPlan:
-    """All that can be done next, worked out once; `step` chooses for what a good answer is worth.
-
-    Args:
-        belief: What the judge makes of the generations heard.
-        prices: What the steps cost.
-        models: The models that may still be called; None for all. Those heard are not asked again.
-        limit: USD that may still be spent: no step that costs more is taken.
-    """
-
-    def __init__(
-        self,
-        belief: Belief,
-        prices: Prices,
-        *,
-        models: Collection[int] | None = None,
-        limit: float = float("inf"),
-    ) -> None:
-        self._belief, self._ask = belief, prices.ask
-        allowed = range(len(prices.ask)) if models is None else models
-        fresh = [m for m in allowed if m not in belief.asked and prices.ask[m] <= limit]
-        self._options = [
-            (step, prospects, self._later(step, fresh, limit))
-            for step, prospects in _steps(belief, prices, allowed, fresh, limit)
-        ]
-
-    def step(self, value_per_answer: float) -> NextCall:
-        """The step that leaves most, or stop when none leaves more than stopping.
-
-        Args:
-            value_per_answer: v, USD that a good answer is worth, above 0.
-
-        Raises:
-            ConfigurationError: A worth of 0 or less, or no model was heard and none may be asked.
-        """
-        if not value_per_answer > 0:
-            raise ConfigurationError(
-                f"a good answer must be worth more than 0 USD; got {value_per_answer}."
-            )
-        held = self._belief.held
-        steps = [
-            replace(step, gain=_value(prospects, later, self._ask, value_per_answer) - held)
-            for step, prospects, later in self._options
-        ]
-        best = max(steps, key=lambda step: step.gain - step.cost / value_per_answer, default=None)
-        if self._belief.best < 0:
-            if best is None:
-                raise ConfigurationError("no model was asked, and none may be: widen the limits.")
-            return best
-        if best is None or best.gain <= best.cost / value_per_answer + _CAUTION:
-            return NextCall("stop", self._belief.speaker, held)
+    if not value_per_answer > 0:
+        raise ConfigurationError(
+            f"a good answer must be worth more than 0 USD; got {value_per_answer}."
+        )
+    allowed = range(len(prices.ask)) if models is None else models
+    fresh = [m for m in allowed if m not in belief.asked and prices.ask[m] <= limit]
+    steps = []
+    for kind, model, cost, prospects in _steps(belief, prices, allowed, fresh, limit):
+        later = [m for m in fresh if m != model and cost + prices.ask[m] <= limit]
+        value = _value(prospects, later, prices.ask, value_per_answer)
+        steps.append(NextCall(kind, model, value - belief.held, cost))
+    best = max(steps, key=lambda step: step.gain - step.cost / value_per_answer, default=None)
+    if belief.best < 0:
+        if best is None:
+            raise ConfigurationError("no model was asked, and none may be: widen the limits.")
         return best
-
-    def _later(self, step: NextCall, fresh: Collection[int], limit: float) -> list[int]:
-        """The models that may be asked after a step."""
-        return [m for m in fresh if m != step.model and step.cost + self._ask[m] <= limit]
+    if best is None or best.gain <= best.cost / value_per_answer + _CAUTION:
+        return NextCall("stop", belief.speaker)
+    return best
 
 
 def _steps(
     belief: Belief, prices: Prices, allowed: Collection[int], fresh: Collection[int], limit: float
-) -> Iterator[tuple[NextCall, Prospects]]:
-    """Each step that can be taken, with what may come of it."""
+) -> Iterator[tuple[str, int, float, Prospects]]:
+    """Each step that can be taken: its kind, model and USD, and what may come of it."""
     for model in fresh:
         prospects = belief.after_asking(model, confident=prices.confident[model])
-        yield NextCall("ask", model, belief.held, cost=prices.ask[model]), prospects
-    for kind, source, price, done in (
-        ("verify", "verified", prices.verify, belief.verified),
-        ("sample", "share", prices.sample, belief.sampled),
+        yield "ask", model, prices.ask[model], prospects
+    for kind, evidence, price in (
+        ("verify", "verified", prices.verify),
+        ("sample", "share", prices.sample),
     ):
-        for model in belief.asked.intersection(allowed) - done:
+        for model in belief.asked.intersection(allowed) - belief.checked(evidence):
             if price[model] <= limit:  # NaN is not
-                prospects = belief.after_checking(model, source)
-                yield NextCall(kind, model, belief.held, cost=price[model]), prospects
+                yield kind, model, price[model], belief.after_checking(model, evidence)
 
 
 def _value(
@@ -209,7 +143,7 @@ def _value(
         prospects: The outcomes.
         later: The models that may be asked then.
         ask: USD of a call of each model.
-        value_per_answer: USD that a good answer is worth.
+        value_per_answer: λ.
     """
     if not later:
         return float(prospects.held.sum())

@@ -1,16 +1,19 @@
-"""What is known of models and of forms of answers; and what is taken to be so where nothing is."""
+"""What is assumed of models and of forms of answers where nothing was measured."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Annotated
 
-from llmroute.escalation.confidence_model import ConfidenceModel
+from pydantic import Field
 
-#: Models differ in how sure they are, so that before others of a model's confidences were heard
-#: little can be read off one. Round numbers, chosen on the train part of recorded answers.
-_SURE = ConfidenceModel(gap=0.8, centre=4.0, scale=6.0)
+from llmroute.escalation.confidence_model import IN_FILE, ConfidenceModel, Positive
+
+#: Models differ in how confident they are, so that before others of a model's confidences were
+#: observed one alone says little. Round numbers, chosen on the train part of recorded answers.
+_UNRANKED = ConfidenceModel(gap=0.8, centre=4.0, scale=6.0)
 
 
 @dataclass(frozen=True)
@@ -18,37 +21,46 @@ class ModelPriors:
     """What is known of one model.
 
     Attributes:
-        discrimination: How much of d the model feels.
-        shared_error_rate: By form, the probability that it falls for the tempting answer when it is
+        discrimination: How much the model's success depends on θ.
+        shared_error_rate: By form, the probability that it makes the shared error when it is
             wrong; the form's own where it is missing.
-        token: The curve of confidences that come with the answer.
-        verified: The curve of verification calls.
-        share: The curve of the share of its own samples that agree.
+        token: Of confidences that come with the answer.
+        verified: Of verification calls.
+        share: Of the share of its own samples that agree.
     """
 
-    discrimination: float = 1.5
+    __pydantic_config__ = IN_FILE
+
+    discrimination: Annotated[float, Field(ge=0)] = 1.5
     shared_error_rate: Mapping[str, float] = field(default_factory=dict)
-    token: ConfidenceModel = _SURE
-    verified: ConfidenceModel = _SURE
+    token: ConfidenceModel = _UNRANKED
+    verified: ConfidenceModel = _UNRANKED
     share: ConfidenceModel = field(default_factory=ConfidenceModel)
+
+    def confidence_model(self, kind: str) -> ConfidenceModel:
+        """The model of one kind of confidence: `"token"`, `"verified"` or `"share"`."""
+        confidence_model: ConfidenceModel = getattr(self, kind)
+        return confidence_model
 
 
 @dataclass(frozen=True)
 class AnswerForm:
     """How answers of a form coincide.
 
-    Two good ones agree with probability 1/(1 + right); two bad ones if both models fall for the
-    tempting one, and else with probability 1/(1 + other), by Ewens's rule.
+    Two good ones agree with probability 1/(1 + right); two bad ones if both models make the shared
+    error, and else with probability 1/(1 + other), by Ewens's rule.
 
     Attributes:
         right: Near 0 where there is one way to be right.
-        shared_error_rate: Probability that a wrong model falls for the tempting answer.
+        shared_error_rate: Probability that a wrong model makes the error that models share.
         other: How many ways there are to be wrong besides, about.
     """
 
-    right: float
-    shared_error_rate: float
-    other: float
+    __pydantic_config__ = IN_FILE
+
+    right: Positive
+    shared_error_rate: Annotated[float, Field(gt=0, lt=1)]
+    other: Positive
 
     @property
     def wrong(self) -> float:
@@ -57,9 +69,9 @@ class AnswerForm:
         return 1 / agree - 1
 
 
-#: Forms of answers as they are taken to be before anything is measured, in round numbers: most who
-#: choose wrongly choose alike; there is one wrong "no"; numbers and texts can be wrong in many
-#: ways; the longer a text, the more ways there are to say the same.
+#: Forms of answers before anything is measured, in round numbers: most models that choose wrongly
+#: choose the same; there is one wrong "no"; numbers and texts can be wrong in many ways; the longer
+#: a text, the more ways there are to say the same.
 FORMS: Mapping[str, AnswerForm] = MappingProxyType(
     {
         "choice": AnswerForm(0.001, 0.7, 1.5),

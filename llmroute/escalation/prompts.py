@@ -1,4 +1,4 @@
-"""What is said to a model when its answer is looked at."""
+"""What a model is asked about its answer."""
 
 from __future__ import annotations
 
@@ -23,26 +23,16 @@ _CRITIQUE = (
 
 
 def verifying(messages: list[BaseMessage], answer: AIMessage) -> tuple[BaseMessage, ...]:
-    """The conversation in which a model says whether its answer is right.
-
-    Args:
-        messages: The request's.
-        answer: The answer.
-    """
-    return (*map(_told, messages), _plain(answer), HumanMessage(_VERIFY))
+    """The conversation in which a model says whether its answer is right."""
+    return (*map(_without_tools, messages), _plain(answer), HumanMessage(_VERIFY))
 
 
 def refining(messages: list[BaseMessage], answer: AIMessage) -> tuple[BaseMessage, ...]:
-    """The conversation in which a model mends its answer (arXiv 2310.07611).
-
-    Args:
-        messages: The request's.
-        answer: The answer.
-    """
+    """The conversation in which a model corrects its answer (arXiv 2310.07611)."""
     return (*messages, _plain(answer), HumanMessage(_CRITIQUE))
 
 
-def _told(message: BaseMessage) -> BaseMessage:
+def _without_tools(message: BaseMessage) -> BaseMessage:
     """A turn of a tool loop as text: the question is asked without tools."""
     if isinstance(message, ToolMessage):
         return HumanMessage(f"Result of {message.name or 'the tool'}: {message.text}")
@@ -52,7 +42,7 @@ def _told(message: BaseMessage) -> BaseMessage:
 
 
 def _plain(answer: AIMessage) -> AIMessage:
-    # Tool calls must be followed by results, which there are none of: they are told as text.
+    # Results must follow tool calls, and there are none: the calls become text.
     text = str(answer.text)
     for call in answer.tool_calls:
         text += f"\n{call['name']}({call['args']})"

@@ -37,7 +37,7 @@ class Rule(Frozen, ABC):
 
     @property
     def arguments(self) -> Mapping[str, Any]:
-        """What the draft has to be asked with, for the rule to be able to judge it."""
+        """What the draft has to be asked with, for the rule to have its evidence."""
         return {}
 
     @abstractmethod
@@ -46,7 +46,7 @@ class Rule(Frozen, ABC):
 
         Args:
             draft: The answer that waits.
-            context: The request, and how to hear more.
+            context: The request, and how to ask for more.
 
         Yields:
             Calls, through `context`.
@@ -82,7 +82,7 @@ class Margin(Rule):
     """The model is unsure of the token that decides (two-tier selection, arXiv 2405.02134).
 
     It reads the log-probabilities of the draft, which cost nothing. A model whose provider gives
-    none is not judged by it: the draft passes, and the record says so.
+    none is not checked by it: the draft passes, and the record says so.
 
     Args:
         below: Escalate below this, 0..1.
@@ -101,7 +101,7 @@ class Margin(Rule):
 
     def examine(self, draft: Generation, context: DraftContext) -> Examination:
         """Compare the draft's certainty with the limit; no further call is made."""
-        score = self.score(draft, context)
+        score = context.confidence(draft, self.of)
         if score is None:
             reason = f"{draft.model} gave no log-probabilities, so its certainty is unknown."
             return self._found(context, draft, True, reason)
@@ -110,22 +110,6 @@ class Margin(Rule):
         reason = f"Certainty ({self.of}) {score:.3f} {relation} {self.below:g}."
         return self._found(context, draft, good, reason, score=score)
         yield  # makes this a generator, as all rules are
-
-    def score(self, draft: Generation, context: DraftContext) -> float | None:
-        """The draft's certainty, 0..1, or None without log-probabilities.
-
-        Args:
-            draft: The answer.
-            context: Its request.
-        """
-        tokens = logprobs.tokens_of(draft.message)
-        # Of an answer of many parts no single token decides.
-        if self.of == "mean" or (self.of == "margin" and context.is_long(draft)):
-            return logprobs.mean_probability(tokens)
-        if self.of == "min":
-            return logprobs.lowest_probability(tokens)
-        token = logprobs.decisive(tokens, context.final_words(draft))
-        return None if token is None else token.margin
 
 
 class StrongShare(Rule):
@@ -149,7 +133,7 @@ class StrongShare(Rule):
 
     def examine(self, draft: Generation, context: DraftContext) -> Examination:
         """Compare the draft's certainty with those seen before; no further call is made."""
-        score = Margin(below=0, of=self.of).score(draft, context)
+        score = context.confidence(draft, self.of)
         if score is None:
             reason = f"{draft.model} gave no log-probabilities, so its certainty is unknown."
             return self._found(context, draft, True, reason)
@@ -264,14 +248,14 @@ class CrossModel(Rule):
 
     def examine(self, draft: Generation, context: DraftContext) -> Examination:
         """Ask the second model, and compare."""
-        other = self.model or context.peer_of(draft.model)
+        other = self.model or context.second_model(draft.model)
         decision = context.talk.decision
         if other not in decision.ranking or other in (draft.model, decision.strongest):
             reason = "There is no second cheap model to compare with that can take the request."
             return self._found(context, draft, False, reason)
         if context.is_late_for(other):
             return self._found(context, draft, False, "There was no time for a second model.")
-        second = yield from context.hear(other, "draft")
+        second = yield from context.ask(other, "draft")
         if not isinstance(second, Generation):
             return self._found(context, draft, False, f"{other} gave no answer to compare with.")
         first_group, second_group = context.groups([draft, second])
@@ -296,8 +280,7 @@ class SelfVerify(Rule):
         """Ask the question."""
         if context.is_late_for(draft.model):
             return self._found(context, draft, False, "There was no time for a verification.")
-        said = yield from context.hear(draft.model, "verify", context.verification(draft))
-        yes = logprobs.yes_probability(said.message) if isinstance(said, Generation) else None
+        yes = yield from context.verify(draft)
         if yes is None:
             reason = f"{draft.model} did not say whether its answer is right."
             return self._found(context, draft, False, reason)
@@ -343,8 +326,9 @@ class Refine(Rule):
         if finding.good or context.is_late_for(draft.model):
             return finding
         messages = prompts.refining(context.request.messages, draft.message)
-        arguments = context.arguments if context.can(draft.model, "logprobs") else {}
-        rewritten = yield from context.hear(
+        has_logprobs = context.talk.pool[draft.model].capabilities.logprobs is not False
+        arguments = context.arguments if has_logprobs else {}
+        rewritten = yield from context.ask(
             draft.model, "refine", Variation(arguments, messages=messages)
         )
         if not isinstance(rewritten, Generation):
@@ -395,7 +379,7 @@ class Both(Either):
 
 
 class FunctionRule(Rule):
-    """A plain function's word.
+    """A plain function decides.
 
     Args:
         function: Takes the answer (an `AIMessage`, or what was parsed for structured output) and

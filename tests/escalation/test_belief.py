@@ -11,7 +11,7 @@ from llmroute.answers.votes import NO_ANSWER, Vote
 from llmroute.errors import ConfigurationError
 from llmroute.escalation.belief import BeliefModel
 from llmroute.escalation.calibration_fit import Recorded, fit_belief_model
-from llmroute.escalation.confidence_model import ConfidenceModel, standard_score
+from llmroute.escalation.confidence_model import ConfidenceModel
 from llmroute.escalation.priors import FORMS, ModelPriors
 
 MODELS = 4
@@ -144,7 +144,7 @@ def test_able_models_that_agree_on_a_choice_can_still_both_fall_for_the_tempting
 def test_scores_rise_with_confidence(one: float, other: float) -> None:
     low, high = sorted((one, other))
     for confidence_model in (ConfidenceModel(), ConfidenceModel(knots=(0.1, 0.5, 0.5, 0.9))):
-        assert standard_score(confidence_model, low) <= standard_score(confidence_model, high)
+        assert confidence_model.standard_score(low) <= confidence_model.standard_score(high)
 
 
 def test_a_prior_of_another_pool_is_refused() -> None:

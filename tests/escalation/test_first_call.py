@@ -28,10 +28,10 @@ def table(
     layout = FirstCallOptions(
         BeliefModel.unfitted(models), [confident] * models, FORMS["number"], np.full(models, 0.5)
     )
-    prices = Prices.of(
+    prices = Prices(
         ask,
-        verify=[0.6 * usd for usd in ask] if bought else None,
-        sample=[3 * usd for usd in ask] if bought else None,
+        verify=[0.6 * usd for usd in ask] if bought else (),
+        sample=[3 * usd for usd in ask] if bought else (),
     )
     return layout.table(np.array(prior), prices, allowed or [True] * models, limit)
 
@@ -42,7 +42,7 @@ def test_outcomes_are_probabilities(prior: list[float], value_per_answer: float)
     found = table(prior, ask)
     assert (found.mass >= -1e-12).all()
     chance = found.mass.sum(axis=-1)
-    of_opening = np.add.reduceat(chance, found.layout.starts)
+    of_opening = np.add.reduceat(chance, found.options.starts)
     assert of_opening == pytest.approx(np.ones(len(found.cost)))
     assert (found.held <= chance + 1e-9).all()
     plan = found.best_option(value_per_answer)
@@ -117,7 +117,7 @@ def promised(share: float, prior: list[float], ask: list[float]) -> tuple[float,
         BeliefModel.unfitted(models), [True] * models, FORMS["number"], np.array(prior)
     )
     priors = np.clip(np.array(prior) + np.array([[-0.2], [0.0], [0.2]]), 0.05, 0.95)
-    prices, may = Prices.of(ask, verify=[0.6 * usd for usd in ask]), [True] * models
+    prices, may = Prices(ask, verify=[0.6 * usd for usd in ask]), [True] * models
     value_per_answer = lambda_for_quality(layout, priors, prices, share, may)
     tables = [layout.table(row, prices, may) for row in priors]
     return value_per_answer, float(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from llmroute.answers.votes import Vote
 from llmroute.errors import ConfigurationError
 from llmroute.escalation.belief import BeliefModel
-from llmroute.escalation.next_call import NextCallPlan, Prices, next_step
+from llmroute.escalation.next_call import Prices, next_step
 
 MODELS = 4
 JUDGE = BeliefModel.unfitted(MODELS)
@@ -25,7 +25,7 @@ votes = st.lists(
 
 def prices_of(ask: list[float]) -> Prices:
     """Verification and samples for the price of a call and of three."""
-    return Prices.of(ask, verify=ask, sample=[3 * one for one in ask], confident=[True] * len(ask))
+    return Prices(ask, verify=ask, sample=[3 * one for one in ask], confident=[True] * len(ask))
 
 
 @given(middling, usd, votes, worths)
@@ -49,9 +49,9 @@ def test_what_stops_at_a_worth_stops_at_any_lower_one(
     value_per_answer: float,
     factor: float,
 ) -> None:
-    plan = NextCallPlan(JUDGE.belief(prior, [*observed, Vote(0, 0)]), prices_of(ask))
-    if plan.step(value_per_answer * factor).kind == "stop":
-        assert plan.step(value_per_answer).kind == "stop"
+    belief, prices = JUDGE.belief(prior, [*observed, Vote(0, 0)]), prices_of(ask)
+    if next_step(belief, prices, value_per_answer * factor).kind == "stop":
+        assert next_step(belief, prices, value_per_answer).kind == "stop"
 
 
 @given(middling, usd, votes, worths)
@@ -90,14 +90,14 @@ def test_the_loop_ends(prior: np.ndarray, ask: list[float], value_per_answer: fl
 def test_a_worthless_answer_is_the_cheapest_one_and_a_priceless_one_the_best() -> None:
     prior, ask = np.array([0.5, 0.6, 0.7, 0.9]), np.array([1e-4, 2e-4, 5e-4, 1e-3])
     belief = JUDGE.belief(prior, [])
-    assert next_step(belief, Prices.of(ask), 1e-9).model == 0
-    assert next_step(belief, Prices.of(ask), 1e3).model == 3
+    assert next_step(belief, Prices(ask), 1e-9).model == 0
+    assert next_step(belief, Prices(ask), 1e3).model == 3
 
 
 def test_an_unsure_weak_answer_is_escalated_and_a_sure_one_returned() -> None:
     prior, ask = np.array([0.6, 0.6, 0.6, 0.9]), np.array([1e-5, 1e-3, 1e-3, 1e-3])
     kinds = [
-        next_step(JUDGE.belief(prior, [Vote(0, 0, sure)]), Prices.of(ask), 4e-3).kind
+        next_step(JUDGE.belief(prior, [Vote(0, 0, sure)]), Prices(ask), 4e-3).kind
         for sure in (0.3, 0.9999)
     ]
     assert kinds == ["ask", "stop"]
@@ -105,13 +105,13 @@ def test_an_unsure_weak_answer_is_escalated_and_a_sure_one_returned() -> None:
 
 def test_a_verification_is_bought_where_it_may_spare_a_dear_call() -> None:
     prior, ask = np.array([0.7, 0.7, 0.7, 0.95]), np.array([1e-5, 1e-2, 1e-2, 1e-2])
-    prices = Prices.of(ask, verify=[1e-6] * MODELS)
+    prices = Prices(ask, verify=[1e-6] * MODELS)
     assert next_step(JUDGE.belief(prior, [Vote(0, 0)]), prices, 5e-2).kind == "verify"
 
 
 def test_nonsense_is_refused() -> None:
     belief = JUDGE.belief(np.full(MODELS, 0.5), [])
     with pytest.raises(ConfigurationError, match="more than 0 USD"):
-        next_step(belief, Prices.of([1.0] * MODELS), 0.0)
+        next_step(belief, Prices([1.0] * MODELS), 0.0)
     with pytest.raises(ConfigurationError, match="none may be"):
-        next_step(belief, Prices.of([1.0] * MODELS), 1.0, models=())
+        next_step(belief, Prices([1.0] * MODELS), 1.0, models=())
