@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from langchain_core.messages import AIMessage
 
+from llmroute import answers
 from llmroute.answers import logprobs
 from llmroute.answers.answer_type import Expected, expected
-from llmroute.answers.equivalence import Agreement, groups
-from llmroute.answers.extract import answer_of
 from llmroute.answers.votes import NO_ANSWER
 from llmroute.engine.flow import Answered, Ask, Flow, Step, Talk
 from llmroute.errors import InvalidRequest, UnsupportedParameter
@@ -87,7 +86,7 @@ class DraftContext:
 
     request: Request
     talk: Talk
-    agreement: Agreement | None = None
+    agreement: Callable[[Any, Any], bool] | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     latency: float | None = None
     only_known: bool = False
@@ -204,11 +203,11 @@ class DraftContext:
     def groups(self, generations: Sequence[Generation]) -> tuple[int, ...]:
         """Numbers of the groups of answers to this request that agree; see `equivalence.groups`."""
         outputs = [g.message if g.parsed is None else g.parsed for g in generations]
-        return groups(outputs, self.asked, agreement=self.agreement)
+        return answers.groups(outputs, self.asked, agreement=self.agreement)
 
     def form(self, generation: Generation) -> str | None:
         """What kind of answer a generation gives; None where none can be read."""
-        answer = answer_of(self._output(generation), self.asked)
+        answer = answers.answer_of(self._output(generation), self.asked)
         return None if answer is None else answer.kind
 
     def confidence(
@@ -224,7 +223,7 @@ class DraftContext:
         tokens = logprobs.tokens_of(generation.message)
         if of == "min":
             return logprobs.lowest_probability(tokens)
-        answer = None if of == "mean" else answer_of(self._output(generation), self.asked)
+        answer = None if of == "mean" else answers.answer_of(self._output(generation), self.asked)
         if of == "mean" or (answer is not None and answer.kind in _LONG):
             return logprobs.mean_probability(tokens)
         token = logprobs.decisive(tokens, None if answer is None else answer.text)
