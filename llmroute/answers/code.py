@@ -52,7 +52,11 @@ def program(language: str, source: str) -> str:
         language: The fence's, in lower case; empty where it names none.
         source: The program.
     """
-    if language in _PYTHON and len(source) <= _LONGEST and _depth(source) <= _DEEPEST:
+    if (
+        language in _PYTHON
+        and len(source) <= _LONGEST
+        and nesting(source, "([{", ")]}") <= _DEEPEST
+    ):
         # Deep or odd input makes the parser or the walk give up in one of these ways.
         try:
             return _tree(source)
@@ -130,12 +134,13 @@ def _text(language: str, source: str) -> str:
     return " ".join(_TOKEN.findall(source))
 
 
-def _depth(source: str) -> int:
+def nesting(source: str, opening: str, closing: str) -> int:
+    """How deep the brackets of a source are inside one another."""
     depth = deepest = 0
     for character in source:
-        if character in "([{":
+        if character in opening:
             depth += 1
             deepest = max(deepest, depth)
-        elif character in ")]}":
+        elif character in closing:
             depth -= 1
     return deepest

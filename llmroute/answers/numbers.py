@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 #: Two numbers this near, relative to the larger, are the same answer.
-TOLERANCE = 1e-4
+_TOLERANCE = 1e-4
 
 _DIGITS = r"(?:\d{1,3}(?:[,\u202f\u00a0]\d{3})+(?!\d)|\d+)"
 _FREE = r"(?<![\w.])"
@@ -120,20 +120,15 @@ def only_number(text: str) -> Number | None:
     return read[0] if len(read) == 1 and not any(c.isalnum() for c in rest) else None
 
 
-def same_number(a: Number, b: Number, tolerance: float = TOLERANCE) -> bool:
+def same_number(a: Number, b: Number) -> bool:
     """Whether two numbers are the same answer.
 
     A number without a unit is taken to be in the other's. Known units are converted: 60 minutes
     are 1 hour. 50% is 50 where a bare number stands beside it, and is 0.5.
-
-    Args:
-        a: A number.
-        b: Another.
-        tolerance: Difference that is allowed, relative to the larger.
     """
 
     def near(x: float, y: float) -> bool:
-        return math.isclose(x, y, rel_tol=tolerance, abs_tol=1e-12)
+        return math.isclose(x, y, rel_tol=_TOLERANCE, abs_tol=1e-12)
 
     if a.unit == b.unit:
         return near(a.value, b.value)

@@ -6,10 +6,10 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from llmroute.answers.code import blocks
+from llmroute.answers.code import blocks, nesting
 
 #: Whether two free texts mean the same.
 Alike = Callable[[str, str], bool]
@@ -19,6 +19,7 @@ _LONGEST, _DEEPEST, _TRIED = 200_000, 100, 8
 #: What makes a string of a schema more than free text.
 _STRICT = ("enum", "const", "format", "pattern")
 _OPENING = re.compile(r"[{\[]")
+_DECODER = json.JSONDecoder()
 
 
 def json_in(text: str) -> list[Any]:
@@ -30,14 +31,17 @@ def json_in(text: str) -> list[Any]:
     if len(text) > _LONGEST:
         return []
     for source in [*reversed([source for _, source in blocks(text)]), text]:
-        if (value := _parsed(source)) is not _NOTHING:
-            return [value]
-    decoder = json.JSONDecoder()
-    for start in _openings(text):
-        try:
-            return [decoder.raw_decode(text, start)[0]]
-        except (ValueError, RecursionError):
-            continue
+        if nesting(source, "[{", "]}") <= _DEEPEST:
+            try:
+                return [json.loads(source)]
+            except (ValueError, RecursionError):
+                pass
+    if nesting(text, "[{", "]}") <= _DEEPEST:
+        for opening in itertools.islice(_OPENING.finditer(text), _TRIED):
+            try:
+                return [_DECODER.raw_decode(text, opening.start())[0]]
+            except (ValueError, RecursionError):
+                pass
     return []
 
 
@@ -105,33 +109,3 @@ def _is_free(schema: Mapping[str, Any]) -> bool:
     if isinstance(alternatives, list):
         return any(isinstance(s, Mapping) and _is_free(s) for s in alternatives)
     return schema.get("type") == "string" and not any(word in schema for word in _STRICT)
-
-
-_NOTHING = object()
-
-
-def _parsed(source: str) -> Any:
-    if _too_deep(source):
-        return _NOTHING
-    try:
-        return json.loads(source)
-    except (ValueError, RecursionError):
-        return _NOTHING
-
-
-def _openings(text: str) -> Iterator[int]:
-    """Where an object or array may begin: the first few brackets."""
-    if not _too_deep(text):
-        yield from itertools.islice((match.start() for match in _OPENING.finditer(text)), _TRIED)
-
-
-def _too_deep(text: str) -> bool:
-    depth = 0
-    for character in text:
-        if character in "[{":
-            depth += 1
-            if depth > _DEEPEST:
-                return True
-        elif character in "]}":
-            depth -= 1
-    return False

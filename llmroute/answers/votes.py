@@ -21,14 +21,12 @@ class Vote:
         confidence: Evidence that came with the answer at no cost, 0..1: the probability of its
             decisive token, or the margin to the second one. NaN where the provider gives none.
         verified: Probability of "yes" in a verification call that was paid for, 0..1, or NaN.
-        style: Style of the prompt it answers; empty for the request as it came.
     """
 
     model: int
     answer: int
     confidence: float = math.nan
     verified: float = math.nan
-    style: str = ""
 
 
 def leaders(groups: Sequence[int]) -> tuple[int, int]:

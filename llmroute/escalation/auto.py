@@ -205,7 +205,6 @@ class AutoEscalation:
                 answer=group,
                 confidence=math.nan if confidence is None else confidence,
                 verified=self._verified.get(generation.model, math.nan),
-                style=generation.style,
             )
             votes.append(vote)
         return votes

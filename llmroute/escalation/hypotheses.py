@@ -34,7 +34,7 @@ class Hypotheses:
 
 @lru_cache
 def all_hypotheses(answers: int) -> Hypotheses:
-    """All hypotheses on so many different answers."""
+    """All hypotheses on G answers."""
     most_good = 2 if answers > _MANY else answers
     rows = [
         row

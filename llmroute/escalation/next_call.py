@@ -137,14 +137,7 @@ def _steps(
 def _value(
     prospects: Prospects, later: list[int], ask: Sequence[float], value_per_answer: float
 ) -> float:
-    """Good answers to be expected if, after each outcome, one more model may be asked.
-
-    Args:
-        prospects: The outcomes.
-        later: The models that may be asked then.
-        ask: USD of a call of each model.
-        value_per_answer: λ.
-    """
+    """Good answers to be expected if, after each outcome, one of the `later` may be asked."""
     if not later:
         return float(prospects.held.sum())
     cost = np.array([ask[m] / value_per_answer for m in later])
