@@ -54,11 +54,7 @@ class AutoEscalation:
     _checked: set[int] = field(default_factory=set)
 
     def run(self, talk: Talk) -> Flow:
-        """Ask through `talk` until no further call is worth its cost.
-
-        Args:
-            talk: The calls of the request.
-        """
+        """Ask through `talk` until no further call is worth its cost."""
         self._names = talk.pool.names
         self._context = context = DraftContext(
             self.request,

@@ -106,11 +106,7 @@ class Belief:
         return max(self.voters[self.best], key=lambda model: float(self.able[model]))
 
     def checked(self, kind: str) -> frozenset[int]:
-        """The models of whose answers there is a kind of confidence.
-
-        Args:
-            kind: `"verified"`, or `"share"` for several samples.
-        """
+        """The models of whose answers there is a kind of confidence; see `ModelEvidence`."""
         return frozenset(each.model for each in self._evidence if kind in each.confidences)
 
     def after_asking(self, model: int, *, confident: bool) -> Prospects:
@@ -252,13 +248,7 @@ class BeliefModel:
         return Belief(self, prior, ModelEvidence.of(votes), self._known(form), ranks)
 
     def note(self, vote: Vote, form: str | None, ranks: ConfidenceRanks) -> None:
-        """Take note of the confidences in an answer, once for each answer.
-
-        Args:
-            vote: The answer.
-            form: What kind of answer the prompt asks for.
-            ranks: Where they are noted.
-        """
+        """Take note of the confidences in an answer to a prompt of a form, once for each answer."""
         for kind, confidence in (("token", vote.confidence), ("verified", vote.verified)):
             if not math.isnan(confidence):
                 ranks.note((kind, vote.model, self._known(form)), confidence)

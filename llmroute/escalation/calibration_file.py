@@ -78,20 +78,13 @@ class Calibration:
         return cls(tuple(models), fitted, source, _digest(recorded), len(recorded.score))
 
     def belief_model(self, names: Sequence[str]) -> BeliefModel:
-        """The belief model of a pool; a model that was not measured gets the rounded defaults.
-
-        Args:
-            names: The pool's models, in its order.
-        """
+        """The belief model of a pool; a model that was not measured gets the rounded defaults."""
         known = dict(zip(self.models, self.fitted.members, strict=True))
         members = [known.get(name, ModelPriors()) for name in names]
         return BeliefModel(members, self.fitted.forms)
 
     def save(self, path: str | Path) -> Path:
         """Writes the file atomically.
-
-        Args:
-            path: Where it goes.
 
         Raises:
             ArtifactError: It cannot be written.
@@ -114,9 +107,6 @@ class Calibration:
     @classmethod
     def load(cls, path: str | Path) -> Calibration:
         """Reads a file that `save` wrote.
-
-        Args:
-            path: The file.
 
         Raises:
             ArtifactError: It is missing, damaged, or of another format.

@@ -189,11 +189,7 @@ def _set_shared_error(
 ) -> None:
     """Writes the (M,) probability that each model made the shared error.
 
-    Args:
-        probability: Where it is written.
-        answers: The models of each wrong answer.
-        rate: (M,) of each model.
-        form: The form of the answers.
+    `answers` are the models of each wrong answer; `rate` is (M,).
     """
     if not answers:
         return

@@ -84,21 +84,15 @@ class ConfidenceModel:
         return max(-_MOST, min(_MOST, score))
 
     def log_likelihoods(self, score: float, logit: float) -> Floats:
-        """(3, D) log-likelihoods of a confidence: answer good, the shared error, else wrong.
+        """(3, D) log-likelihoods of a standard score: answer good, the shared error, else wrong.
 
-        Args:
-            score: Its standard score.
-            logit: Logit of the model's prior.
+        `logit` is that of the model's prior, as in `bins`.
         """
         result: Floats = -0.5 * ((score - self._means(logit)) / self.spread) ** 2
         return result
 
     def bins(self, logit: float) -> tuple[Floats, Floats, Floats]:
-        """(4, D) each: probability of a confidence between the cuts; good, shared error, wrong.
-
-        Args:
-            logit: Logit of the model's prior.
-        """
+        """(4, D) each: probability of a score between the cuts; good, shared error, wrong."""
         scores = (_CUTS[:, None, None] - self._means(logit)) / self.spread
         # The normal distribution function, to three places, which is all that planning needs.
         below = 0.5 * (1 + np.tanh(0.7978845608 * (scores + 0.044715 * scores**3)))

@@ -118,10 +118,7 @@ class DraftContext:
     ) -> Generator[Step, Any, Generation | Answered]:
         """One answer of a model, hidden; or, where it cannot be had, how the last try ended.
 
-        Args:
-            model: The pool member.
-            purpose: Why it is asked.
-            variation: How the call differs from the request.
+        Without a variation evidence is asked for, where the model may give it.
         """
         plain = Variation(self._evidence(model)) if variation is None else variation
         ask = Ask(model, purpose, hidden=True, variation=plain)
@@ -143,8 +140,8 @@ class DraftContext:
 
         Args:
             model: The pool member.
-            styles: The style of each.
-            temperature: Their sampling temperature; None for the model's own.
+            styles: The style of each; see `prompts.STYLES`.
+            temperature: Of sampling; None for the model's own.
         """
         together = self.talk.pool[model].capabilities.several and self.request.schema is None
         asks = []
@@ -160,11 +157,7 @@ class DraftContext:
         return [generation for each in answered for generation in _generations(each)]
 
     def verify(self, draft: Generation) -> Generator[Step, Any, float | None]:
-        """The probability that a draft's model calls it right, 0..1, asked once; None if it fails.
-
-        Args:
-            draft: The answer.
-        """
+        """The probability that a draft's model calls it right, 0..1; None if that call fails."""
         capabilities = self.talk.pool[draft.model].capabilities
         arguments: dict[str, Any] = {}
         if not capabilities.reasoning:
@@ -178,13 +171,7 @@ class DraftContext:
         return logprobs.yes_probability(reply.message) if isinstance(reply, Generation) else None
 
     def check(self, rule: str, model: str, finding: Finding) -> None:
-        """Put what a rule found into the record.
-
-        Args:
-            rule: Its name.
-            model: Whose answer it was.
-            finding: What it found.
-        """
+        """Put into the record what a rule found in a model's answer."""
         self.talk.checks.append(
             CheckRecord(
                 rule=rule,
@@ -248,13 +235,7 @@ class DraftContext:
     def accept(
         self, generation: Generation, *, unchecked: bool = False, escalated: bool = False
     ) -> Answered:
-        """The end of the flow with an answer for the user.
-
-        Args:
-            generation: The answer.
-            unchecked: See `flow.Answered`.
-            escalated: Likewise.
-        """
+        """The end of the flow with an answer for the user; marks as in `flow.Answered`."""
         value = generation.value
         if not self.request.arguments.get("logprobs"):
             value = _without_logprobs(value)
@@ -329,9 +310,7 @@ def _generations(answered: Answered) -> list[Generation]:
 def representative(generations: Sequence[Generation], groups: Sequence[int]) -> Generation:
     """A generation of the largest group, in the user's own way of asking where there is one.
 
-    Args:
-        generations: The generations, the draft first.
-        groups: Number of each one's group.
+    Where no answer could be read, it is the first, the draft.
     """
     counts = Counter(group for group in groups if group != NO_ANSWER)
     if not counts:

@@ -145,15 +145,7 @@ class Escalation(Frozen):
         pool: ModelPool,
         state: RouterState,
     ) -> Checking:
-        """The check of one request's answer.
-
-        Args:
-            request: The request.
-            decision: Which model was chosen.
-            policy: The policy that it was chosen by.
-            pool: The models.
-            state: What the router has seen so far.
-        """
+        """The check of one request's answer, once it was decided which model is asked first."""
         limits = (self.latency, request.overrides.latency)
         latency = min((limit for limit in limits if limit is not None), default=None)
         if not self.is_auto:

@@ -121,14 +121,7 @@ class RequestPlanner:
     def of_decision(
         self, policy: Policy, decision: Decision, pool: ModelPool, form: str | None
     ) -> RequestPlan:
-        """The plan of a request that was decided on by `of_estimates`.
-
-        Args:
-            policy: The policy.
-            decision: The decision.
-            pool: The models.
-            form: What kind of answer the prompt asks for.
-        """
+        """The plan of a request that was decided on by `of_estimates`; no estimates are left."""
         each = [decision.estimates[name] for name in pool.names]
         prior = np.array([e.quality for e in each])
         plan = self._planner(pool, form, decision.router, prior).plan(
@@ -196,16 +189,7 @@ class _PoolPlanner:
         tokens: Sequence[float],
         allowed: Sequence[bool],
     ) -> RequestPlan | None:
-        """The plan of one prompt; None where a cost that matters is not known.
-
-        Args:
-            policy: Gives the value of a good answer.
-            prior: (M,) success probabilities.
-            cost: By model, USD of a call; NaN where it is not known.
-            prompt_tokens: Tokens of the request.
-            tokens: By model, expected output tokens.
-            allowed: Which models may be asked.
-        """
+        """The plan of one prompt; None where a cost that matters is not known (NaN)."""
         ask = self._known(policy, cost, allowed)
         if ask is None:
             return None
