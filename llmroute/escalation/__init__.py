@@ -1,4 +1,4 @@
-"""When an answer is not good enough: evidence from generations, and what to do next.
+"""When an answer is not good enough: evidence from further answers, and what to do next.
 
 The rules are in `rules.py`; `from llmroute import Margin, Disagreement, …` is the short way.
 """
