@@ -51,11 +51,7 @@ class ModelEvidence:
 
 
 def voters(answered: Iterable[tuple[int, int]]) -> list[tuple[int, list[int]]]:
-    """Each different answer with the models that gave it; `NO_ANSWER` is one a model.
-
-    Args:
-        answered: Models with their answers.
-    """
+    """Each different answer with the models that gave it; `NO_ANSWER` is one a model."""
     models: dict[tuple[int, int], list[int]] = {}
     for model, answer in answered:
         key = answer, (model if answer == NO_ANSWER else -1)

@@ -406,9 +406,6 @@ class FunctionRule(Rule):
 def rule_of(given: Rule | Callable[..., bool]) -> Rule:
     """A rule, from a rule or a plain function.
 
-    Args:
-        given: Either.
-
     Raises:
         ConfigurationError: It is neither.
     """

@@ -138,7 +138,7 @@ def _decided(
 
 
 def policy_of(request: Request, policy: Policy) -> Policy:
-    """The policy that chooses for a request: the caller's model, the call's own, or the router's."""
+    """The policy that chooses: the model the caller named, the call's own, or the router's."""
     if request.requested_model:
         return Pinned(model=request.requested_model)
     if request.overrides.strong_share is not None:
