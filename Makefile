@@ -14,7 +14,7 @@ LABEL_minilm = 1
 SETS   ?= mmlu_pro routellm zeroeval_math llmrouter_dc
 MEASURED ?= routerbench cascades $(SETS)
 # What `make test-range` tests, and how it reads the supported versions from pyproject.toml.
-RANGE = tests/standard tests/escalation tests/test_*.py
+RANGE = tests/standard tests/answers tests/backends tests/config tests/escalation tests/request tests/state tests/test_*.py
 VERSIONS = grep -oE '"(langchain[a-z-]*|litellm)>=[0-9.]+(,<[0-9.]+)?' pyproject.toml | tr -d '"'
 
 .DEFAULT_GOAL := help
