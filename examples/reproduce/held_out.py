@@ -20,13 +20,14 @@ from tokenizers import Tokenizer
 from llmroute.errors import ConfigurationError
 from llmroute.numerics import Floats, Ints
 from llmroute.outcomes.outcomes import Outcomes
+from llmroute.scoring.progress import Progress
 from llmroute.training.checkpoints import Checkpoints
 from llmroute.training.contextual import read_through
 from llmroute.training.data import LEFT_OUT, TrainingSet, gather, without
 from llmroute.training.encoders import Encoder, Pooled, TokenMeans
 from llmroute.training.fit import Fitted, fit
 from llmroute.training.minilm_torch import MiniLM
-from llmroute.training.settings import Progress, Settings
+from llmroute.training.settings import Settings
 from llmroute.training.static import starting_vectors
 from llmroute.training.transformer import encoder_graph
 

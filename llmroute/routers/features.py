@@ -11,48 +11,43 @@ No outside embedding service is asked for any of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ArtifactError, ConfigurationError
 from llmroute.numerics import Floats32
-from llmroute.routers.minilm_features import MiniLMVectors, of_length_one
-from llmroute.routers.word_features import WordTable
+from llmroute.routers.base import StandardisedVectors, Vectors, of_length_one
+from llmroute.routers.minilm_features import MiniLMFeatures, MiniLMVectors
+from llmroute.routers.word_features import WordFeatures, WordTable
+from llmroute.scoring.latent import LatentAbilityScorer
+from llmroute.scoring.registry import load_latent
+from llmroute.scoring.surface import surface_features
 
 NAMES = ("words", "static", "minilm", "both")
-#: Standard deviations at which a standardised number is cut.
-_CUT = 4.0
 
 
-class Vectors(Protocol):
-    """Texts to vectors, and what must be stored to do it again."""
+class Features(Protocol):
+    """Texts to vectors."""
 
-    kind: str
+    def fit(self, texts: Sequence[str]) -> Any:
+        """Learn what is needed from some texts.
+
+        Args:
+            texts: The training prompts, cut to what a scorer reads.
+        """
 
     def transform(self, texts: Sequence[str]) -> Floats32:
-        """(P, D) vectors of length 1, or 0 where nothing is known.
+        """(P, D) vectors of length 1, so that a product is a cosine; 0 where nothing is known.
 
         Args:
             texts: P texts, cut to what a scorer reads.
         """
         ...
 
-    def settings(self) -> dict[str, Any]:
-        """What is stored on the card; `kind` first."""
-        ...
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """What is stored as numbers."""
-        ...
-
-    def files(self) -> dict[str, bytes]:
-        """What is stored as files of its own."""
-        ...
-
-
-class StaticVectors:
+class StaticVectors(StandardisedVectors):
     """The bundled router's opinion of a prompt, standardised.
 
     Args:
@@ -64,10 +59,8 @@ class StaticVectors:
     kind = "static"
 
     def __init__(self, centre: Floats32, scale: Floats32, version: str) -> None:
-        from llmroute.scoring.registry import load_latent
-
-        self._scorer = load_latent("static")
-        self._centre, self._scale, self._version = centre, scale, version
+        super().__init__(centre, scale)
+        self._scorer, self._version = load_latent("static"), version
         if self._scorer.version != version:
             raise ArtifactError(
                 f"this router was trained on the bundled router's version {version}; version "
@@ -81,36 +74,29 @@ class StaticVectors:
         Args:
             texts: Training texts.
         """
-        from llmroute.scoring.registry import load_latent
-
-        raw = _raw(load_latent("static"), texts)
+        scorer = load_latent("static")
+        raw = _static(scorer, texts)
         scale = raw.std(axis=0)
-        version = load_latent("static").version
-        return cls(raw.mean(axis=0), np.where(scale > 0, scale, 1).astype(np.float32), version)
+        scale = np.where(scale > 0, scale, 1).astype(np.float32)
+        return cls(raw.mean(axis=0), scale, scorer.version)
 
-    def transform(self, texts: Sequence[str]) -> Floats32:
-        """(P, D) vectors of length 1.
-
-        Args:
-            texts: P texts, cut to what a scorer reads.
-        """
-        standard = (_raw(self._scorer, texts) - self._centre) / self._scale
-        return of_length_one(np.clip(standard, -_CUT, _CUT))
+    def raw(self, texts: Sequence[str]) -> Floats32:
+        """(P, D) demands, difficulty, log tokens and surface features."""
+        return _static(self._scorer, texts)
 
     def settings(self) -> dict[str, Any]:
-        """What is stored on the card."""
+        """The bundled router's version, too."""
         return {"kind": self.kind, "version": self._version}
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """What is stored as numbers."""
-        return {"static_centre": self._centre, "static_scale": self._scale}
 
-    def files(self) -> dict[str, bytes]:
-        """No files."""
-        return {}
+def _static(scorer: LatentAbilityScorer, texts: Sequence[str]) -> Floats32:
+    latent = scorer.latent(texts)
+    columns = [latent.demand, latent.difficulty[:, None], np.log(latent.tokens)[:, None]]
+    parts: Floats32 = np.concatenate([*columns, surface_features(texts)], axis=1)
+    return parts.astype(np.float32)
 
 
-class BothVectors:
+class BothVectors(Vectors):
     """Words and minilm side by side.
 
     Args:
@@ -200,10 +186,21 @@ def restore_vectors(
     raise ArtifactError(f"features {kind!r} are unknown to this version; it has {NAMES}.")
 
 
-def _raw(scorer: Any, texts: Sequence[str]) -> Floats32:
-    from llmroute.scoring.surface import surface_features
+def features_named(features: Features | Literal["words", "minilm"], seed: int = 0) -> Features:
+    """Features by name, or those that were given.
 
-    latent = scorer.latent(list(texts))
-    columns = [latent.demand, latent.difficulty[:, None], np.log(latent.tokens)[:, None]]
-    parts: Floats32 = np.concatenate([*columns, surface_features(list(texts))], axis=1)
-    return parts.astype(np.float32)
+    Args:
+        features: `"words"`, `"minilm"`, or your own.
+        seed: Seed, where they have one.
+
+    Raises:
+        ConfigurationError: Another name.
+        MissingExtra: What they need is not installed.
+    """
+    if not isinstance(features, str):
+        return features
+    if features == "words":
+        return WordFeatures(seed=seed)
+    if features == "minilm":
+        return MiniLMFeatures()
+    raise ConfigurationError(f"features are 'words' or 'minilm'; {features!r} was given.")

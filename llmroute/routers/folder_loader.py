@@ -13,15 +13,15 @@ from llmroute.routers.cost_regression import Costs
 from llmroute.routers.features import restore_vectors
 from llmroute.routers.names import NAMES, VECTOR_ROUTERS
 from llmroute.routers.trained_scorer import RouterScorer
-from llmroute.scoring.router_folder import Folder, read
+from llmroute.scoring.router_folder import RouterFolder, read
 from llmroute.scoring.scorer import Scorer
 
 #: Router → its module's class.
 _HEADS = {
     "knn": "Nearest",
     "linear": "Linear",
-    "mlp": "Layers",
-    "svm": "Support",
+    "mlp": "NeuralNetwork",
+    "svm": "SupportVectors",
     "mf": "Factorised",
     "sw": "SimilarityWeighted",
     "clusters": "Clusters",
@@ -45,12 +45,12 @@ def load(folder: str | Path) -> Scorer:
     if name in VECTOR_ROUTERS:
         return _vector_scorer(found)
     if name in NAMES:
-        opened: Callable[[Folder], Scorer] = importlib.import_module(
+        opened: Callable[[RouterFolder], Scorer] = importlib.import_module(
             f"llmroute.routers.{name}"
         ).restore
         return opened(found)
     raise ArtifactError(
-        f"{found.path} holds a router {name!r}; this version of llmroute has {', '.join(NAMES)}."
+        f"{found.folder} holds a router {name!r}; this version of llmroute has {', '.join(NAMES)}."
     )
 
 
@@ -68,7 +68,7 @@ def head_class(name: str) -> Any:
     return getattr(importlib.import_module(f"llmroute.routers.{name}"), _HEADS[name])
 
 
-def _vector_scorer(found: Folder) -> RouterScorer:
+def _vector_scorer(found: RouterFolder) -> RouterScorer:
     card = found.card
     vectors = restore_vectors(card.features, found.arrays, found.files)
     try:
@@ -77,6 +77,6 @@ def _vector_scorer(found: Folder) -> RouterScorer:
         raise
     except (KeyError, ValueError, TypeError, IndexError) as fault:
         raise ArtifactError(
-            f"the router at {found.path} does not fit together: {fault}. Train it again."
+            f"the router at {found.folder} does not fit together: {fault}. Train it again."
         ) from None
     return RouterScorer(card, vectors, head, Costs.restore(found.arrays))

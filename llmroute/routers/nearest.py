@@ -21,6 +21,11 @@ FloatsOfAnyWidth = npt.NDArray[np.floating]
 TIE = 1e-5
 #: How much less near than the k-th a row is that counts no more.
 FADE = 1e-4
+#: Neighbours RouterBench's pooled figure is for; it tries 5, 10 and 40.
+NEIGHBOURS = 40
+#: Digits of a mean. The same numbers summed in another order differ in the sixteenth; so two models
+#: that did equally well among the neighbours stay equal.
+_DIGITS = 9
 
 
 def counts_for(similarity: FloatsOfAnyWidth, kth: FloatsOfAnyWidth) -> Floats:
@@ -54,3 +59,15 @@ def first_nearest(similarity: FloatsOfAnyWidth) -> npt.NDArray[np.int64]:
     near = similarity >= similarity.max(axis=1, keepdims=True) - TIE
     first: npt.NDArray[np.int64] = np.argmax(near, axis=1)
     return first
+
+
+def means_of_neighbours(total: Floats, count: Floats, overall: Floats) -> Floats:
+    """(P, M) mean scores among neighbours; what a neighbour's weight lacks of 1, `overall` gives.
+
+    Args:
+        total: (P, M) weighted sums of the neighbours' scores.
+        count: (P, M) weights of the neighbours that are known.
+        overall: (M,) mean scores over all prompts.
+    """
+    lacking = np.maximum(1.0 - count, 0.0)
+    return np.round((total + lacking * overall) / (count + lacking), _DIGITS)

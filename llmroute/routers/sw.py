@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError
 from llmroute.numerics import Floats, Floats32, sigmoid
-from llmroute.routers.base import Arrays, NoCost, Progress, of_least_loss, stored
-from llmroute.routers.dataset import Lessons
+from llmroute.routers.base import Arrays, Head, Progress, of_least_loss, stored
+from llmroute.routers.dataset import Dataset
 from llmroute.routers.mf import pair_loss, win_rates
 from llmroute.routers.preferences import Preferences
 
@@ -34,7 +34,7 @@ _TRIED = 300
 _LEAST_LIKENESS = 0.01
 
 
-class SimilarityWeighted(NoCost):
+class SimilarityWeighted(Head):
     """Keeps the training comparisons and their prompts' vectors.
 
     Args:
@@ -75,24 +75,23 @@ class SimilarityWeighted(NoCost):
 
     @classmethod
     def fit(
-        cls, vectors: Floats32, lessons: Lessons, seed: int, progress: Progress
+        cls, vectors: Floats32, dataset: Dataset, seed: int, progress: Progress
     ) -> SimilarityWeighted:
         """Choose γ on the validation part, then keep all comparisons."""
-        pairs = lessons.comparisons
+        pairs = dataset.comparisons
         random = np.random.default_rng(seed)
-        held = np.flatnonzero(lessons.validation)
+        held = np.flatnonzero(dataset.validation)
         held = np.sort(random.permutation(held)[:_TRIED])
-        asked = np.zeros(len(lessons), dtype=bool)
+        asked = np.zeros(len(dataset), dtype=bool)
         asked[held] = True
-        train, tests = pairs.select(lessons.training), pairs.select(asked)
-        level = None if lessons.given is not None else float(np.nanmean(lessons.prior))
-        found = {}
-        for done, base in enumerate(BASES):
-            progress("weights", done, len(BASES), f"γ={base:g}")
-            tried = cls.of(vectors[lessons.training], train, base, level)
-            found[base] = pair_loss(tried.strengths(vectors[held]), tests)
-        progress("weights", len(BASES), len(BASES), "")
-        return cls.of(vectors, pairs, of_least_loss(found), level)
+        train, tests = pairs.select(dataset.training), pairs.select(asked)
+        level = None if dataset.given is not None else float(np.nanmean(dataset.prior))
+
+        def loss(base: float) -> float:
+            tried = cls.of(vectors[dataset.training], train, base, level)
+            return pair_loss(tried.strengths(vectors[held]), tests)
+
+        return cls.of(vectors, pairs, of_least_loss(BASES, loss, progress, "weights"), level)
 
     @classmethod
     def of(
@@ -162,8 +161,8 @@ class SimilarityWeighted(NoCost):
     def _wins(self, weight: Floats) -> Floats:
         """(P, M, M) weighted wins of the row's model over the column's."""
         wins = np.empty((len(weight), self._models, self._models))
-        for row, one in enumerate(weight):
-            each = one[self._prompt]
+        for row, of_prompt in enumerate(weight):
+            each = of_prompt[self._prompt]
             won = np.bincount(self._cell, each * self._first_won, self._models**2)
             lost = np.bincount(self._cell, each * (1 - self._first_won), self._models**2)
             square = won.reshape(self._models, self._models)

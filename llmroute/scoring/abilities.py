@@ -16,7 +16,7 @@ import numpy as np
 from llmroute.errors import ConfigurationError
 from llmroute.numerics import Floats
 from llmroute.pool import Model
-from llmroute.scoring.artifact import Card
+from llmroute.scoring.latent_folder import Card
 
 #: Where an ability came from.
 AbilitySource = Literal["stated", "fitted", "tier", "price", "neutral"]

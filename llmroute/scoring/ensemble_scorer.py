@@ -16,7 +16,7 @@ from llmroute.numerics import Floats, logit, sigmoid
 from llmroute.pool import ModelPool
 from llmroute.records import Estimates
 from llmroute.scoring.scorer import Scorer
-from llmroute.scoring.text import RoutingText
+from llmroute.scoring.text import RoutingText, read_all
 
 if TYPE_CHECKING:
     from llmroute.outcomes.outcomes import Outcomes
@@ -83,7 +83,7 @@ class EnsembleScorer:
             prompts: Plain texts (one user turn each) or routing texts made from conversations.
             pool: The models a call may go to; both scorers have to know them.
         """
-        read = [RoutingText.of(p) if isinstance(p, str) else p for p in prompts]
+        read = read_all(prompts)
         one, two = self.first.estimate(read, pool), self.second.estimate(read, pool)
         return Estimates(
             models=one.models,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from pathlib import Path
 from pkgutil import resolve_name
 
 from llmroute.errors import ArtifactError
-from llmroute.scoring.artifact import Artifact, kind_of, load
+from llmroute.scoring.artifact import CARD
 from llmroute.scoring.ensemble_scorer import EnsembleScorer
 from llmroute.scoring.latent import LatentAbilityScorer
+from llmroute.scoring.latent_folder import Artifact, load
 from llmroute.scoring.scorer import Scorer
 
 _BUNDLED = Path(__file__).parent / "bundled"
@@ -50,9 +52,14 @@ def load_scorer(name_or_path: str | Path = "static") -> Scorer:
 
 
 def _loader(folder: Path) -> str | None:
+    """What loads a folder; None for a latent-ability router's, and for what is no router's."""
     if (folder / LOCAL_CARD).is_file():
         return _LOADERS["local"]
-    return _LOADERS["trained"] if kind_of(folder) is not None else None
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # `load` says what is wrong with it
+        return None
+    return _LOADERS["trained"] if isinstance(card, dict) and "router" in card else None
 
 
 def load_latent(name_or_path: str | Path = "static") -> LatentAbilityScorer:
@@ -77,7 +84,6 @@ def load_latent(name_or_path: str | Path = "static") -> LatentAbilityScorer:
 
 @lru_cache
 def _ensemble() -> Scorer:
-
     return EnsembleScorer(_bundled("static"), _bundled("minilm"), _STATIC_WEIGHT)
 
 

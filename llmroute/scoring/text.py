@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
+#: Characters of English text in a token, where there is nothing to count tokens on.
+CHARACTERS_PER_TOKEN = 4.0
 #: Characters the scorer reads in all.
 BUDGET = 1600
 #: Characters of earlier user turns, of the system text, and of tool names, at most.
@@ -68,6 +70,15 @@ class RoutingText:
             prompt: The turn's text, of any length.
         """
         return cls(text=head_and_tail(prompt, BUDGET), characters=len(prompt))
+
+
+def read_all(prompts: Sequence[str | RoutingText]) -> list[RoutingText]:
+    """The routing texts of prompts, each a plain text (one user turn) or a routing text already.
+
+    Args:
+        prompts: P texts or routing texts.
+    """
+    return [RoutingText.of(p) if isinstance(p, str) else p for p in prompts]
 
 
 def head_and_tail(text: str, budget: int) -> str:

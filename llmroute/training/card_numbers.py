@@ -10,8 +10,8 @@ import numpy.typing as npt
 from llmroute.numerics import Floats
 from llmroute.outcomes.outcomes import Outcomes
 from llmroute.scoring.abilities import merged_names
-from llmroute.scoring.artifact import PriceCurve, TokenCalibration
-from llmroute.scoring.session import GraphOutput
+from llmroute.scoring.latent_folder import PriceCurve, TokenCalibration
+from llmroute.scoring.latent_graph import GraphOutput
 from llmroute.training.data import TrainingSet
 
 #: Rows that stand for the training prompts in a prior.

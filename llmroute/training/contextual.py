@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from llmroute.numerics import Floats32
+from llmroute.scoring.progress import Progress
+from llmroute.scoring.session import open_graph
 from llmroute.training.checkpoints import Checkpoints
 from llmroute.training.data import TrainingSet
 from llmroute.training.encoders import Pooled
@@ -30,7 +32,7 @@ from llmroute.training.int8_tables import quantise
 from llmroute.training.means import mean_nodes
 from llmroute.training.minilm_torch import MiniLM
 from llmroute.training.onnx_graph import Graph
-from llmroute.training.settings import Progress, Settings
+from llmroute.training.settings import Settings
 from llmroute.training.transformer import encoder_graph, encoder_nodes
 from llmroute.training.tuning import LiveEncoder, tune
 
@@ -140,11 +142,7 @@ def read_through(
     Returns:
         (P, D) vectors.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(encoder, options, providers=["CPUExecutionProvider"])
+    session = open_graph(encoder, ["pooled"])
 
     def read(ids: npt.NDArray[np.int64]) -> Floats32:
         given = ids if len(ids) else np.zeros(1, np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from tokenizers import Tokenizer
 
 from llmroute.errors import ConfigurationError
 from llmroute.outcomes.outcomes import Outcomes
+from llmroute.outcomes.splits import is_held
 from llmroute.scoring.abilities import merged_names
 from llmroute.scoring.surface import surface_features
 from llmroute.scoring.text import RoutingText
@@ -19,9 +19,6 @@ from llmroute.scoring.text import RoutingText
 #: Grade-school word problems and MT-Bench stay out of training, because transfer to RouteLLM's
 #: GSM8K and MT-Bench test sets is claimed. A category is left out when one of these is in its name.
 LEFT_OUT: tuple[str, ...] = ("gsm8k", "mgsm", "grade-school", "mt_bench", "mt-bench", "mtbench")
-
-#: Part of the training prompts kept for early stopping and calibration.
-VALIDATION_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -68,19 +65,6 @@ def without(outcomes: Outcomes, left_out: Sequence[str]) -> Outcomes:
     return outcomes.select(np.array(kept, dtype=bool))
 
 
-def is_validation(prompt: str, seed: int, share: float = VALIDATION_SHARE) -> bool:
-    """Whether a training prompt is kept for validation: by hash, so it is in every source or none.
-
-    Args:
-        prompt: The prompt's text.
-        seed: Seed of the training run.
-        share: Part of the prompts to keep.
-    """
-    normal = " ".join(prompt.lower().split())
-    digest = hashlib.sha256(f"{seed}:{normal}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2**64
-
-
 def gather(
     sources: Sequence[Outcomes], tokenizer: Tokenizer, weights: Sequence[float], seed: int
 ) -> TrainingSet:
@@ -99,7 +83,7 @@ def gather(
     models = list(dict.fromkeys(spelling.values()))
     column = {name: i for i, name in enumerate(models)}
     prompts = [prompt for source in sources for prompt in source.prompts]
-    validation = np.array([is_validation(p, seed) for p in prompts], dtype=bool)
+    validation = np.array([is_held(p, seed) for p in prompts], dtype=bool)
     if validation.all() or not validation.any():
         raise ConfigurationError(
             f"{len(prompts)} training prompts are too few to keep a tenth for validation; "

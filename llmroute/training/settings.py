@@ -1,24 +1,9 @@
-"""Settings of a training run, and what is told of its progress."""
+"""Settings of a training run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
-
-
-class Progress(Protocol):
-    """Told how training goes, for progress bars."""
-
-    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
-        """One step was made.
-
-        Args:
-            stage: What is being done, such as `"epoch"`.
-            done: Steps done.
-            total: Steps in all.
-            note: Figures worth showing.
-        """
-        ...
+from typing import Literal
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from llmroute.scoring.progress import Progress
 from llmroute.training.checkpoints import Checkpoints
 from llmroute.training.data import TrainingSet
 from llmroute.training.encoders import TokenMeans
@@ -23,7 +24,7 @@ from llmroute.training.fit import Fitted
 from llmroute.training.int8_tables import quantise
 from llmroute.training.means import mean_nodes
 from llmroute.training.minilm_torch import MiniLM, token_vectors
-from llmroute.training.settings import Progress, Settings
+from llmroute.training.settings import Settings
 
 
 class StaticRecipe:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as fn
 
 from llmroute.numerics import Floats32, Ints
+from llmroute.scoring.progress import Progress
 from llmroute.training.batches import as_read, groups_by_length, stacked
 from llmroute.training.checkpoints import Checkpoint
 from llmroute.training.data import TrainingSet
@@ -22,7 +23,7 @@ from llmroute.training.epochs import Group, Passes
 from llmroute.training.loss import LatentLoss
 from llmroute.training.minilm_torch import encode
 from llmroute.training.network import LatentNetwork
-from llmroute.training.settings import Progress, Settings
+from llmroute.training.settings import Settings
 
 #: Weight decay of the layers that are tuned.
 _DECAY = 0.01
