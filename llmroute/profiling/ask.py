@@ -19,12 +19,7 @@ OnAnswer = Callable[[Anchor, Graded], None]
 
 
 def missing(anchors: Sequence[Anchor], known: Mapping[str, Graded]) -> list[Anchor]:
-    """The anchors that have no graded answer yet.
-
-    Args:
-        anchors: All anchors.
-        known: Graded answers by anchor id.
-    """
+    """The anchors that have no graded answer yet."""
     return [anchor for anchor in anchors if anchor.id not in known]
 
 

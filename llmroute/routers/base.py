@@ -47,12 +47,7 @@ class Head(ABC):
 
     @classmethod
     def restore(cls, settings: dict[str, Any], arrays: Arrays) -> Head:
-        """The head as it was saved.
-
-        Args:
-            settings: What `settings` gave.
-            arrays: What `arrays` gave.
-        """
+        """The head as it was saved, from what `settings` and `arrays` gave."""
         raise NotImplementedError
 
     @abstractmethod
@@ -64,11 +59,7 @@ class Head(ABC):
         """
 
     def cost(self, vectors: Floats32) -> Floats | None:
-        """(P, M) expected USD of a call; None where the prompt does not matter for it.
-
-        Args:
-            vectors: (P, D) vectors of prompts.
-        """
+        """(P, M) expected USD of a call; None where the prompt does not matter for it."""
         return None
 
     def settings(self) -> dict[str, Any]:
@@ -119,11 +110,7 @@ class StandardisedVectors(Vectors):
 
     @abstractmethod
     def raw(self, texts: Sequence[str]) -> Floats32:
-        """(P, D) the numbers as they are read.
-
-        Args:
-            texts: P texts, cut to what a scorer reads.
-        """
+        """(P, D) the numbers as they are read."""
 
     def transform(self, texts: Sequence[str]) -> Floats32:
         """(P, D) vectors of length 1."""
@@ -138,11 +125,7 @@ class StandardisedVectors(Vectors):
 
 
 def of_length_one(vectors: npt.NDArray[Any]) -> Floats32:
-    """Rows scaled to length 1; a row of zeros stays.
-
-    Args:
-        vectors: (P, D).
-    """
+    """(P, D) rows scaled to length 1; a row of zeros stays."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: Floats32 = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
     return scaled
@@ -205,10 +188,6 @@ def group_means(
 
 def stored(arrays: Arrays, name: str) -> npt.NDArray[Any]:
     """One stored array.
-
-    Args:
-        arrays: All of them.
-        name: Which.
 
     Raises:
         ArtifactError: It is not there.

@@ -76,9 +76,6 @@ def train(
 def restore(folder: RouterFolder) -> RouterScorer:
     """The router of a folder.
 
-    Args:
-        folder: The folder, read.
-
     Raises:
         ArtifactError: A file is missing or cannot be read, or has other outputs.
     """

@@ -79,10 +79,6 @@ class CausalScorer(RouterScorer):
     def estimate(self, prompts: Sequence[str | RoutingText], pool: ModelPool) -> Estimates:
         """Estimates for P prompts and the pool's M models; one call of the judge a prompt.
 
-        Args:
-            prompts: Plain texts (one user turn each) or routing texts made from conversations.
-            pool: Models it was trained on, all or some.
-
         Raises:
             ConfigurationError: A model it has seen no answer of.
         """
@@ -174,12 +170,7 @@ def restore(folder: RouterFolder, judge: BaseChatModel | None = None) -> CausalS
 
 
 def judge_model(name: str, url: str | None = None) -> BaseChatModel:
-    """A chat model by its LiteLLM name; a server on this machine needs no key.
-
-    Args:
-        name: The name, such as `"openai/gpt-4.1-nano"`.
-        url: Where it is served, when not at its provider.
-    """
+    """A chat model by its LiteLLM name; a server on this machine needs no key."""
     stated: dict[str, Any] = {} if url is None else {"api_base": url}
     if url is not None and urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1"):
         stated["api_key"] = "none"

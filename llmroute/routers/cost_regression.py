@@ -77,21 +77,13 @@ class Costs:
 
     @classmethod
     def restore(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Costs | None:
-        """As it was saved; None where nothing was.
-
-        Args:
-            arrays: What `arrays` gave.
-        """
+        """As it was saved; None where nothing was."""
         if "cost_slopes" not in arrays:
             return None
         return cls(arrays["cost_slopes"], arrays["cost_means"], arrays["cost_centre"])
 
     def of(self, vectors: Floats32) -> Floats:
-        """(P, M) expected cost of a call, USD; NaN for a model without recorded costs.
-
-        Args:
-            vectors: (P, D) vectors of prompts.
-        """
+        """(P, M) expected cost of a call, USD; NaN for a model without recorded costs."""
         expected = self._means + (vectors - self._centre) @ self._slopes
         held: Floats = np.maximum(expected, LEAST * self._means)
         return held

@@ -32,11 +32,7 @@ class Features(Protocol):
     """Texts to vectors."""
 
     def fit(self, texts: Sequence[str]) -> Any:
-        """Learn what is needed from some texts.
-
-        Args:
-            texts: The training prompts, cut to what a scorer reads.
-        """
+        """Learn what is needed from training prompts, cut to what a scorer reads."""
 
     def transform(self, texts: Sequence[str]) -> Floats32:
         """(P, D) vectors of length 1, so that a product is a cosine; 0 where nothing is known.
@@ -69,11 +65,7 @@ class StaticVectors(StandardisedVectors):
 
     @classmethod
     def fit(cls, texts: Sequence[str]) -> StaticVectors:
-        """Learn means and deviations.
-
-        Args:
-            texts: Training texts.
-        """
+        """Learn means and deviations of training texts."""
         scorer = load_latent("static")
         raw = _static(scorer, texts)
         scale = raw.std(axis=0)
@@ -97,12 +89,7 @@ def _static(scorer: LatentAbilityScorer, texts: Sequence[str]) -> Floats32:
 
 
 class BothVectors(Vectors):
-    """Words and minilm side by side.
-
-    Args:
-        words: The words' part.
-        minilm: The encoder's part.
-    """
+    """Words and minilm side by side."""
 
     kind = "both"
 
@@ -110,11 +97,7 @@ class BothVectors(Vectors):
         self._words, self._minilm = words, minilm
 
     def transform(self, texts: Sequence[str]) -> Floats32:
-        """(P, D) vectors of length 1, to which both parts add alike.
-
-        Args:
-            texts: P texts, cut to what a scorer reads.
-        """
+        """(P, D) vectors of length 1, to which both parts add alike."""
         parts = self._words.transform(texts), self._minilm.transform(texts)
         return of_length_one(np.concatenate(parts, axis=1))
 
@@ -158,11 +141,6 @@ def restore_vectors(
     settings: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], files: Mapping[str, bytes]
 ) -> Vectors:
     """Vectors as they were saved.
-
-    Args:
-        settings: What is on the card.
-        arrays: Stored numbers.
-        files: Stored files.
 
     Raises:
         ArtifactError: Something is missing, or they are of a kind this version does not know.

@@ -33,9 +33,6 @@ _HEADS = {
 def load(folder: str | Path) -> Scorer:
     """The scorer in a folder that `train` wrote.
 
-    Args:
-        folder: The folder.
-
     Raises:
         ArtifactError: It is missing, incomplete, damaged, or of a router this version lacks.
         MissingExtra: What the router's features need is not installed.
@@ -56,9 +53,6 @@ def load(folder: str | Path) -> Scorer:
 
 def head_class(name: str) -> Any:
     """The class of a router's head.
-
-    Args:
-        name: One of `VECTOR_ROUTERS`.
 
     Raises:
         ConfigurationError: Another name.

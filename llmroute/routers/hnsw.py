@@ -80,12 +80,7 @@ class ApproximateNearest(Head):
         return cls(index, target, int(settings["k"]))
 
     def neighbours(self, vectors: Floats32, k: int) -> npt.NDArray[np.int64]:
-        """(P, k) places of the training prompts found, the nearest first; −1 where there is none.
-
-        Args:
-            vectors: (P, D) vectors of prompts.
-            k: How many.
-        """
+        """(P, k) places of the training prompts found, the nearest first; −1 where there is none."""
         return self._search(vectors, k, k)[1]
 
     def quality(self, vectors: Floats32) -> Floats:

@@ -189,9 +189,6 @@ def best_shift(scores: Floats) -> float:
     Labels change only where t passes a difference between two scores, so those are tried; of more
     than 101 of them, quantiles. The strongest model's label is not counted, as in the paper, where
     only the small model has one.
-
-    Args:
-        scores: (P, M, S) scores of generations, NaN where there is none.
     """
     candidates = shifts(scores)
     with np.errstate(invalid="ignore"):
@@ -204,11 +201,7 @@ def best_shift(scores: Floats) -> float:
 
 
 def shifts(scores: Floats) -> Floats:
-    """Rising values of t that are worth trying, the first 0.
-
-    Args:
-        scores: (P, M, S) scores of generations, NaN where there is none.
-    """
+    """Rising values of t that are worth trying, the first 0."""
     levels = np.unique(scores[~np.isnan(scores)])
     if len(levels) > 4 * _SHIFTS:
         levels = np.quantile(levels, np.linspace(0, 1, 4 * _SHIFTS))
@@ -219,11 +212,7 @@ def shifts(scores: Floats) -> Floats:
 
 
 def mean_spread(labels: Floats) -> float:
-    """Mean over the models of the mean |y_i − y_j| over all pairs of prompts, i = j included.
-
-    Args:
-        labels: (P, M), NaN where there is none.
-    """
+    """Mean over the models of the mean |y_i − y_j| over all pairs of prompts, i = j included."""
     found = []
     for column in labels.T:
         y = np.sort(column[~np.isnan(column)])

@@ -112,11 +112,7 @@ class Basis:
 
     @classmethod
     def of(cls, vectors: npt.NDArray[Any]) -> Basis:
-        """The basis of some vectors.
-
-        Args:
-            vectors: (T, D).
-        """
+        """The basis of (T, D) vectors."""
         centre = vectors.mean(axis=0, dtype=np.float64)
         away = vectors - centre
         squares, directions = np.linalg.eigh(away.T @ away)

@@ -67,11 +67,7 @@ class Factorised(Head):
         )
 
     def strengths(self, vectors: Floats32) -> Floats:
-        """(P, M) δ(M, q).
-
-        Args:
-            vectors: (P, D) vectors of prompts.
-        """
+        """(P, M) δ(M, q)."""
         p = self._parameters
         prompts = (vectors @ p["project"] + p["shift"]) * p["mix"]
         strengths: Floats = (prompts @ p["models"].T).astype(np.float64)
@@ -92,11 +88,7 @@ class Factorised(Head):
 
 
 def win_rates(strengths: Floats) -> Floats:
-    """(P, M) mean probability of winning against each of the other models.
-
-    Args:
-        strengths: (P, M) strengths in Bradley and Terry's sense.
-    """
+    """(P, M) mean probability of winning against each of the other models."""
     models = strengths.shape[1]
     if models < 2:
         return np.full(strengths.shape, 0.5)
@@ -219,12 +211,7 @@ def _loss(
 
 
 def pair_loss(strengths: Floats, pairs: Preferences) -> float:
-    """Mean log loss of comparisons.
-
-    Args:
-        strengths: (P, M) strengths in Bradley and Terry's sense.
-        pairs: Comparisons on the P prompts.
-    """
+    """Mean log loss of comparisons on P prompts, by (P, M) Bradley–Terry strengths."""
     difference = strengths[pairs.prompt, pairs.first] - strengths[pairs.prompt, pairs.second]
     return log_loss(sigmoid(difference)[:, None], pairs.won[:, None])
 

@@ -69,9 +69,6 @@ class MiniLMVectors(StandardisedVectors):
     def fit(cls, texts: Sequence[str]) -> MiniLMVectors:
         """Take the bundled encoder, and means and deviations from at most 1,000 of the texts.
 
-        Args:
-            texts: Training texts.
-
         Raises:
             ArtifactError: No router `minilm` is bundled.
         """
@@ -92,11 +89,6 @@ class MiniLMVectors(StandardisedVectors):
         files: Mapping[str, bytes],
     ) -> MiniLMVectors:
         """The vectors as they were saved.
-
-        Args:
-            settings: What `settings` gave.
-            arrays: What `arrays` gave.
-            files: What `files` gave.
 
         Raises:
             ArtifactError: Something is missing or does not fit together.
@@ -150,19 +142,11 @@ class MiniLMFeatures:
         self._encoder = SentenceTransformer(str(folder), device="cpu")
 
     def fit(self, texts: Sequence[str]) -> MiniLMFeatures:
-        """Nothing: the encoder is as it was published.
-
-        Args:
-            texts: Not read.
-        """
+        """Nothing: the encoder is as it was published."""
         return self
 
     def transform(self, texts: Sequence[str]) -> Floats32:
-        """(P, 384) vectors of length 1.
-
-        Args:
-            texts: P texts.
-        """
+        """(P, 384) vectors of length 1."""
         encoded = self._encoder.encode(
             list(texts), batch_size=self._batch, show_progress_bar=False, convert_to_numpy=True
         )

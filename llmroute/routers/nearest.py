@@ -51,11 +51,7 @@ def weights_of_nearest(similarity: FloatsOfAnyWidth, k: int) -> Floats:
 
 
 def first_nearest(similarity: FloatsOfAnyWidth) -> npt.NDArray[np.int64]:
-    """(P,) for each prompt the first of the rows that are as near as the nearest.
-
-    Args:
-        similarity: (P, T), greater is nearer.
-    """
+    """(P,) for each prompt the first of the rows that are as near as the nearest."""
     near = similarity >= similarity.max(axis=1, keepdims=True) - TIE
     first: npt.NDArray[np.int64] = np.argmax(near, axis=1)
     return first

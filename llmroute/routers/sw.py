@@ -122,11 +122,7 @@ class SimilarityWeighted(Head):
         )
 
     def strengths(self, vectors: Floats32) -> Floats:
-        """(P, M) Bradley–Terry strengths, of mean 0.
-
-        Args:
-            vectors: (P, D) vectors of prompts.
-        """
+        """(P, M) Bradley–Terry strengths, of mean 0."""
         result = np.empty((len(vectors), self._models))
         for row, vector in enumerate(vectors):
             similarity = (vector @ self._wide).astype(np.float64)

@@ -103,10 +103,6 @@ class RouterScorer:
 def known_columns(card: RouterCard, pool: ModelPool) -> list[int]:
     """The columns of a pool's models.
 
-    Args:
-        card: The router's card.
-        pool: The models a call may go to.
-
     Raises:
         ConfigurationError: A model it has seen no answer of.
     """
@@ -124,13 +120,7 @@ def known_columns(card: RouterCard, pool: ModelPool) -> list[int]:
 def content_version(
     head: Mapping[str, Any], features: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
 ) -> str:
-    """A short name for the numbers a router gives; changes whenever they do.
-
-    Args:
-        head: The head's settings.
-        features: The features' settings.
-        arrays: All stored numbers.
-    """
+    """A short name for the numbers a router gives; changes whenever they do."""
     digest = hashlib.blake2b(digest_size=4)
     digest.update(json.dumps([head, features], sort_keys=True).encode())
     for name in sorted(arrays):

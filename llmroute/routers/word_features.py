@@ -64,11 +64,7 @@ class WordFeatures:
         self._basis: Floats32 | None = None
 
     def fit(self, texts: Sequence[str]) -> WordFeatures:
-        """Learn the words and the basis.
-
-        Args:
-            texts: Training texts.
-        """
+        """Learn the words and the basis from training texts."""
         from sklearn.decomposition import TruncatedSVD
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -88,9 +84,6 @@ class WordFeatures:
 
     def transform(self, texts: Sequence[str]) -> Floats32:
         """(P, D) vectors of length 1, or 0 for a text without a known word.
-
-        Args:
-            texts: P texts.
 
         Raises:
             ConfigurationError: `fit` was not called.
@@ -148,11 +141,7 @@ class WordTable(Vectors):
         return cls(*WordFeatures(dimensions, seed=seed).fit(texts).table())
 
     def transform(self, texts: Sequence[str]) -> Floats32:
-        """(P, D) vectors of length 1, or 0 for a text without a known word.
-
-        Args:
-            texts: P texts, cut to what a scorer reads.
-        """
+        """(P, D) vectors of length 1, or 0 for a text without a known word."""
         result = np.zeros((len(texts), self._table.shape[1]), dtype=np.float32)
         for place, text in enumerate(texts):
             counts = Counter(re.findall(_PATTERN, text.lower()))
@@ -180,10 +169,6 @@ class WordTable(Vectors):
     ) -> WordTable:
         """The table as it was saved.
 
-        Args:
-            arrays: What `arrays` gave.
-            files: What `files` gave.
-
         Raises:
             ArtifactError: Something is missing or does not fit together.
         """
@@ -201,9 +186,5 @@ class WordTable(Vectors):
 
 
 def hash_of(text: str) -> bytes:
-    """A text's hash, by which some of many texts are taken whatever their order.
-
-    Args:
-        text: Any text.
-    """
+    """A text's hash, by which some of many texts are taken whatever their order."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -184,11 +184,7 @@ def write_artifact(
 
 
 def check_target(folder: str | Path) -> None:
-    """Raise ArtifactError where a router would replace something else, before time is spent.
-
-    Args:
-        folder: Where a router is to go.
-    """
+    """Raise ArtifactError where a router would replace something else, before time is spent."""
     path = Path(folder)
     if path.is_dir() and not (path / CARD).is_file() and any(path.iterdir()):
         raise ArtifactError(
@@ -197,11 +193,7 @@ def check_target(folder: str | Path) -> None:
 
 
 def packed(arrays: Mapping[str, Array]) -> bytes:
-    """The bytes of an .npz. numpy's own writer pickles what it does not know, and has the time.
-
-    Args:
-        arrays: Numbers by name.
-    """
+    """The bytes of an .npz. numpy's own writer pickles what it does not know, and has the time."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(arrays):
@@ -212,10 +204,6 @@ def packed(arrays: Mapping[str, Array]) -> bytes:
 
 
 def digest(path: Path) -> str:
-    """The sha256 of a file, in hex.
-
-    Args:
-        path: The file.
-    """
+    """The sha256 of a file, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -177,18 +177,11 @@ class LatentAbilityScorer:
         """The pool's ability vectors, (M, K), as estimates use them.
 
         Only general ability counts in a pool where it is all that is known of some member.
-
-        Args:
-            pool: The models.
         """
         return self._view(pool).ability.copy()
 
     def ability_source(self, pool: ModelPool) -> tuple[AbilitySource, ...]:
-        """Where each of the pool's M abilities came from.
-
-        Args:
-            pool: The models.
-        """
+        """Where each of the pool's M abilities came from."""
         return self._view(pool).sources
 
     def prior_quality(self, ability: Floats) -> Floats:

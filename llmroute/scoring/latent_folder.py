@@ -127,9 +127,6 @@ Artifact = ArtifactFolder[Card]
 def load(folder: str | Path) -> Artifact:
     """Reads and checks a router's folder.
 
-    Args:
-        folder: A folder written by `save`.
-
     Raises:
         ArtifactError: It is missing, incomplete, damaged, or of another format version.
     """

@@ -209,9 +209,6 @@ class LocalScorer:
     def save(self, folder: str | Path) -> Path:
         """Writes the folder atomically.
 
-        Args:
-            folder: Where it goes; a folder of the same kind that is there is replaced.
-
         Returns:
             The folder's full path.
 

@@ -90,9 +90,6 @@ def _ensemble() -> Scorer:
 def bundled_artifact(name: str) -> Artifact:
     """The folder of a bundled router, checked.
 
-    Args:
-        name: Its name.
-
     Raises:
         ArtifactError: No such router is bundled, or its folder is damaged.
     """

@@ -100,9 +100,6 @@ def save(
 def read(folder: str | Path) -> RouterFolder:
     """Reads and checks a router's folder.
 
-    Args:
-        folder: A folder written by `save`.
-
     Raises:
         ArtifactError: It is missing, incomplete, damaged, or of another format version.
     """

@@ -146,11 +146,7 @@ class Session:
 
 
 def readable(text: str) -> str:
-    """The text without halves of surrogate pairs, which a cut or a wrong encoding leaves.
-
-    Args:
-        text: Any text.
-    """
+    """The text without halves of surrogate pairs, which a cut or a wrong encoding leaves."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -139,10 +139,7 @@ def surface_row(text: str) -> list[float]:
 
 
 def surface_features(texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """The features of several texts.
-
-    Args:
-        texts: P texts, already cut.
+    """(P, len(FEATURES)) features of texts, already cut.
 
     Returns:
         (P, len(FEATURES)) array.

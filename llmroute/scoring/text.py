@@ -64,30 +64,17 @@ class RoutingText:
 
     @classmethod
     def of(cls, prompt: str) -> RoutingText:
-        """The routing text of a request that is one user turn.
-
-        Args:
-            prompt: The turn's text, of any length.
-        """
+        """The routing text of a request that is one user turn."""
         return cls(text=head_and_tail(prompt, BUDGET), characters=len(prompt))
 
 
 def read_all(prompts: Sequence[str | RoutingText]) -> list[RoutingText]:
-    """The routing texts of prompts, each a plain text (one user turn) or a routing text already.
-
-    Args:
-        prompts: P texts or routing texts.
-    """
+    """The routing texts of prompts, each a plain text (one user turn) or a routing text already."""
     return [RoutingText.of(p) if isinstance(p, str) else p for p in prompts]
 
 
 def head_and_tail(text: str, budget: int) -> str:
-    """A text cut to a budget, keeping its beginning and, in larger part, its end.
-
-    Args:
-        text: Text of any length.
-        budget: Characters to keep.
-    """
+    """A text cut to a budget, keeping its beginning and, in larger part, its end."""
     if len(text) <= budget:
         return text
     head = int(budget * HEAD_SHARE)

@@ -36,9 +36,6 @@ def starting_general(data: TrainingSet) -> Floats:
     that occur in several sources tie these together. Without a good start the models that only a
     small source knows would stay where chance put them.
 
-    Args:
-        data: The training set.
-
     Returns:
         (M,) standardised.
     """

@@ -12,11 +12,7 @@ from llmroute.training.transformer import HEAD_TOKENS, TAIL_TOKENS
 
 
 def as_read(ids: Ints) -> Ints:
-    """A text's token ids as the graph reads them: the first and the last, between [CLS] and [SEP].
-
-    Args:
-        ids: Token ids; none count as one padding token.
-    """
+    """A text's ids as the graph reads them: the first and last, between [CLS] and [SEP]; none are [PAD]."""
     given = ids if len(ids) else np.zeros(1, np.int64)
     read: Ints = np.r_[CLS, given[:HEAD_TOKENS], given[HEAD_TOKENS:][-TAIL_TOKENS:], SEP]
     return read
@@ -46,10 +42,6 @@ def stacked(ids: Sequence[Ints], rows: Ints) -> Ints:
     """Texts as one block, cut to the shortest of them, so that nothing is padded.
 
     What is cut lies in the middle: the end, where the question stands, and [SEP] are kept.
-
-    Args:
-        ids: Token ids of all texts, as `as_read` makes them.
-        rows: (B,) which of them.
 
     Returns:
         (B, L) token ids.

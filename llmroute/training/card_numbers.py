@@ -23,11 +23,7 @@ _PRICED_MODELS = 5
 
 
 def typical_rows(output: GraphOutput) -> tuple[tuple[float, ...], ...]:
-    """Mean demand and difficulty in bins of equal size, from the easiest to the hardest prompts.
-
-    Args:
-        output: The graph's view of the validation prompts.
-    """
+    """Mean demand and difficulty in bins of equal size, from the easiest to the hardest prompts."""
     order = np.argsort(output.difficulty, kind="stable")
     both = np.column_stack([output.demand, output.difficulty])[order]
     bins = np.array_split(both, min(_TYPICAL_ROWS, len(both)))
@@ -35,11 +31,7 @@ def typical_rows(output: GraphOutput) -> tuple[tuple[float, ...], ...]:
 
 
 def tier_priors(general: Floats) -> dict[str, float]:
-    """General ability of a model marked weak or strong: the mean of the lower or upper third.
-
-    Args:
-        general: (M,) general abilities of the training models.
-    """
+    """General ability of a model marked weak or strong: the mean of the lower or upper third."""
     ranked = np.sort(general)
     third = max(len(ranked) // 3, 1)
     return {"weak": float(ranked[:third].mean()), "strong": float(ranked[-third:].mean())}
@@ -98,13 +90,7 @@ def _output_price(source: Outcomes, place: int) -> float | None:
 def token_calibration(
     data: TrainingSet, rows: npt.NDArray[np.int64], log_tokens: npt.NDArray[np.float32]
 ) -> TokenCalibration:
-    """Turns predicted logarithms into expected counts for an average model.
-
-    Args:
-        data: The training set.
-        rows: The prompts to calibrate on.
-        log_tokens: (len(rows),) the graph's predictions for them.
-    """
+    """Turns predicted logarithms into expected counts for an average model."""
     counted = data.tokens[rows]
     known = ~np.isnan(counted)
     if not known.any():

@@ -41,12 +41,7 @@ class Checkpoint:
     run: str
 
     def save(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
-        """Writes the file, in place of an earlier one.
-
-        Args:
-            tensors: Tensors by name.
-            numbers: Plain JSON values by name.
-        """
+        """Writes the file, in place of an earlier one."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         draft = self.path.with_suffix(".part")
         # Cloned, because the format refuses tensors that share memory.
@@ -55,11 +50,7 @@ class Checkpoint:
         draft.replace(self.path)
 
     def load(self, device: str = "cpu") -> State | None:
-        """What was saved; None if there is no file, a damaged one, or one of another run.
-
-        Args:
-            device: Where the tensors go.
-        """
+        """What was saved; None if there is no file, a damaged one, or one of another run."""
         if not self.path.is_file():
             return None
         try:
@@ -90,11 +81,7 @@ class Checkpoints:
     run: str
 
     def stage(self, name: str) -> Checkpoint:
-        """The checkpoint of one stage.
-
-        Args:
-            name: Name of the stage, which becomes the file's.
-        """
+        """The checkpoint of the stage of that name."""
         return Checkpoint(self.folder / f"{name}.safetensors", self.run)
 
     def delete(self) -> None:

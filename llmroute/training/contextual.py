@@ -40,16 +40,7 @@ _TOLD_EVERY = 500
 
 
 class MiniLMRecipe:
-    """Fine-tunes the encoder, then trains on what its int8 graph makes of the prompts.
-
-    Args:
-        data: The training set.
-        minilm: The weights to start from.
-        settings: Settings of the run.
-        seed: Seed of the fine-tuning.
-        progress: Told how far it is.
-        checkpoints: What was read and tuned; an interrupted training goes on from there.
-    """
+    """Fine-tunes the encoder, then trains on what its int8 graph makes of the prompts."""
 
     def __init__(
         self,
@@ -98,11 +89,7 @@ class MiniLMRecipe:
         )
 
     def graph(self, fitted: Fitted) -> bytes:
-        """The content of `model.onnx`.
-
-        Args:
-            fitted: The network trained on this recipe's encoder.
-        """
+        """The content of `model.onnx`."""
         data = self._data
         training = np.flatnonzero(~data.validation)
         ids = [data.ids[row] for row in training]
@@ -132,12 +119,7 @@ class MiniLMRecipe:
 def read_through(
     encoder: bytes, ids: Sequence[npt.NDArray[np.int64]], progress: Progress
 ) -> Floats32:
-    """What an encoder makes of texts, one at a time.
-
-    Args:
-        encoder: The graph, as `encoder_graph` makes it.
-        ids: Token ids of P texts.
-        progress: Told how far it has read.
+    """What an encoder's graph makes of texts' token ids, one text at a time.
 
     Returns:
         (P, D) vectors.

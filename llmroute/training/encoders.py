@@ -49,12 +49,7 @@ class TokenMeans:
         self.width = int(vectors.shape[1])
 
     def __call__(self, rows: Ints, generator: np.random.Generator | None = None) -> Tensor:
-        """Vectors of B prompts, (B, D).
-
-        Args:
-            rows: (B,) which prompts.
-            generator: In a training pass, what to draw the dropout from.
-        """
+        """Vectors of B prompts, (B, D), of the tokens that dropout leaves."""
         ids = [self._ids[row] for row in rows]
         if generator is not None:
             ids = [one[generator.random(len(one)) < self._keep] for one in ids]
@@ -81,10 +76,5 @@ class Pooled:
         self.width = vectors.shape[1]
 
     def __call__(self, rows: Ints, generator: np.random.Generator | None = None) -> Tensor:
-        """Vectors of B prompts, (B, D).
-
-        Args:
-            rows: (B,) which prompts.
-            generator: In a training pass, what to draw the dropout from.
-        """
+        """Vectors of B prompts, (B, D)."""
         return fn.dropout(self._vectors[rows], self._dropout, generator is not None)

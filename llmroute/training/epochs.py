@@ -74,11 +74,7 @@ class Passes:
         return self.best_pass < self.done
 
     def step(self, loss: Tensor) -> None:
-        """One step of AdamW.
-
-        Args:
-            loss: What to make smaller.
-        """
+        """One step of AdamW."""
         self._taken += 1
         self._set_rates(self._taken / self._whole)
         self._optimiser.zero_grad()
@@ -87,31 +83,19 @@ class Passes:
         self._optimiser.step()
 
     def judged(self, validation_loss: float) -> None:
-        """Keeps the parameters as they are if none before were better.
-
-        Args:
-            validation_loss: Their loss on the validation part.
-        """
+        """Keeps the parameters as they are if none before were better."""
         if validation_loss < self.least:
             self.least, self.best_pass = validation_loss, self.done
             self.best = {name: p.detach().clone() for name, p in self._parameters.items()}
 
     def finish_pass(self, validation_loss: float) -> None:
-        """Counts a pass and judges it.
-
-        Args:
-            validation_loss: Loss on the validation part after it.
-        """
+        """Counts a pass and judges it."""
         self.done += 1
         self._taken = self.done * self._steps
         self.judged(validation_loss)
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Writes the checkpoint.
-
-        Args:
-            checkpoint: Where.
-        """
+        """Writes the checkpoint."""
         tensors = {f"now.{name}": p for name, p in self._parameters.items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         for name, parameter in self._parameters.items():
@@ -122,9 +106,6 @@ class Passes:
 
     def resume(self, checkpoint: Checkpoint) -> bool:
         """Goes on from a checkpoint of the same run.
-
-        Args:
-            checkpoint: Where it may lie.
 
         Returns:
             Whether there was one.

@@ -123,12 +123,7 @@ def fit_familiarity(
 
 
 def standardised_surface(surface: Floats32, network: LatentNetwork) -> Floats32:
-    """(P, F) surface features in a network's units, cut at `surface_limits`.
-
-    Args:
-        surface: (P, F) raw surface features.
-        network: The network.
-    """
+    """(P, F) surface features in a network's units, cut at `surface_limits`."""
     mean, scale = network.surface_mean.numpy(), network.surface_scale.numpy()
     limits = surface_limits()
     cut: Floats32 = np.clip((surface - mean) / scale, -limits, limits)
@@ -136,12 +131,7 @@ def standardised_surface(surface: Floats32, network: LatentNetwork) -> Floats32:
 
 
 def mean_tokens(tokens: Floats32, ids: Sequence[npt.NDArray[np.int64]]) -> Floats32:
-    """(P, C) mean of the tokens' rows in each prompt; zero for a prompt without tokens.
-
-    Args:
-        tokens: (V, C) rows.
-        ids: Token ids of P prompts.
-    """
+    """(P, C) mean of the tokens' (V, C) rows in each prompt; zero for a prompt without tokens."""
     empty = np.zeros(tokens.shape[1], dtype=np.float32)
     return np.stack([tokens[one].mean(axis=0) if len(one) else empty for one in ids])
 

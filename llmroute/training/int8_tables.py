@@ -31,11 +31,7 @@ class QuantisedTable:
 
 
 def quantise(table: Floats32) -> QuantisedTable:
-    """A token table in int8.
-
-    Args:
-        table: (V, C) rows.
-    """
+    """A (V, C) token table in int8."""
     largest = np.quantile(np.abs(table), _CLIP_QUANTILE, axis=0)
     scale = (np.maximum(largest, 1e-8) / 127).astype(np.float32)
     values = np.clip(np.rint(table / scale), -127, 127).astype(np.int8)

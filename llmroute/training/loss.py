@@ -51,12 +51,7 @@ class LatentLoss:
         self._log_tokens = torch.from_numpy(data.log_tokens) - self.log_tokens_mean
 
     def __call__(self, rows: npt.NDArray[np.int64], generator: np.random.Generator) -> Tensor:
-        """The loss of a training step.
-
-        Args:
-            rows: (B,) which prompts.
-            generator: What the encoder draws its dropout from.
-        """
+        """The loss of a training step on the (B,) rows."""
         out = self._network(self._encoder(rows, generator), self._surface[rows])
         each, tokens = self._parts(out, rows)
         weight = self._weight[rows]
@@ -78,31 +73,19 @@ class LatentLoss:
         return (sums**2 / counts[:, None]).sum() / len(further)
 
     def validation(self, rows: npt.NDArray[np.int64]) -> float:
-        """The weighted mean log loss alone.
-
-        Args:
-            rows: (B,) which prompts.
-        """
+        """The weighted mean log loss alone."""
         with torch.inference_mode():
             each, _ = self._parts(self.heads(rows), rows)
             weight = self._weight[rows]
             return float((each * weight).sum() / weight.sum())
 
     def heads(self, rows: npt.NDArray[np.int64]) -> Heads:
-        """What the network says of prompts.
-
-        Args:
-            rows: (B,) which prompts.
-        """
+        """What the network says of the (B,) rows."""
         out: Heads = self._network(self._encoder(rows), self._surface[rows])
         return out
 
     def source_difficulty(self, rows: npt.NDArray[np.int64]) -> Tensor:
-        """(B,) how much harder the prompts' sources are than an average one.
-
-        Args:
-            rows: (B,) which prompts.
-        """
+        """(B,) how much harder the prompts' sources are than an average one."""
         shift = self._network.source_shift
         return (shift - (shift * self._share).sum())[self._source[rows]]
 

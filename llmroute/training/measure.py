@@ -107,12 +107,7 @@ def _apgr(quality: Floats, score: Floats, preference: str) -> Interval:
 
 
 def log_loss(quality: Floats, score: Floats) -> Metric:
-    """Mean over prompts of the mean log loss over the models that answered.
-
-    Args:
-        quality: (P, M) probabilities of success.
-        score: (P, M) scores, NaN where unknown.
-    """
+    """Mean over prompts of the mean log loss over the models that answered, out of (P, M)."""
     known = ~np.isnan(score)
     quality = np.clip(quality, _LEAST, 1 - _LEAST)
     target = np.where(known, score, 0.0)

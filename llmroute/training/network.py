@@ -86,12 +86,7 @@ class LatentNetwork(nn.Module):  # type: ignore[misc]
         nn.init.zeros_(self.heads.bias)
 
     def forward(self, text: Tensor, surface: Tensor) -> Heads:
-        """Heads for B texts.
-
-        Args:
-            text: (B, D) the texts' vectors.
-            surface: (B, F) raw surface features.
-        """
+        """Heads for B texts."""
         counted = (surface - self.surface_mean) / self.surface_scale
         counted = counted.clamp(-SURFACE_LIMIT, SURFACE_LIMIT)
         counted = fn.dropout(counted, 0.1, self.training)

@@ -28,16 +28,7 @@ from llmroute.training.settings import Settings
 
 
 class StaticRecipe:
-    """Trains on token means and exports a table.
-
-    Args:
-        data: The training set.
-        minilm: The weights that the token vectors start from.
-        settings: Settings of the run.
-        seed: Seed of the run; nothing here is random.
-        progress: Told how the preparation goes; there is none worth a bar.
-        checkpoints: Of the preparation; there is none worth keeping.
-    """
+    """Trains on token means and exports a table."""
 
     def __init__(
         self,
@@ -54,11 +45,7 @@ class StaticRecipe:
         self.encoder = TokenMeans(data.ids, self._vectors, settings.token_dropout)
 
     def graph(self, fitted: Fitted) -> bytes:
-        """The content of `model.onnx`.
-
-        Args:
-            fitted: The network trained on this recipe's encoder.
-        """
+        """The content of `model.onnx`."""
         data = self._data
         with torch.inference_mode():
             folded = (self._vectors @ fitted.network.project.weight.T).numpy()
@@ -83,10 +70,6 @@ def starting_vectors(minilm: MiniLM, settings: Settings) -> Tensor:
 
     The weight grows with the logarithm of the token's rank, as model2vec does in place of the
     frequencies of SIF (Arora et al. 2017), because WordPiece orders its vocabulary by frequency.
-
-    Args:
-        minilm: The weights.
-        settings: How many layers and components.
 
     Returns:
         (V, vector_size) of unit variance.

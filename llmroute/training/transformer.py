@@ -50,12 +50,7 @@ def encoder_nodes(graph: Graph, weights: Mapping[str, Tensor], layers: int) -> s
 
 
 def encoder_graph(weights: Mapping[str, Tensor], layers: int) -> bytes:
-    """The encoder alone, which training reads its features from.
-
-    Args:
-        weights: Parameters by their names in `model.safetensors`.
-        layers: Transformer layers to run.
-    """
+    """The encoder alone, which training reads its features from."""
     graph = Graph()
     encoder_nodes(graph, weights, layers)
     width = weights["embeddings.word_embeddings.weight"].shape[1]

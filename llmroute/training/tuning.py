@@ -68,12 +68,7 @@ class LiveEncoder:
         self._mean, self._scale = torch.from_numpy(mean), torch.from_numpy(scale)
 
     def __call__(self, rows: Ints, generator: np.random.Generator | None = None) -> Tensor:
-        """Vectors of B prompts, (B, D).
-
-        Args:
-            rows: (B,) which prompts.
-            generator: Given in a training pass; the dropout is drawn from torch's own.
-        """
+        """Vectors of B prompts, (B, D); in an epoch the dropout is drawn from torch's own generator."""
         block = torch.from_numpy(stacked(self.ids, rows))
         with torch.autocast("cpu", torch.bfloat16, enabled=_has_bfloat16()):
             hidden = encode(self.weights, block, self._layers)
