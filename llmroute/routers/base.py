@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ArtifactError
-from llmroute.numerics import Floats, Floats32
+from llmroute.numerics import Floats, Floats32, Ints
 from llmroute.outcomes.splits import mean_of_known
 from llmroute.routers.dataset import Dataset
 from llmroute.scoring.progress import Progress as Progress
@@ -132,12 +132,7 @@ def of_length_one(vectors: npt.NDArray[Any]) -> Floats32:
 
 
 def log_loss(quality: Floats, target: Floats) -> float:
-    """Mean log loss over known cells.
-
-    Args:
-        quality: (P, M) probabilities.
-        target: (P, M) what was to be predicted, 0..1, NaN where unknown.
-    """
+    """Mean log loss of (P, M) probabilities over the cells of the target that are known."""
     known = ~np.isnan(target)
     p, y = np.clip(quality[known], 1e-4, 1 - 1e-4), target[known]
     return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
@@ -167,9 +162,7 @@ def of_least_loss(
     return next(option for option, lost in zip(tried, losses, strict=True) if not lost > enough)
 
 
-def group_means(
-    values: Floats, label: npt.NDArray[np.int64], groups: int, strength: float
-) -> Floats:
+def group_means(values: Floats, label: Ints, groups: int, strength: float) -> Floats:
     """(K, M) mean of each column in each group, drawn to its mean over all.
 
     Args:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError, MissingExtra
-from llmroute.numerics import Floats, Floats32
+from llmroute.numerics import Floats, Floats32, Ints
 from llmroute.routers.base import (
     Arrays,
     Head,
@@ -105,9 +105,7 @@ class Categories(Head):
         }
 
 
-def _classifier(
-    vectors: Floats32, label: npt.NDArray[np.int64], categories: int
-) -> tuple[Floats, Floats]:
+def _classifier(vectors: Floats32, label: Ints, categories: int) -> tuple[Floats, Floats]:
     """(D, K) slopes and (K,) offsets."""
     if categories == 1:  # of a part of the prompts; nothing is to be told apart there
         return np.zeros((vectors.shape[1], 1)), np.zeros(1)

@@ -23,7 +23,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from llmroute.errors import ArtifactError, ConfigurationError
-from llmroute.numerics import Floats, logit, sigmoid
+from llmroute.numerics import Floats, Floats32, logit, sigmoid
 from llmroute.pool import Model, ModelPool
 from llmroute.records import Estimates
 from llmroute.routers.base import (
@@ -145,10 +145,6 @@ def train(
 def restore(folder: RouterFolder, judge: BaseChatModel | None = None) -> CausalScorer:
     """The router of a folder.
 
-    Args:
-        folder: The folder, read.
-        judge: The chat model that is asked; by default the one the card names.
-
     Raises:
         ArtifactError: The card names no judge and none is given, or an array is missing.
     """
@@ -181,9 +177,6 @@ def yes_log_odds(logprobs: Mapping[str, Any] | None) -> float:
     """Log odds of Yes against No at an answer's first token that may be either; NaN where none may.
 
     What probability is not listed is shared equally, so that a lone sure Yes is not infinitely so.
-
-    Args:
-        logprobs: An answer's log-probabilities, as OpenAI gives them.
     """
     for entry in (logprobs or {}).get("content") or ():
         listed = entry.get("top_logprobs") or [entry]
@@ -210,7 +203,7 @@ class _Odds(Vectors):
     def __init__(self, judge: BaseChatModel) -> None:
         self._judge = judge
 
-    def transform(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    def transform(self, texts: Sequence[str]) -> Floats32:
         """(P, 1) log odds, NaN where the judge could not be asked."""
         odds, faults = _ask(self._judge, texts)
         if faults:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llmroute.numerics import Floats, Floats32
+from llmroute.numerics import Bools, Floats, Floats32
 from llmroute.routers.base import (
     Arrays,
     Head,
@@ -76,18 +76,10 @@ class Clusters(Head):
         centres: Floats32,
         vectors: Floats32,
         dataset: Dataset,
-        which: npt.NDArray[np.bool_],
+        which: Bools,
         nearest: int = 1,
     ) -> Clusters:
-        """The router of some groups.
-
-        Args:
-            centres: (K, D) centres.
-            vectors: (P, D) vectors of the dataset's prompts.
-            dataset: What is known of them.
-            which: (P,) the prompts that count.
-            nearest: Groups that are looked at.
-        """
+        """The router of some groups."""
         label = first_nearest(_closeness(vectors[which], centres))
         score = group_means(dataset.target[which], label, len(centres), STRENGTH)
         cost = None

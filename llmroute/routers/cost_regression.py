@@ -39,10 +39,6 @@ class Costs:
     def fit(cls, vectors: Floats32, dataset: Dataset) -> Costs | None:
         """Choose the penalty on the validation part, then fit on all prompts.
 
-        Args:
-            vectors: (P, D) vectors of the dataset's prompts.
-            dataset: What is known of them.
-
         Returns:
             The regression; None where no cost was recorded.
         """

@@ -75,12 +75,7 @@ class Dataset:
         return ~self.validation
 
     def select(self, which: Bools, seed: int) -> Dataset:
-        """Some of the prompts, with a validation part of their own.
-
-        Args:
-            which: P booleans.
-            seed: Seed of the validation part; another one than that of the whole.
-        """
+        """Some of the prompts, with a validation part of their own."""
         rows = np.flatnonzero(which).tolist()
         prompts = tuple(self.prompts[row] for row in rows)
         return replace(

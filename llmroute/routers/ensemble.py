@@ -17,6 +17,7 @@ import numpy.typing as npt
 from llmroute.numerics import Floats, Floats32
 from llmroute.routers.base import Arrays, Head, Progress
 from llmroute.routers.dataset import Dataset
+from llmroute.routers.folder_loader import head_class
 
 #: The parts, by name; the last needs categories.
 PARTS = ("linear", "knn", "categories")
@@ -40,8 +41,6 @@ class Ensemble(Head):
     @classmethod
     def fit(cls, vectors: Floats32, dataset: Dataset, seed: int, progress: Progress) -> Ensemble:
         """Weigh parts that have not seen the validation part, then fit the parts on all prompts."""
-        from llmroute.routers.folder_loader import head_class
-
         kinds = {name: head_class(name) for name in PARTS}
         if len(set(dataset.categories)) < 2:
             kinds.pop("categories")
@@ -57,8 +56,6 @@ class Ensemble(Head):
     @classmethod
     def restore(cls, settings: dict[str, Any], arrays: Arrays) -> Ensemble:
         """As it was saved."""
-        from llmroute.routers.folder_loader import head_class
-
         parts = {}
         for name, own in settings["parts"].items():
             prefix = f"{name}."
@@ -91,10 +88,6 @@ def best_weights(estimates: Floats, target: Floats) -> Floats:
 
     A mixture's likelihood has one maximum, and each round of expectation and maximisation comes
     nearer to it.
-
-    Args:
-        estimates: (E, P, M) probabilities.
-        target: (P, M) what was to be predicted, 0..1, NaN where unknown.
 
     Returns:
         (E,) weights.

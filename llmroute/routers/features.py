@@ -35,22 +35,12 @@ class Features(Protocol):
         """Learn what is needed from training prompts, cut to what a scorer reads."""
 
     def transform(self, texts: Sequence[str]) -> Floats32:
-        """(P, D) vectors of length 1, so that a product is a cosine; 0 where nothing is known.
-
-        Args:
-            texts: P texts, cut to what a scorer reads.
-        """
+        """(P, D) vectors of length 1, so that a product is a cosine; 0 where nothing is known."""
         ...
 
 
 class StaticVectors(StandardisedVectors):
-    """The bundled router's opinion of a prompt, standardised.
-
-    Args:
-        centre: (D,) means over the training prompts.
-        scale: (D,) standard deviations.
-        version: Version of the bundled router they were taken with.
-    """
+    """The bundled router's opinion of a prompt, standardised."""
 
     kind = "static"
 
@@ -166,10 +156,6 @@ def restore_vectors(
 
 def features_named(features: Features | Literal["words", "minilm"], seed: int = 0) -> Features:
     """Features by name, or those that were given.
-
-    Args:
-        features: `"words"`, `"minilm"`, or your own.
-        seed: Seed, where they have one.
 
     Raises:
         ConfigurationError: Another name.

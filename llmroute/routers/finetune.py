@@ -18,7 +18,7 @@ from llmroute.routers.dataset import Dataset
 from llmroute.scoring.session import open_tokenizer, readable
 from llmroute.training.batches import as_read, groups_by_length, stacked
 from llmroute.training.checkpoints import Checkpoint
-from llmroute.training.epochs import Group, Passes
+from llmroute.training.epochs import Epochs, Group
 from llmroute.training.minilm_torch import encode, load_minilm
 from llmroute.training.onnx_graph import FLOAT, INT64, Graph
 from llmroute.training.transformer import encoder_nodes
@@ -38,7 +38,7 @@ class FineTuned:
         graph: Content of `model.onnx`: token_ids (1, L) to logits (1, M).
         tokenizer: Content of `tokenizer.json`.
         version: Hash of the graph.
-        epoch: The pass that was kept.
+        epoch: The epoch that was kept.
         base: What it started from.
         settings: Settings of the run.
     """
@@ -54,17 +54,9 @@ class FineTuned:
 def fine_tune(
     dataset: Dataset, out: Path, layers: int, epochs: int, seed: int, progress: Progress
 ) -> FineTuned:
-    """Trains layers and outputs on the log loss of the labels, and keeps the best pass.
+    """Trains layers and outputs on the log loss of the labels, and keeps the best epoch.
 
     The token table stays as it is: most of its rows are met rarely, and it is half of the weights.
-
-    Args:
-        dataset: What it learns from.
-        out: The router's folder; the checkpoint stands beside it.
-        layers: Layers of MiniLM.
-        epochs: Passes, at most.
-        seed: Seed of the order of the prompts and of the outputs.
-        progress: Told how training goes.
     """
     minilm = load_minilm()
     tokenizer = minilm.tokenizer.read_bytes()
@@ -74,23 +66,23 @@ def fine_tune(
     checkpoint = Checkpoint(
         out.parent / f".{out.name}-checkpoint.safetensors", _identity(dataset, layers, epochs, seed)
     )
-    run.passes.resume(checkpoint)
-    while run.passes.done < epochs and not run.passes.is_overfitted:
-        run.one_pass(ids, progress)
-        run.passes.save(checkpoint)
+    run.training.resume(checkpoint)
+    while run.training.done < epochs and not run.training.is_overfitted:
+        run.one_epoch(ids, progress)
+        run.training.save(checkpoint)
     graph = _export(run.best, layers)
     checkpoint.delete()
     return FineTuned(
         graph=graph,
         tokenizer=tokenizer,
         version=hashlib.blake2b(graph, digest_size=4).hexdigest(),
-        epoch=run.passes.best_pass,
+        epoch=run.training.best_epoch,
         base=minilm.origin,
         settings={
             "batch": BATCH,
             "step": STEP,
             "head step": HEAD_STEP,
-            "epochs run": run.passes.done,
+            "epochs run": run.training.done,
         },
     )
 
@@ -128,24 +120,24 @@ class _Run:
         self.tensors |= outputs
         self._rows = np.flatnonzero(dataset.training)
         groups = [Group(own, STEP, DECAY), Group(outputs, HEAD_STEP, DECAY)]
-        self.passes = Passes(groups, epochs, -(-len(self._rows) // BATCH), device)
+        self.training = Epochs(groups, epochs, -(-len(self._rows) // BATCH), device)
 
     @property
     def best(self) -> _Tensors:
-        """All parameters after the best pass."""
-        return self.tensors | self.passes.best
+        """All parameters after the best epoch."""
+        return self.tensors | self.training.best
 
-    def one_pass(self, ids: list[Ints], progress: Progress) -> None:
-        """One pass over the training prompts, and the loss on the validation part."""
-        now = self.passes.done
+    def one_epoch(self, ids: list[Ints], progress: Progress) -> None:
+        """One epoch over the training prompts, and the loss on the validation part."""
+        now = self.training.done
         groups = list(
             groups_by_length(ids, self._rows, BATCH, np.random.default_rng([self._seed, now]))
         )
         for done, rows in enumerate(groups):
-            self.passes.step(self._loss(rows, stacked(ids, rows)))
+            self.training.step(self._loss(rows, stacked(ids, rows)))
             progress(f"pass {now + 1} of {self._epochs}", done + 1, len(groups), "")
         found = self._validation_loss(ids)
-        self.passes.finish_pass(found)
+        self.training.finish_epoch(found)
         progress("validation", now + 1, self._epochs, f"loss {found:.4f}")
 
     def _loss(self, rows: Ints, block: Ints) -> Tensor:

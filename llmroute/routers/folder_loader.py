@@ -11,23 +11,10 @@ from llmroute.errors import ArtifactError, ConfigurationError, MissingExtra
 from llmroute.routers.base import Head
 from llmroute.routers.cost_regression import Costs
 from llmroute.routers.features import restore_vectors
-from llmroute.routers.names import NAMES, VECTOR_ROUTERS
+from llmroute.routers.names import HEADS, NAMES
 from llmroute.routers.trained_scorer import RouterScorer
 from llmroute.scoring.router_folder import RouterFolder, read
 from llmroute.scoring.scorer import Scorer
-
-#: Router → its module's class.
-_HEADS = {
-    "knn": "Nearest",
-    "linear": "Linear",
-    "mlp": "NeuralNetwork",
-    "svm": "SupportVectors",
-    "mf": "Factorised",
-    "sw": "SimilarityWeighted",
-    "clusters": "Clusters",
-    "categories": "Categories",
-    "ensemble": "Ensemble",
-}
 
 
 def load(folder: str | Path) -> Scorer:
@@ -39,7 +26,7 @@ def load(folder: str | Path) -> Scorer:
     """
     found = read(folder)
     name = found.card.router
-    if name in VECTOR_ROUTERS:
+    if name in HEADS:
         return _vector_scorer(found)
     if name in NAMES:
         opened: Callable[[RouterFolder], Scorer] = importlib.import_module(
@@ -57,9 +44,9 @@ def head_class(name: str) -> Any:
     Raises:
         ConfigurationError: Another name.
     """
-    if name not in _HEADS:
+    if name not in HEADS:
         raise ConfigurationError(f"routers are {', '.join(NAMES)}; {name!r} was given.")
-    return getattr(importlib.import_module(f"llmroute.routers.{name}"), _HEADS[name])
+    return getattr(importlib.import_module(f"llmroute.routers.{name}"), HEADS[name])
 
 
 def _vector_scorer(found: RouterFolder) -> RouterScorer:

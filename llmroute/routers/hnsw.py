@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ArtifactError, MissingExtra
-from llmroute.numerics import Floats, Floats32
+from llmroute.numerics import Floats, Floats32, Ints
 from llmroute.outcomes.splits import mean_of_known
 from llmroute.routers.base import Arrays, Head, Progress, log_loss, of_least_loss, stored
 from llmroute.routers.dataset import Dataset
@@ -79,8 +79,8 @@ class ApproximateNearest(Head):
             )
         return cls(index, target, int(settings["k"]))
 
-    def neighbours(self, vectors: Floats32, k: int) -> npt.NDArray[np.int64]:
-        """(P, k) places of the training prompts found, the nearest first; −1 where there is none."""
+    def neighbours(self, vectors: Floats32, k: int) -> Ints:
+        """(P, k) places of the training prompts found, the nearest first; −1 where none is."""
         return self._search(vectors, k, k)[1]
 
     def quality(self, vectors: Floats32) -> Floats:
@@ -98,9 +98,7 @@ class ApproximateNearest(Head):
             result[start : start + block] = means_of_neighbours(total, count, self._overall)
         return np.clip(result, 0.0, 1.0)
 
-    def _search(
-        self, vectors: Floats32, k: int, looked_at: int
-    ) -> tuple[Floats32, npt.NDArray[np.int64]]:
+    def _search(self, vectors: Floats32, k: int, looked_at: int) -> tuple[Floats32, Ints]:
         """(P, L) similarities and places of what a search for k finds, the nearest first."""
         search = _faiss().SearchParametersHNSW(efSearch=_SEARCHED * k)
         rows = np.ascontiguousarray(vectors, dtype=np.float32)

@@ -147,13 +147,7 @@ def _labeller(scores: Floats) -> Callable[[float], Floats]:
 
 
 def _by_levels(share: Floats, levels: Floats, shift: float) -> Floats:
-    """The chance of each model, over the few values that scores have.
-
-    Args:
-        share: (P, M, L) part of a model's generations with each value; 0 where it has none.
-        levels: (L,) the values, rising.
-        shift: t.
-    """
+    """The chance of each model, over the (L,) rising values that scores have."""
     reached = np.searchsorted(levels, levels + shift + _ROUNDING, side="right") - 1
     total = share.cumsum(axis=2)
     # Who has no generation beats nobody.

@@ -162,15 +162,7 @@ def logistic(
 def _solved(
     design: Floats, curve: Floats, weight: Floats, squares: Floats, slope: Floats
 ) -> Floats:
-    """(D + 1, M) steps: each model's curvature times its step is its slope.
-
-    Args:
-        design: (T, D + 1) points, and a column of ones.
-        curve: (T, M) p(1 − p).
-        weight: (D + 1, 1) penalties.
-        squares: (D + 1, 1) sums of squares of the design's columns.
-        slope: (D + 1, M).
-    """
+    """(D + 1, M) steps: each model's curvature times its step is its slope."""
     # As if all of a model's prompts had its mean curvature: the basis makes that diagonal.
     alike = curve.mean(axis=0) * squares + weight
     step, left = np.zeros_like(slope), slope.copy()

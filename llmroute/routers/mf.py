@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llmroute.numerics import Floats, Floats32, logit, sigmoid
+from llmroute.numerics import Bools, Floats, Floats32, Ints, logit, sigmoid
 from llmroute.routers.base import LEAST_SHARE, Arrays, Head, Progress, log_loss, stored
 from llmroute.routers.dataset import Dataset
 from llmroute.routers.preferences import Preferences
@@ -25,6 +25,8 @@ DIMENSIONS, EPOCHS, BATCH, PATIENCE = 32, 60, 128, 6
 STEP, PENALTIES = 0.005, (1e-5, 1e-4, 1e-3)
 _NAMES = ("project", "shift", "models", "mix")
 _Parameters = dict[str, Floats]
+#: The comparisons in the order of their prompts, and where each prompt's begin.
+_ByPrompt = tuple[Ints, Ints]
 
 
 class Factorised(Head):
@@ -148,8 +150,8 @@ def _gradients(
     parameters: _Parameters,
     vectors: Floats32,
     dataset: Dataset,
-    batch: npt.NDArray[np.int64],
-    by_prompt: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None,
+    batch: Ints,
+    by_prompt: _ByPrompt | None,
     penalty: float,
 ) -> _Parameters:
     read = vectors[batch].astype(np.float64)
@@ -176,8 +178,8 @@ def _gradients(
 def _pair_slope(
     strengths: Floats,
     pairs: Preferences,
-    batch: npt.NDArray[np.int64],
-    by_prompt: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    batch: Ints,
+    by_prompt: _ByPrompt,
 ) -> Floats:
     """(B, M) slope of the pairs' mean log loss in the strengths."""
     order, starts = by_prompt
@@ -194,17 +196,12 @@ def _pair_slope(
     return result
 
 
-def _by_prompt(
-    pairs: Preferences, prompts: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The comparisons in the order of their prompts, and where each prompt's begin."""
+def _by_prompt(pairs: Preferences, prompts: int) -> _ByPrompt:
     counts = np.bincount(pairs.prompt, minlength=prompts)
     return np.argsort(pairs.prompt, kind="stable"), np.concatenate([[0], np.cumsum(counts)])
 
 
-def _loss(
-    found: Factorised, vectors: Floats32, dataset: Dataset, held: npt.NDArray[np.bool_]
-) -> float:
+def _loss(found: Factorised, vectors: Floats32, dataset: Dataset, held: Bools) -> float:
     if dataset.given is None:
         return log_loss(found.quality(vectors), dataset.target[held])
     return pair_loss(found.strengths(vectors), dataset.given.select(held))

@@ -123,9 +123,6 @@ def _raw(encoder: Session, texts: Sequence[str]) -> Floats32:
 class MiniLMFeatures:
     """all-MiniLM-L6-v2 on the CPU, RouterBench's kind of vectors: about 25 prompts a second.
 
-    Args:
-        batch: Texts encoded at a time.
-
     Raises:
         MissingExtra: sentence-transformers or the packaged weights are not installed.
     """

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from llmroute.numerics import Floats
+from llmroute.numerics import Floats, Ints
 
 FloatsOfAnyWidth = npt.NDArray[np.floating]
 
@@ -29,12 +29,7 @@ _DIGITS = 9
 
 
 def counts_for(similarity: FloatsOfAnyWidth, kth: FloatsOfAnyWidth) -> Floats:
-    """Weight of rows by their similarity: 1 as near as the k-th, 0 from `FADE` below it on.
-
-    Args:
-        similarity: Any shape.
-        kth: The k-th largest similarity, of a shape that goes with it.
-    """
+    """Weight of rows by their similarity: 1 as near as the k-th, 0 from `FADE` below it on."""
     below = kth.astype(np.float64) - similarity
     weight: Floats = np.clip((FADE - below) / (FADE - TIE), 0.0, 1.0)
     return weight
@@ -50,10 +45,10 @@ def weights_of_nearest(similarity: FloatsOfAnyWidth, k: int) -> Floats:
     return counts_for(similarity, np.partition(similarity, -k, axis=1)[:, -k, None])
 
 
-def first_nearest(similarity: FloatsOfAnyWidth) -> npt.NDArray[np.int64]:
+def first_nearest(similarity: FloatsOfAnyWidth) -> Ints:
     """(P,) for each prompt the first of the rows that are as near as the nearest."""
     near = similarity >= similarity.max(axis=1, keepdims=True) - TIE
-    first: npt.NDArray[np.int64] = np.argmax(near, axis=1)
+    first: Ints = np.argmax(near, axis=1)
     return first
 
 

@@ -9,13 +9,7 @@ import numpy.typing as npt
 
 
 def fitted(estimator: Any, inputs: npt.NDArray[Any], target: npt.NDArray[Any]) -> Any:
-    """The estimator, fitted; near enough after its rounds, converged or not.
-
-    Args:
-        estimator: One of scikit-learn's.
-        inputs: (T, D).
-        target: (T,) or (T, M).
-    """
+    """The estimator, fitted; near enough after its rounds, converged or not."""
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 

@@ -39,11 +39,6 @@ class SupportVectors(Head):
     def trained(cls, vectors: Floats32, target: Floats, seed: int = 0) -> SupportVectors:
         """scikit-learn's `LinearSVR`, one a model. Its loss is absolute, so it predicts a median.
 
-        Args:
-            vectors: (T, D) vectors of the training prompts.
-            target: (T, M) scores, NaN where unknown.
-            seed: Seed of the order of the prompts.
-
         Raises:
             MissingExtra: scikit-learn is not installed.
         """

@@ -71,7 +71,7 @@ class SimilarityWeighted(Head):
         self._prompt = self._pairs[:, 0].astype(np.int64)
         self._cell = self._pairs[:, 1].astype(np.int64) * models + self._pairs[:, 2]
         self._first_won = self._won.astype(np.float64)
-        self._start = bradley_terry(self._wins(np.ones((1, len(vectors)))), ridge)[0]
+        self._start = bradley_terry(self._wins(np.ones(len(vectors))), ridge)[0]
 
     @classmethod
     def fit(
@@ -97,14 +97,7 @@ class SimilarityWeighted(Head):
     def of(
         cls, vectors: Floats32, pairs: Preferences, base: float, level: float | None = None
     ) -> SimilarityWeighted:
-        """The router of some comparisons.
-
-        Args:
-            vectors: (P, D) vectors of their prompts.
-            pairs: The comparisons.
-            base: γ.
-            level: Mean score, where they come from outcomes.
-        """
+        """The router of some comparisons."""
         columns = np.stack([pairs.prompt, pairs.first, pairs.second], axis=1)
         return cls(vectors, columns, pairs.won, len(pairs.models), base, level)
 
@@ -130,7 +123,7 @@ class SimilarityWeighted(Head):
             # γ^(1 + S), over its largest value: only the ratios count beside the ridge's.
             weight = self._base ** (similarity / nearest - 1.0)
             weight /= weight.mean()
-            result[row] = bradley_terry(self._wins(weight[None]), self._ridge, self._start)[0]
+            result[row] = bradley_terry(self._wins(weight), self._ridge, self._start)[0]
         return result
 
     def quality(self, vectors: Floats32) -> Floats:
@@ -155,15 +148,12 @@ class SimilarityWeighted(Head):
         return {"vectors": self._vectors, "pairs": self._pairs, "won": self._won}
 
     def _wins(self, weight: Floats) -> Floats:
-        """(P, M, M) weighted wins of the row's model over the column's."""
-        wins = np.empty((len(weight), self._models, self._models))
-        for row, of_prompt in enumerate(weight):
-            each = of_prompt[self._prompt]
-            won = np.bincount(self._cell, each * self._first_won, self._models**2)
-            lost = np.bincount(self._cell, each * (1 - self._first_won), self._models**2)
-            square = won.reshape(self._models, self._models)
-            wins[row] = square + lost.reshape(self._models, self._models).T
-        return wins
+        """(1, M, M) wins of the row's model over the column's, by the (T,) weights of prompts."""
+        each, cells = weight[self._prompt], self._models**2
+        won = np.bincount(self._cell, each * self._first_won, cells)
+        lost = np.bincount(self._cell, each * (1 - self._first_won), cells)
+        square = self._models, self._models
+        return (won.reshape(square) + lost.reshape(square).T)[None].astype(np.float64)
 
 
 def bradley_terry(wins: Floats, ridge: float = RIDGE, start: Floats | None = None) -> Floats:

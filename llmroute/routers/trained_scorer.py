@@ -53,11 +53,7 @@ class RouterScorer:
         return self.card.models
 
     def quality(self, prompts: Sequence[str | RoutingText]) -> Floats:
-        """(P, M) estimated quality, 0..1, of the models it was trained on.
-
-        Args:
-            prompts: Plain texts (one user turn each) or routing texts made from conversations.
-        """
+        """(P, M) estimated quality, 0..1, of the models it was trained on."""
         return self.head.quality(self.vectors.transform([p.text for p in read_all(prompts)]))
 
     def estimate(self, prompts: Sequence[str | RoutingText], pool: ModelPool) -> Estimates:

@@ -14,6 +14,7 @@ from llmroute.errors import ConfigurationError
 from llmroute.numerics import Floats32
 from llmroute.outcomes.outcomes import Outcomes
 from llmroute.outcomes.splits import VALIDATION_SHARE, mean_of_known
+from llmroute.routers import bert, causal
 from llmroute.routers.base import CHOOSING, Head, Progress, Vectors, log_loss, quiet
 from llmroute.routers.cost_regression import Costs
 from llmroute.routers.dataset import Dataset, dataset_of
@@ -73,15 +74,9 @@ def train(
     called = name or Path(out).name
     card = new_card(router, dataset, called, features=features, seed=seed, sources=sources)
     if router == "bert":
-        from llmroute.routers import bert
-
-        tuned: Scorer = bert.train(card, dataset, out, seed=seed, progress=progress, **options)
-        return tuned
+        return bert.train(card, dataset, out, seed=seed, progress=progress, **options)
     if router == "causal":
-        from llmroute.routers import causal
-
-        asking: Scorer = causal.train(card, dataset, out, progress=progress, **options)
-        return asking
+        return causal.train(card, dataset, out, progress=progress, **options)
     if options:
         raise ConfigurationError(f"{router} takes no {', '.join(options)}.")
     scorer = fit_scorer(card, dataset, features=features, seed=seed, progress=progress)
@@ -97,15 +92,7 @@ def fit_scorer(
     seed: int = 0,
     progress: Progress = quiet,
 ) -> RouterScorer:
-    """A router on vectors, fitted and not yet saved.
-
-    Args:
-        card: What is known of it so far.
-        dataset: What it learns from.
-        features: What it sees of a prompt, by name or fitted.
-        seed: Seed of everything random.
-        progress: Told how training goes.
-    """
+    """A router on vectors, fitted and not yet saved."""
     kind = head_class(card.router)
     progress("features", 0, len(dataset), "")
     chosen = fit_vectors(features, dataset.texts, seed) if isinstance(features, str) else features
@@ -127,10 +114,6 @@ def fit_scorer(
 
 def write(scorer: RouterScorer, out: str | Path) -> None:
     """Saves a router on vectors.
-
-    Args:
-        scorer: The router.
-        out: The folder to write; a router that is there is replaced.
 
     Raises:
         ArtifactError: The folder cannot be written.
@@ -161,16 +144,7 @@ def new_card(
     seed: int = 0,
     sources: Sequence[DataSource] = (),
 ) -> RouterCard:
-    """The card of a router that is about to be trained.
-
-    Args:
-        router: Which.
-        dataset: What it will learn from.
-        name: Its name.
-        features: What it will see of a prompt.
-        seed: Seed of everything random.
-        sources: What the data were read from.
-    """
+    """The card of a router that is about to be trained."""
 
     def means(values: Any) -> tuple[float | None, ...]:
         if values is None:

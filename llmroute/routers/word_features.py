@@ -130,11 +130,6 @@ class WordTable(Vectors):
     def fit(cls, texts: Sequence[str], dimensions: int = 128, seed: int = 0) -> WordTable:
         """Learn words, weights and basis.
 
-        Args:
-            texts: Training texts.
-            dimensions: D, at most.
-            seed: Seed of the decomposition.
-
         Raises:
             MissingExtra: scikit-learn is not installed.
         """

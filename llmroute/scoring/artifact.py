@@ -166,12 +166,6 @@ def write_artifact(
 ) -> Path:
     """Writes a router's folder atomically.
 
-    Args:
-        folder: Where it goes; a router of this kind that is there is replaced.
-        files: Content of its files by name.
-        card: Its card, made from the files' hashes.
-        card_name: Name of the card's file.
-
     Returns:
         The folder's full path.
 

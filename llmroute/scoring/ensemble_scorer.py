@@ -77,12 +77,7 @@ class EnsembleScorer:
         return cls(first, second, min(losses, key=losses.__getitem__))
 
     def estimate(self, prompts: Sequence[str | RoutingText], pool: ModelPool) -> Estimates:
-        """Estimates for P prompts and the pool's M models.
-
-        Args:
-            prompts: Plain texts (one user turn each) or routing texts made from conversations.
-            pool: The models a call may go to; both scorers have to know them.
-        """
+        """Estimates for P prompts and the pool's M models."""
         read = read_all(prompts)
         one, two = self.first.estimate(read, pool), self.second.estimate(read, pool)
         return Estimates(
@@ -104,12 +99,6 @@ def weight_losses(
     first: Scorer, second: Scorer, outcomes: Outcomes, pool: ModelPool
 ) -> dict[float, float]:
     """Mean log loss of the ensemble by the weight of its first scorer, 0 to 1 in twentieths.
-
-    Args:
-        first: A scorer.
-        second: Another.
-        outcomes: What to measure on, missing cells allowed.
-        pool: The outcomes' models in their order.
 
     Raises:
         ConfigurationError: No score is known.

@@ -120,12 +120,7 @@ class LatentAbilityScorer:
         return self.estimate_latent(self.latent(prompts), pool)
 
     def estimate_latent(self, latent: Latent, pool: ModelPool) -> Estimates:
-        """Like `estimate`, of prompts whose `latent` is known, so that the graph is run once.
-
-        Args:
-            latent: What `latent` said of P prompts.
-            pool: The models a call may go to.
-        """
+        """Like `estimate`, of prompts whose `latent` is known, so that the graph is run once."""
         view = self._view(pool)
         # Small calls of numpy are what a decision waits for, so all that is linear is one product.
         product = _traits(latent, view) @ view.weights

@@ -149,11 +149,6 @@ def load(folder: str | Path) -> Artifact:
 def save(folder: str | Path, card: Card, files: Mapping[str, bytes]) -> Artifact:
     """Writes a router's folder atomically, and reads it back.
 
-    Args:
-        folder: Where it goes; a folder that is there is replaced.
-        card: The card; its hashes are filled in here.
-        files: Content of `model.onnx` and `tokenizer.json`.
-
     Raises:
         ArtifactError: A file is missing from `files`, or the folder cannot be written.
     """

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
@@ -61,7 +61,7 @@ _GROUPS, _FEW = 5, 20
 _LEAST_GROUPS = 4
 
 
-class _LocalCard(Section):
+class LocalCard(Section):
     """What `local.json` holds."""
 
     format: int
@@ -98,28 +98,16 @@ class LocalScorer:
     name = "local"
 
     def __init__(
-        self,
-        base: LatentAbilityScorer,
-        base_name: str,
-        models: Sequence[str],
-        weights: Weights,
-        scales: _Scales,
-        prior: Floats,
-        *,
-        mixing: float = 1.0,
-        prompts: int = 0,
-        answers: int = 0,
-        source: str = "outcomes",
+        self, base: LatentAbilityScorer, card: LocalCard, arrays: Mapping[str, Floats]
     ) -> None:
-        self.base = base
-        self.base_name = base_name
-        self.models = tuple(models)
-        self.mixing = mixing
-        self.prompts, self.answers, self.source = prompts, answers, source
-        self._weights, self._scales, self._prior = weights, scales, prior
+        self.base, self.card, self.models = base, card, card.models
+        self.mixing, self.answers = card.mixing, card.answers
+        self._arrays = {name: arrays[name] for name in _ARRAYS}
+        shared, own, mean, scale, self._prior = self._arrays.values()
+        self._weights, self._scales = Weights(shared, own), _Scales(mean, scale)
         self._column = {model: m for m, model in enumerate(self.models)}
-        digest = hashlib.sha256(f"{base.card.sha256} {mixing} {self.models}".encode())
-        for array in self._arrays:
+        digest = hashlib.sha256(f"{base.card.sha256} {self.mixing} {self.models}".encode())
+        for array in self._arrays.values():
             digest.update(np.ascontiguousarray(array).tobytes())
         self.version = digest.hexdigest()[:12]
 
@@ -163,26 +151,23 @@ class LocalScorer:
         mixing = 1.0
         if cautious:
             mixing = _mixing(logits, features, answered.score, answered.categories, blocks)
-        return cls(
-            scorer,
-            str(base),
-            outcomes.models,
-            weights,
-            scales,
-            fitted.mean(axis=0) if len(answered) else np.zeros(len(outcomes.models)),
-            mixing=mixing,
-            prompts=len(answered),
+        card = LocalCard(
+            format=FORMAT,
+            base=str(base),
+            base_sha256=scorer.card.sha256,
+            models=outcomes.models,
             answers=int((~np.isnan(answered.score)).sum()),
+            prompts=len(answered),
             source=outcomes.source,
+            mixing=mixing,
+            weights_sha256="",
         )
+        prior = fitted.mean(axis=0) if len(answered) else np.zeros(len(outcomes.models))
+        arrays = weights.shared, weights.own, scales.mean, scales.scale, prior
+        return cls(scorer, card, dict(zip(_ARRAYS, arrays, strict=True)))
 
     def estimate(self, prompts: Sequence[str | RoutingText], pool: ModelPool) -> Estimates:
-        """Estimates for P prompts and the pool's M models.
-
-        Args:
-            prompts: Plain texts (one user turn each) or routing texts made from conversations.
-            pool: The models a call may go to.
-        """
+        """Estimates for P prompts and the pool's M models."""
         read = read_all(prompts)
         latent = self.base.latent(read)
         before = self.base.estimate_latent(latent, pool)
@@ -216,27 +201,12 @@ class LocalScorer:
             ArtifactError: It cannot be written, or holds something else.
         """
         stream = io.BytesIO()
-        arrays: dict[str, Any] = dict(zip(_ARRAYS, self._arrays, strict=True))
-        np.savez(stream, **arrays)
-        return write_artifact(folder, {WEIGHTS: stream.getvalue()}, self._card, LOCAL_CARD)
+        np.savez(stream, **self._arrays)  # type: ignore[arg-type]
 
-    @property
-    def _arrays(self) -> tuple[Floats, ...]:
-        weights, scales = self._weights, self._scales
-        return weights.shared, weights.own, scales.mean, scales.scale, self._prior
+        def card(hashes: dict[str, str]) -> LocalCard:
+            return self.card.model_copy(update={"weights_sha256": hashes[WEIGHTS]})
 
-    def _card(self, hashes: dict[str, str]) -> _LocalCard:
-        return _LocalCard(
-            format=FORMAT,
-            base=self.base_name,
-            base_sha256=self.base.card.sha256,
-            models=self.models,
-            answers=self.answers,
-            prompts=self.prompts,
-            source=self.source,
-            mixing=self.mixing,
-            weights_sha256=hashes[WEIGHTS],
-        )
+        return write_artifact(folder, {WEIGHTS: stream.getvalue()}, card, LOCAL_CARD)
 
     @classmethod
     def load(cls, folder: str | Path, base: str | Path | None = None) -> LocalScorer:
@@ -252,7 +222,7 @@ class LocalScorer:
         """
         artifact = read_folder(
             folder,
-            _LocalCard,
+            LocalCard,
             FORMAT,
             (WEIGHTS,),
             card_name=LOCAL_CARD,
@@ -273,24 +243,11 @@ class LocalScorer:
         width = 2 + scorer.card.dimensions + len(scorer.card.data) + len(scorer.card.features)
         models = len(card.models)
         shapes = [(width + 1,), (models, width + 1), (width,), (width,), (models,)]
-        arrays = [artifact.arrays.get(name, np.empty(0)) for name in _ARRAYS]
-        if [array.shape for array in arrays] != shapes:
+        if [artifact.arrays.get(name, np.empty(0)).shape for name in _ARRAYS] != shapes:
             raise ArtifactError(
                 f"{artifact.folder / WEIGHTS} is damaged: arrays of unexpected shape."
             )
-        shared, own, mean, scale, prior = arrays
-        return cls(
-            scorer,
-            name,
-            card.models,
-            Weights(shared, own),
-            _Scales(mean, scale),
-            prior,
-            mixing=card.mixing,
-            prompts=card.prompts,
-            answers=card.answers,
-            source=card.source,
-        )
+        return cls(scorer, card.model_copy(update={"base": name}), artifact.arrays)
 
 
 def mixed(quality: Floats, prior: Floats, mixing: float) -> Floats:

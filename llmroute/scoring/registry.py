@@ -65,9 +65,6 @@ def _loader(folder: Path) -> str | None:
 def load_latent(name_or_path: str | Path = "static") -> LatentAbilityScorer:
     """`load_scorer` where a latent-ability scorer is needed, for its demands and difficulties.
 
-    Args:
-        name_or_path: The name of a bundled router, or the path of a folder.
-
     Raises:
         ArtifactError: No such router, one of another kind, or a folder that cannot be used.
     """

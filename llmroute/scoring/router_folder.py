@@ -82,12 +82,6 @@ def save(
 ) -> RouterFolder:
     """Writes a router's folder atomically, and reads it back.
 
-    Args:
-        folder: Where it goes; a router that is there is replaced.
-        card: The card; its hashes are filled in here.
-        arrays: Numbers by name.
-        files: Content of other files by name.
-
     Raises:
         ArtifactError: The folder cannot be written, or is one of something else.
     """
@@ -117,10 +111,6 @@ def read(folder: str | Path) -> RouterFolder:
 
 def with_metrics(folder: str | Path, metrics: Mapping[str, Metric]) -> RouterFolder:
     """Writes a router's folder again with more figures on its card.
-
-    Args:
-        folder: A router's folder.
-        metrics: Figures by name.
 
     Raises:
         ArtifactError: It cannot be read or written.

@@ -155,12 +155,6 @@ def open_graph(
 ) -> Any:
     """A graph, as an onnxruntime session.
 
-    Args:
-        content: The content of `model.onnx`, or its path: large graphs open faster from one.
-        outputs: What is read of it: its outputs, or one value from its middle.
-        threads: Threads inside one run.
-        where: Where it lies, for error texts.
-
     Raises:
         ArtifactError: It cannot be read, or computes no such value.
     """
@@ -192,10 +186,6 @@ def open_graph(
 
 def open_tokenizer(content: bytes, where: object = "the router") -> Tokenizer:
     """A tokenizer that neither cuts nor pads: texts are cut before and padded after, for speed.
-
-    Args:
-        content: The content of `tokenizer.json`.
-        where: Where it lies, for error texts.
 
     Raises:
         ArtifactError: It cannot be read.

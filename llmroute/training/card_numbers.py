@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from llmroute.numerics import Floats
+from llmroute.numerics import Floats, Floats32, Ints
 from llmroute.outcomes.outcomes import Outcomes
 from llmroute.scoring.abilities import merged_names
 from llmroute.scoring.latent_folder import PriceCurve, TokenCalibration
@@ -41,10 +40,6 @@ def price_curve(
     sources: Sequence[Outcomes], abilities: Mapping[str, Sequence[float]]
 ) -> PriceCurve | None:
     """How general ability follows the logarithm of the output price among the training models.
-
-    Args:
-        sources: Outcomes; those without costs and token counts are passed over.
-        abilities: Fitted ability vectors by name.
 
     Returns:
         The curve, or None when fewer than five models have a price.
@@ -87,9 +82,7 @@ def _output_price(source: Outcomes, place: int) -> float | None:
     return float(solution[1]) if solution[1] > 0 else None
 
 
-def token_calibration(
-    data: TrainingSet, rows: npt.NDArray[np.int64], log_tokens: npt.NDArray[np.float32]
-) -> TokenCalibration:
+def token_calibration(data: TrainingSet, rows: Ints, log_tokens: Floats32) -> TokenCalibration:
     """Turns predicted logarithms into expected counts for an average model."""
     counted = data.tokens[rows]
     known = ~np.isnan(counted)

@@ -7,21 +7,15 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 
-@dataclass(frozen=True)
-class State:
-    """What a checkpoint holds.
-
-    Attributes:
-        tensors: Tensors by name.
-        numbers: Plain JSON values by name.
-    """
+class State(NamedTuple):
+    """What a checkpoint holds: tensors, and plain JSON values, by name."""
 
     tensors: dict[str, Tensor]
     numbers: dict[str, Any]
@@ -29,7 +23,7 @@ class State:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One file, written whole or not at all.
+    """One file, written atomically.
 
     Attributes:
         path: Where it lies.

@@ -10,11 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from llmroute.numerics import Floats32
+from llmroute.numerics import Floats32, Ints
 from llmroute.scoring.progress import Progress
 from llmroute.scoring.session import open_graph
 from llmroute.training.checkpoints import Checkpoints
@@ -24,12 +23,10 @@ from llmroute.training.export import export
 from llmroute.training.familiarity import (
     fit_familiarity,
     mean_tokens,
-    standardised_surface,
     token_columns,
 )
 from llmroute.training.fit import Fitted, train_member
-from llmroute.training.int8_tables import quantise
-from llmroute.training.means import mean_nodes
+from llmroute.training.int8_tables import mean_nodes, quantise
 from llmroute.training.minilm_torch import MiniLM
 from llmroute.training.onnx_graph import Graph
 from llmroute.training.settings import Settings
@@ -99,9 +96,9 @@ class MiniLMRecipe:
         familiarity = fit_familiarity(
             (self._vectors[training] - self._mean) @ project,
             mean_tokens(columns.restored(), ids),
-            np.array([len(one) for one in ids], dtype=np.float64),
-            standardised_surface(data.surface[training], fitted.network),
+            ids,
             data.surface[training],
+            fitted.network,
         )
 
         def nodes(graph: Graph) -> str:
@@ -116,9 +113,7 @@ class MiniLMRecipe:
         return export(fitted, familiarity, nodes, batch=1)
 
 
-def read_through(
-    encoder: bytes, ids: Sequence[npt.NDArray[np.int64]], progress: Progress
-) -> Floats32:
+def read_through(encoder: bytes, ids: Sequence[Ints], progress: Progress) -> Floats32:
     """What an encoder's graph makes of texts' token ids, one text at a time.
 
     Returns:
@@ -126,7 +121,7 @@ def read_through(
     """
     session = open_graph(encoder, ["pooled"])
 
-    def read(ids: npt.NDArray[np.int64]) -> Floats32:
+    def read(ids: Ints) -> Floats32:
         given = ids if len(ids) else np.zeros(1, np.int64)
         found: Floats32 = session.run(["pooled"], {"token_ids": given[None]})[0]
         return found

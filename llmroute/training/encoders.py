@@ -27,7 +27,7 @@ class Encoder(Protocol):
 
         Args:
             rows: (B,) which prompts.
-            generator: In a training pass, what to draw the dropout from.
+            generator: In training, what to draw the dropout from.
         """
         ...
 
@@ -41,7 +41,7 @@ class TokenMeans:
     Args:
         ids: Token ids of the P prompts.
         vectors: (V, D) token vectors.
-        dropout: Part of the tokens left out of a prompt in a training pass.
+        dropout: Part of the tokens left out of a prompt in training.
     """
 
     def __init__(self, ids: Sequence[Ints], vectors: Tensor, dropout: float) -> None:
@@ -61,14 +61,7 @@ class TokenMeans:
 
 
 class Pooled:
-    """What an encoder that is not trained any more made of each prompt, standardised.
-
-    Args:
-        vectors: (P, D) its vectors.
-        mean: (D,) their mean on the training prompts.
-        scale: (D,) their standard deviation there.
-        dropout: Part of a vector's entries left out in a training pass.
-    """
+    """What a frozen encoder made of each prompt, (P, D), standardised by (D,) numbers."""
 
     def __init__(self, vectors: Floats32, mean: Floats32, scale: Floats32, dropout: float) -> None:
         self._vectors = torch.from_numpy((vectors - mean) / scale)

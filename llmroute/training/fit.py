@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from llmroute.numerics import Floats
 from llmroute.scoring.progress import Progress
 from llmroute.training.ability_start import refit, starting_general
 from llmroute.training.checkpoints import Checkpoint, Checkpoints
@@ -32,7 +33,7 @@ class Fitted:
     """
 
     network: LatentNetwork
-    abilities: npt.NDArray[np.float64]
+    abilities: Floats
     general_demand: float
     difficulty_shift: float
     log_tokens_mean: float
@@ -87,14 +88,8 @@ def fit(
     )
 
 
-@dataclass(frozen=True)
-class Member:
-    """One of the networks that are joined.
-
-    Attributes:
-        network: The network after its best epoch, in evaluation mode.
-        epochs: Which epoch that was.
-    """
+class Member(NamedTuple):
+    """One of the networks that are joined: after its best epoch, in evaluation mode, and which."""
 
     network: LatentNetwork
     epochs: int
@@ -108,16 +103,7 @@ def train_member(
     progress: Progress,
     checkpoint: Checkpoint,
 ) -> Member:
-    """Trains one network on vectors that stay as they are.
-
-    Args:
-        data: Prompts and scores.
-        encoder: The prompts' vectors.
-        settings: Settings of the run.
-        seed: Seed of initial weights, order and dropout.
-        progress: Told after each epoch.
-        checkpoint: Written at the end; if it is there, the network is read from it.
-    """
+    """Trains one network on vectors that stay as they are, or reads it from its checkpoint."""
     torch.manual_seed(seed)
     network = _untrained(data, encoder, settings)
     state = checkpoint.load()

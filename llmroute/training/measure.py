@@ -34,11 +34,6 @@ def test_metrics(
 
     Categories that were left out of training are measured apart: they show transfer.
 
-    Args:
-        artifact: The finished router.
-        folders: The folders it was trained on.
-        left_out: Parts of the names of categories that were left out.
-
     Returns:
         Metrics by name, such as `"routellm/gsm8k APGR (failure)"`. A folder without test prompts
         gives none.
@@ -64,11 +59,6 @@ def validation_metrics(quality: Floats, score: Floats, sources: Sequence[str]) -
     """Log loss, and APGR where two models are compared, on the validation prompts.
 
     These are what settings are chosen by.
-
-    Args:
-        quality: (P, M) the network's probabilities of success for the training models.
-        score: (P, M) scores, NaN where unknown.
-        sources: (P,) which folder a prompt is from.
 
     Returns:
         Metrics by name, such as `"validation routellm log loss"`; of all of them first.

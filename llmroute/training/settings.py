@@ -28,7 +28,7 @@ class Settings:
         centring: Penalty on the squared mean of the further demands in each source. Without it they
             explain which source a prompt is from, in place of general ability.
         dropout: Of the hidden layer.
-        token_dropout: Part of the tokens left out of a prompt in each pass; of the encoder's vector
+        token_dropout: Part of the tokens left out of a prompt in an epoch; of the encoder's vector
             with the encoder `minilm`.
         tokens_weight: Weight of the output-token loss beside the log loss.
         win_weight: Weight of the log loss of "the source's best model is right where its worst is

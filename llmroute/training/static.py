@@ -17,12 +17,10 @@ from llmroute.training.export import export
 from llmroute.training.familiarity import (
     fit_familiarity,
     mean_tokens,
-    standardised_surface,
     token_columns,
 )
 from llmroute.training.fit import Fitted
-from llmroute.training.int8_tables import quantise
-from llmroute.training.means import mean_nodes
+from llmroute.training.int8_tables import mean_nodes, quantise
 from llmroute.training.minilm_torch import MiniLM, token_vectors
 from llmroute.training.settings import Settings
 
@@ -56,11 +54,7 @@ class StaticRecipe:
         width = folded.shape[1]
         means = mean_tokens(table.restored(), ids)
         familiarity = fit_familiarity(
-            means[:, :width],
-            means[:, width:],
-            np.array([len(one) for one in ids], dtype=np.float64),
-            standardised_surface(data.surface[training], fitted.network),
-            data.surface[training],
+            means[:, :width], means[:, width:], ids, data.surface[training], fitted.network
         )
         return export(fitted, familiarity, lambda graph: mean_nodes(graph, table))
 

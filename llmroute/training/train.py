@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from llmroute._version import __version__
 from llmroute.errors import ArtifactError, ConfigurationError
+from llmroute.numerics import Floats, Ints, sigmoid
 from llmroute.outcomes.outcomes import Outcomes
 from llmroute.outcomes.splits import VALIDATION_SHARE
 from llmroute.outcomes.table import OUTCOMES, PROMPTS
@@ -146,7 +146,7 @@ def train(
         | asdict(settings)
         | {"epochs run": fitted.epochs},
         metrics=validation_metrics(
-            _quality(fitted, output),
+            sigmoid(_logits(fitted, output)),
             training_set.score[held].astype(np.float64),
             [sources[row].source for row in training_set.source[held]],
         ),
@@ -181,7 +181,7 @@ def _fingerprint(
     return digest.hexdigest()
 
 
-def _run_graph(graph: bytes, data: TrainingSet, rows: npt.NDArray[np.int64]) -> GraphOutput:
+def _run_graph(graph: bytes, data: TrainingSet, rows: Ints) -> GraphOutput:
     session = open_graph(graph, GraphOutput._fields)
     parts = []
     for row in rows:
@@ -198,7 +198,7 @@ def _verify(
     fitted: Fitted,
     encoder: Encoder,
     data: TrainingSet,
-    rows: npt.NDArray[np.int64],
+    rows: Ints,
     output: GraphOutput,
 ) -> None:
     """Compares the graph with the network on validation prompts, before anything is saved."""
@@ -208,8 +208,8 @@ def _verify(
     demand[:, 0] = fitted.general_demand
     difficulty = out.difficulty.numpy() + fitted.difficulty_shift
     expected = demand @ fitted.abilities.T - difficulty[:, None]
-    found = output.demand @ fitted.abilities.T - output.difficulty[:, None]
-    worst = float(np.quantile(np.abs(expected - found), 0.999))
+    missed = np.abs(expected - _logits(fitted, output))
+    worst = float(np.quantile(missed, 0.999))
     if worst > _LOGIT_TOLERANCE:
         raise ArtifactError(
             f"the exported graph differs from the network by {worst:.3f} in a logit, more than "
@@ -221,7 +221,7 @@ def _calibration(
     data: TrainingSet,
     fitted: Fitted,
     sources: Sequence[Outcomes],
-    held: npt.NDArray[np.int64],
+    held: Ints,
     output: GraphOutput,
 ) -> dict[str, Any]:
     vectors = fitted.abilities
@@ -250,11 +250,10 @@ def _measured(data: TrainingSet, sources: Sequence[str]) -> dict[str, tuple[str,
     }
 
 
-def _quality(fitted: Fitted, output: GraphOutput) -> npt.NDArray[np.float64]:
-    """(P, M) probabilities of success of the training models."""
-    logits = output.demand @ fitted.abilities.T - output.difficulty[:, None]
-    quality: npt.NDArray[np.float64] = 0.5 * (1 + np.tanh(0.5 * logits))
-    return quality
+def _logits(fitted: Fitted, output: GraphOutput) -> Floats:
+    """(P, M) log odds of success of the training models."""
+    logits: Floats = output.demand @ fitted.abilities.T - output.difficulty[:, None]
+    return logits
 
 
 def _described(folder: Path, outcomes: Outcomes) -> DataSource:

@@ -19,7 +19,7 @@ from llmroute.scoring.progress import Progress
 from llmroute.training.batches import as_read, groups_by_length, stacked
 from llmroute.training.checkpoints import Checkpoint
 from llmroute.training.data import TrainingSet
-from llmroute.training.epochs import Group, Passes
+from llmroute.training.epochs import Epochs, Group
 from llmroute.training.loss import LatentLoss
 from llmroute.training.minilm_torch import encode
 from llmroute.training.network import LatentNetwork
@@ -37,13 +37,6 @@ class LiveEncoder:
         weights: Parameters by their names in `model.safetensors`; those of the tuned layers are
             trained in place.
         tuned: The tuned ones among them.
-
-    Args:
-        ids: Token ids of the P prompts.
-        weights: Parameters to start from; they stay as they are.
-        settings: How many layers, and how many of them are tuned.
-        mean: (D,) mean of the frozen encoder's vectors on the training prompts.
-        scale: (D,) their standard deviation there.
     """
 
     def __init__(
@@ -68,7 +61,7 @@ class LiveEncoder:
         self._mean, self._scale = torch.from_numpy(mean), torch.from_numpy(scale)
 
     def __call__(self, rows: Ints, generator: np.random.Generator | None = None) -> Tensor:
-        """Vectors of B prompts, (B, D); in an epoch the dropout is drawn from torch's own generator."""
+        """Vectors of B prompts, (B, D); dropout is drawn from torch's own generator."""
         block = torch.from_numpy(stacked(self.ids, rows))
         with torch.autocast("cpu", torch.bfloat16, enabled=_has_bfloat16()):
             hidden = encode(self.weights, block, self._layers)
@@ -85,24 +78,15 @@ def tune(
     checkpoint: Checkpoint,
     progress: Progress,
 ) -> dict[str, Tensor]:
-    """Trains the upper layers and the heads, and keeps the best pass by the validation prompts.
-
-    Args:
-        data: Prompts and scores.
-        encoder: Reads them; its layers are trained.
-        network: Heads trained on the frozen encoder's vectors.
-        settings: Settings of the run.
-        seed: Seed of order and dropout.
-        checkpoint: Written after each pass; an interrupted training goes on from it.
-        progress: Told how far it is.
+    """Trains the upper layers and the heads, and keeps the best epoch by the validation prompts.
 
     Returns:
-        All parameters of the encoder by name; those it started from where no pass was better.
+        All parameters of the encoder by name; those it started from where no epoch was better.
     """
     training, held = np.flatnonzero(~data.validation), np.flatnonzero(data.validation)
     loss = LatentLoss(data, encoder, network, settings, training)
     heads = {f"heads.{name}": value for name, value in network.named_parameters()}
-    passes = Passes(
+    epochs = Epochs(
         [
             Group(encoder.tuned, settings.tuning_rate, _DECAY),
             Group(heads, settings.tuning_head_rate, settings.weight_decay),
@@ -110,23 +94,23 @@ def tune(
         settings.tuning_epochs,
         steps=-(-len(training) // settings.tuning_batch),
     )
-    if not passes.resume(checkpoint):
-        passes.judged(_validation_loss(loss, encoder, network, data, held))
-    while passes.done < settings.tuning_epochs and not passes.is_overfitted:
-        name = f"tuning pass {passes.done + 1} of {settings.tuning_epochs}"
-        # Each pass has a seed of its own, so that it is the same after an interruption.
-        torch.manual_seed(seed * settings.tuning_epochs + passes.done)
-        generator = np.random.default_rng([seed, passes.done])
+    if not epochs.resume(checkpoint):
+        epochs.judged(_validation_loss(loss, encoder, network, data, held))
+    while epochs.done < settings.tuning_epochs and not epochs.is_overfitted:
+        name = f"tuning pass {epochs.done + 1} of {settings.tuning_epochs}"
+        # Each epoch has a seed of its own, so that it is the same after an interruption.
+        torch.manual_seed(seed * settings.tuning_epochs + epochs.done)
+        generator = np.random.default_rng([seed, epochs.done])
         groups = list(groups_by_length(encoder.ids, training, settings.tuning_batch, generator))
         network.train()
         for done, rows in enumerate(groups):
             progress(name, done, len(groups))
-            passes.step(loss(rows, generator))
+            epochs.step(loss(rows, generator))
         found = _validation_loss(loss, encoder, network, data, held)
         progress(name, len(groups), len(groups), f"validation log loss {found:.4f}")
-        passes.finish_pass(found)
-        passes.save(checkpoint)
-    return encoder.weights | {name: passes.best[name] for name in encoder.tuned}
+        epochs.finish_epoch(found)
+        epochs.save(checkpoint)
+    return encoder.weights | {name: epochs.best[name] for name in encoder.tuned}
 
 
 def _validation_loss(
