@@ -52,6 +52,16 @@ class TrainingSet:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def training(self) -> Ints:
+        """Rows of the prompts that are trained on."""
+        return np.flatnonzero(~self.validation)
+
+    @property
+    def held(self) -> Ints:
+        """Rows of the others."""
+        return np.flatnonzero(self.validation)
+
 
 def without(outcomes: Outcomes, left_out: Sequence[str]) -> Outcomes:
     """The outcomes without the categories that have one of these in their name, in any case."""

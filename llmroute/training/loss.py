@@ -27,7 +27,6 @@ class LatentLoss:
         encoder: Encoder,
         network: LatentNetwork,
         settings: Settings,
-        training: Ints,
     ) -> None:
         self._encoder, self._network, self._settings = encoder, network, settings
         self._score = torch.from_numpy(data.score)
@@ -35,6 +34,7 @@ class LatentLoss:
         self._weight = torch.from_numpy(data.weight)
         self._source = torch.from_numpy(data.source)
         self._sources = int(data.source.max()) + 1
+        training = data.training
         logs = data.log_tokens[training]
         known = logs[~np.isnan(logs)]
         self.log_tokens_mean = float(known.mean()) if len(known) else 0.0

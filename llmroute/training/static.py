@@ -9,9 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from llmroute.scoring.progress import Progress
-from llmroute.training.checkpoints import Checkpoints
-from llmroute.training.data import TrainingSet
 from llmroute.training.encoders import TokenMeans
 from llmroute.training.export import export
 from llmroute.training.familiarity import (
@@ -19,7 +16,7 @@ from llmroute.training.familiarity import (
     mean_tokens,
     token_columns,
 )
-from llmroute.training.fit import Fitted
+from llmroute.training.fit import Fitted, TrainingRun
 from llmroute.training.int8_tables import mean_nodes, quantise
 from llmroute.training.minilm_torch import MiniLM, token_vectors
 from llmroute.training.settings import Settings
@@ -28,33 +25,24 @@ from llmroute.training.settings import Settings
 class StaticRecipe:
     """Trains on token means and exports a table."""
 
-    def __init__(
-        self,
-        data: TrainingSet,
-        minilm: MiniLM,
-        settings: Settings,
-        seed: int,
-        progress: Progress,
-        checkpoints: Checkpoints,
-    ) -> None:
-        self._data = data
+    def __init__(self, run: TrainingRun, minilm: MiniLM) -> None:
+        self._data = run.data
         self._tokenizer_json = minilm.tokenizer.read_text(encoding="utf-8")
-        self._vectors = starting_vectors(minilm, settings)
-        self.encoder = TokenMeans(data.ids, self._vectors, settings.token_dropout)
+        self._vectors = starting_vectors(minilm, run.settings)
+        self.encoder = TokenMeans(run.data.ids, self._vectors, run.settings.token_dropout)
 
     def graph(self, fitted: Fitted) -> bytes:
         """The content of `model.onnx`."""
         data = self._data
         with torch.inference_mode():
             folded = (self._vectors @ fitted.network.project.weight.T).numpy()
-        training = np.flatnonzero(~data.validation)
-        ids = [data.ids[row] for row in training]
+        ids = [data.ids[row] for row in data.training]
         columns = token_columns(self._tokenizer_json, ids, len(folded))
         table = quantise(np.concatenate([folded, columns], axis=1))
         width = folded.shape[1]
         means = mean_tokens(table.restored(), ids)
         familiarity = fit_familiarity(
-            means[:, :width], means[:, width:], ids, data.surface[training], fitted.network
+            means[:, :width], means[:, width:], ids, data.surface[data.training], fitted.network
         )
         return export(fitted, familiarity, lambda graph: mean_nodes(graph, table))
 

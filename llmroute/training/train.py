@@ -32,7 +32,7 @@ from llmroute.training.checkpoints import Checkpoints
 from llmroute.training.contextual import MiniLMRecipe
 from llmroute.training.data import LEFT_OUT, TrainingSet, gather, without
 from llmroute.training.encoders import Encoder
-from llmroute.training.fit import Fitted, fit
+from llmroute.training.fit import Fitted, TrainingRun, fit
 from llmroute.training.measure import test_metrics, validation_metrics
 from llmroute.training.minilm_torch import MiniLM, load_minilm
 from llmroute.training.settings import Settings
@@ -58,9 +58,7 @@ class _Recipe(Protocol):
         ...
 
 
-_RECIPES: dict[
-    str, Callable[[TrainingSet, MiniLM, Settings, int, Progress, Checkpoints], _Recipe]
-] = {
+_RECIPES: dict[str, Callable[[TrainingRun, MiniLM], _Recipe]] = {
     "static": StaticRecipe,
     "minilm": MiniLMRecipe,
 }
@@ -123,13 +121,14 @@ def train(
     each = [by_name.get(folder.name, 1.0) for folder in folders]
     training_set = gather(sources, open_tokenizer(tokenizer), each, seed)
     progress("prompts", len(training_set), len(training_set))
-    run = _fingerprint(training_set, encoder, settings, seed, minilm.sha256)
+    fingerprint = _fingerprint(training_set, encoder, settings, seed, minilm.sha256)
     folder = Path(out).absolute()
-    checkpoints = Checkpoints(folder.with_name(f".{folder.name}-checkpoint"), run)
-    recipe = _RECIPES[encoder](training_set, minilm, settings, seed, progress, checkpoints)
-    fitted = fit(training_set, recipe.encoder, settings, seed, progress, checkpoints)
+    checkpoints = Checkpoints(folder.with_name(f".{folder.name}-checkpoint"), fingerprint)
+    run = TrainingRun(training_set, settings, seed, progress, checkpoints)
+    recipe = _RECIPES[encoder](run, minilm)
+    fitted = fit(run, recipe.encoder)
     graph = recipe.graph(fitted)
-    held = np.flatnonzero(training_set.validation)
+    held = training_set.held
     output = _run_graph(graph, training_set, held)
     _verify(fitted, recipe.encoder, training_set, held, output)
     card = Card(

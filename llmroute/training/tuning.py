@@ -15,11 +15,10 @@ from torch import Tensor
 from torch.nn import functional as fn
 
 from llmroute.numerics import Floats32, Ints
-from llmroute.scoring.progress import Progress
 from llmroute.training.batches import as_read, groups_by_length, stacked
-from llmroute.training.checkpoints import Checkpoint
 from llmroute.training.data import TrainingSet
 from llmroute.training.epochs import Epochs, Group
+from llmroute.training.fit import TrainingRun
 from llmroute.training.loss import LatentLoss
 from llmroute.training.minilm_torch import encode
 from llmroute.training.network import LatentNetwork
@@ -69,22 +68,20 @@ class LiveEncoder:
         return fn.dropout(vectors, self._dropout, generator is not None)
 
 
-def tune(
-    data: TrainingSet,
-    encoder: LiveEncoder,
-    network: LatentNetwork,
-    settings: Settings,
-    seed: int,
-    checkpoint: Checkpoint,
-    progress: Progress,
-) -> dict[str, Tensor]:
+def tune(run: TrainingRun, encoder: LiveEncoder, network: LatentNetwork) -> dict[str, Tensor]:
     """Trains the upper layers and the heads, and keeps the best epoch by the validation prompts.
+
+    Args:
+        run: What the training is made of.
+        encoder: Reads the prompts; its layers are trained.
+        network: Heads trained on the frozen encoder's vectors.
 
     Returns:
         All parameters of the encoder by name; those it started from where no epoch was better.
     """
-    training, held = np.flatnonzero(~data.validation), np.flatnonzero(data.validation)
-    loss = LatentLoss(data, encoder, network, settings, training)
+    data, settings, seed = run.data, run.settings, run.seed
+    checkpoint = run.checkpoints.stage("tuning")
+    loss = LatentLoss(data, encoder, network, settings)
     heads = {f"heads.{name}": value for name, value in network.named_parameters()}
     epochs = Epochs(
         [
@@ -92,32 +89,34 @@ def tune(
             Group(heads, settings.tuning_head_rate, settings.weight_decay),
         ],
         settings.tuning_epochs,
-        steps=-(-len(training) // settings.tuning_batch),
+        steps=-(-len(data.training) // settings.tuning_batch),
     )
     if not epochs.resume(checkpoint):
-        epochs.judged(_validation_loss(loss, encoder, network, data, held))
+        epochs.judged(_validation_loss(loss, encoder, network, data))
     while epochs.done < settings.tuning_epochs and not epochs.is_overfitted:
         name = f"tuning pass {epochs.done + 1} of {settings.tuning_epochs}"
         # Each epoch has a seed of its own, so that it is the same after an interruption.
         torch.manual_seed(seed * settings.tuning_epochs + epochs.done)
         generator = np.random.default_rng([seed, epochs.done])
-        groups = list(groups_by_length(encoder.ids, training, settings.tuning_batch, generator))
+        groups = list(
+            groups_by_length(encoder.ids, data.training, settings.tuning_batch, generator)
+        )
         network.train()
         for done, rows in enumerate(groups):
-            progress(name, done, len(groups))
+            run.progress(name, done, len(groups))
             epochs.step(loss(rows, generator))
-        found = _validation_loss(loss, encoder, network, data, held)
-        progress(name, len(groups), len(groups), f"validation log loss {found:.4f}")
+        found = _validation_loss(loss, encoder, network, data)
+        run.progress(name, len(groups), len(groups), f"validation log loss {found:.4f}")
         epochs.finish_epoch(found)
         epochs.save(checkpoint)
     return encoder.weights | {name: epochs.best[name] for name in encoder.tuned}
 
 
 def _validation_loss(
-    loss: LatentLoss, encoder: LiveEncoder, network: LatentNetwork, data: TrainingSet, held: Ints
+    loss: LatentLoss, encoder: LiveEncoder, network: LatentNetwork, data: TrainingSet
 ) -> float:
     network.eval()
-    groups = list(groups_by_length(encoder.ids, held, 64, None))
+    groups = list(groups_by_length(encoder.ids, data.held, 64, None))
     weights = [float(data.weight[rows].sum()) for rows in groups]
     losses = [loss.validation(rows) for rows in groups]
     return float(np.average(losses, weights=weights))
