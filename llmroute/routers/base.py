@@ -76,6 +76,30 @@ class Vectors(ABC):
 
     kind: ClassVar[str]
 
+    @classmethod
+    def fit(cls, texts: Sequence[str], seed: int = 0) -> Vectors:
+        """Learn what is needed.
+
+        Args:
+            texts: Training texts, cut to what a scorer reads.
+            seed: Seed of what is random.
+
+        Raises:
+            MissingExtra: What they need is not installed.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def restore(
+        cls, settings: Mapping[str, Any], arrays: Arrays, files: Mapping[str, bytes]
+    ) -> Vectors:
+        """The vectors as they were saved, from what `settings`, `arrays` and `files` gave.
+
+        Raises:
+            ArtifactError: Something is missing or does not fit together.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def transform(self, texts: Sequence[str]) -> Floats32:
         """(P, D) vectors of length 1, or 0 where nothing is known.

@@ -72,12 +72,7 @@ class Clusters(Head):
 
     @classmethod
     def of(
-        cls,
-        centres: Floats32,
-        vectors: Floats32,
-        dataset: Dataset,
-        which: Bools,
-        nearest: int = 1,
+        cls, centres: Floats32, vectors: Floats32, dataset: Dataset, which: Bools, nearest: int = 1
     ) -> Clusters:
         """The router of some groups."""
         label = first_nearest(_closeness(vectors[which], centres))

@@ -86,8 +86,4 @@ class Costs:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What is stored as numbers."""
-        return {
-            "cost_slopes": self._slopes,
-            "cost_means": self._means,
-            "cost_centre": self._centre,
-        }
+        return {"cost_slopes": self._slopes, "cost_means": self._means, "cost_centre": self._centre}

@@ -18,14 +18,12 @@ import numpy.typing as npt
 
 from llmroute.errors import ArtifactError, ConfigurationError
 from llmroute.numerics import Floats32
-from llmroute.routers.base import StandardisedVectors, Vectors, of_length_one
+from llmroute.routers.base import Arrays, StandardisedVectors, Vectors, of_length_one
 from llmroute.routers.minilm_features import MiniLMFeatures, MiniLMVectors
 from llmroute.routers.word_features import WordFeatures, WordTable
 from llmroute.scoring.latent import LatentAbilityScorer
 from llmroute.scoring.registry import load_latent
 from llmroute.scoring.surface import surface_features
-
-NAMES = ("words", "static", "minilm", "both")
 
 
 class Features(Protocol):
@@ -54,13 +52,23 @@ class StaticVectors(StandardisedVectors):
             )
 
     @classmethod
-    def fit(cls, texts: Sequence[str]) -> StaticVectors:
-        """Learn means and deviations of training texts."""
+    def fit(cls, texts: Sequence[str], seed: int = 0) -> StaticVectors:
+        """Learn means and deviations."""
         scorer = load_latent("static")
         raw = _static(scorer, texts)
         scale = raw.std(axis=0)
         scale = np.where(scale > 0, scale, 1).astype(np.float32)
         return cls(raw.mean(axis=0), scale, scorer.version)
+
+    @classmethod
+    def restore(
+        cls, settings: Mapping[str, Any], arrays: Arrays, files: Mapping[str, bytes]
+    ) -> StaticVectors:
+        """The vectors as they were saved."""
+        try:
+            return cls(arrays["static_centre"], arrays["static_scale"], str(settings["version"]))
+        except KeyError as fault:
+            raise ArtifactError(f"the router's features lack {fault}. Train again.") from None
 
     def raw(self, texts: Sequence[str]) -> Floats32:
         """(P, D) demands, difficulty, log tokens and surface features."""
@@ -86,6 +94,19 @@ class BothVectors(Vectors):
     def __init__(self, words: WordTable, minilm: MiniLMVectors) -> None:
         self._words, self._minilm = words, minilm
 
+    @classmethod
+    def fit(cls, texts: Sequence[str], seed: int = 0) -> BothVectors:
+        """Fit both parts."""
+        return cls(WordTable.fit(texts, seed), MiniLMVectors.fit(texts))
+
+    @classmethod
+    def restore(
+        cls, settings: Mapping[str, Any], arrays: Arrays, files: Mapping[str, bytes]
+    ) -> BothVectors:
+        """The vectors as they were saved."""
+        words = WordTable.restore(settings, arrays, files)
+        return cls(words, MiniLMVectors.restore(settings, arrays, files))
+
     def transform(self, texts: Sequence[str]) -> Floats32:
         """(P, D) vectors of length 1, to which both parts add alike."""
         parts = self._words.transform(texts), self._minilm.transform(texts)
@@ -104,6 +125,12 @@ class BothVectors(Vectors):
         return {**self._words.files(), **self._minilm.files()}
 
 
+_KINDS: dict[str, type[Vectors]] = {
+    kind.kind: kind for kind in (WordTable, StaticVectors, MiniLMVectors, BothVectors)
+}
+NAMES = tuple(_KINDS)
+
+
 def fit_vectors(name: str, texts: Sequence[str], seed: int = 0) -> Vectors:
     """Vectors by name, fitted on texts.
 
@@ -116,19 +143,13 @@ def fit_vectors(name: str, texts: Sequence[str], seed: int = 0) -> Vectors:
         ConfigurationError: Another name.
         MissingExtra: What they need is not installed.
     """
-    if name == "words":
-        return WordTable.fit(texts, seed=seed)
-    if name == "static":
-        return StaticVectors.fit(texts)
-    if name == "minilm":
-        return MiniLMVectors.fit(texts)
-    if name == "both":
-        return BothVectors(WordTable.fit(texts, seed=seed), MiniLMVectors.fit(texts))
-    raise ConfigurationError(f"features are {', '.join(NAMES)}; {name!r} was given.")
+    if name not in _KINDS:
+        raise ConfigurationError(f"features are {', '.join(NAMES)}; {name!r} was given.")
+    return _KINDS[name].fit(texts, seed)
 
 
 def restore_vectors(
-    settings: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], files: Mapping[str, bytes]
+    settings: Mapping[str, Any], arrays: Arrays, files: Mapping[str, bytes]
 ) -> Vectors:
     """Vectors as they were saved.
 
@@ -137,21 +158,9 @@ def restore_vectors(
         MissingExtra: What they need is not installed.
     """
     kind = settings.get("kind")
-    if kind == "words":
-        return WordTable.restore(arrays, files)
-    if kind == "static":
-        try:
-            return StaticVectors(
-                arrays["static_centre"], arrays["static_scale"], str(settings["version"])
-            )
-        except KeyError as fault:
-            raise ArtifactError(f"the router's features lack {fault}. Train again.") from None
-    if kind == "minilm":
-        return MiniLMVectors.restore(settings, arrays, files)
-    if kind == "both":
-        words = WordTable.restore(arrays, files)
-        return BothVectors(words, MiniLMVectors.restore(settings, arrays, files))
-    raise ArtifactError(f"features {kind!r} are unknown to this version; it has {NAMES}.")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise ArtifactError(f"features {kind!r} are unknown to this version; it has {NAMES}.")
+    return _KINDS[kind].restore(settings, arrays, files)
 
 
 def features_named(features: Features | Literal["words", "minilm"], seed: int = 0) -> Features:

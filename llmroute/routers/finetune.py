@@ -91,13 +91,7 @@ class _Run:
     """The layers and outputs in training, and what they are trained on."""
 
     def __init__(
-        self,
-        dataset: Dataset,
-        weights: _Tensors,
-        layers: int,
-        epochs: int,
-        seed: int,
-        device: str,
+        self, dataset: Dataset, weights: _Tensors, layers: int, epochs: int, seed: int, device: str
     ) -> None:
         self._dataset, self._layers, self._epochs, self._seed = dataset, layers, epochs, seed
         self._target = torch.from_numpy(dataset.target.astype(np.float32)).to(device)
@@ -113,10 +107,7 @@ class _Run:
         own = {
             n: t.requires_grad_(True) for n, t in self.tensors.items() if n.startswith("encoder.")
         }
-        outputs = {
-            _WEIGHT: torch.zeros(width, len(dataset.models), device=device),
-            _BIAS: prior,
-        }
+        outputs = {_WEIGHT: torch.zeros(width, len(dataset.models), device=device), _BIAS: prior}
         self.tensors |= outputs
         self._rows = np.flatnonzero(dataset.training)
         groups = [Group(own, STEP, DECAY), Group(outputs, HEAD_STEP, DECAY)]

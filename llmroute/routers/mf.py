@@ -175,12 +175,7 @@ def _gradients(
     }
 
 
-def _pair_slope(
-    strengths: Floats,
-    pairs: Preferences,
-    batch: Ints,
-    by_prompt: _ByPrompt,
-) -> Floats:
+def _pair_slope(strengths: Floats, pairs: Preferences, batch: Ints, by_prompt: _ByPrompt) -> Floats:
     """(B, M) slope of the pairs' mean log loss in the strengths."""
     order, starts = by_prompt
     counts = starts[batch + 1] - starts[batch]

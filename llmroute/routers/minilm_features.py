@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from llmroute.errors import ArtifactError, MissingExtra
 from llmroute.numerics import Floats32
-from llmroute.routers.base import StandardisedVectors, of_length_one
+from llmroute.routers.base import Arrays, StandardisedVectors, of_length_one
 from llmroute.scoring.artifact import MODEL, TOKENIZER
 from llmroute.scoring.registry import bundled_artifact
 from llmroute.scoring.session import Session
@@ -66,12 +65,8 @@ class MiniLMVectors(StandardisedVectors):
             )
 
     @classmethod
-    def fit(cls, texts: Sequence[str]) -> MiniLMVectors:
-        """Take the bundled encoder, and means and deviations from at most 1,000 of the texts.
-
-        Raises:
-            ArtifactError: No router `minilm` is bundled.
-        """
+    def fit(cls, texts: Sequence[str], seed: int = 0) -> MiniLMVectors:
+        """Take the bundled encoder, and means and deviations from at most 1,000 of the texts."""
         artifact = bundled_artifact(BUNDLED)
         card = artifact.card
         origin = {"name": card.name, "version": card.version, "sha256": card.sha256[MODEL]}
@@ -83,16 +78,9 @@ class MiniLMVectors(StandardisedVectors):
 
     @classmethod
     def restore(
-        cls,
-        settings: Mapping[str, Any],
-        arrays: Mapping[str, npt.NDArray[Any]],
-        files: Mapping[str, bytes],
+        cls, settings: Mapping[str, Any], arrays: Arrays, files: Mapping[str, bytes]
     ) -> MiniLMVectors:
-        """The vectors as they were saved.
-
-        Raises:
-            ArtifactError: Something is missing or does not fit together.
-        """
+        """The vectors as they were saved."""
         try:
             centre, scale = arrays["minilm_centre"], arrays["minilm_scale"]
             return cls(files, centre, scale, settings["encoder"])

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from llmroute.errors import ArtifactError, ConfigurationError, MissingExtra
 from llmroute.numerics import Floats32
-from llmroute.routers.base import Vectors, of_length_one
+from llmroute.routers.base import Arrays, Vectors, of_length_one
 from llmroute.scoring.artifact import VOCABULARY
 
 _PATTERN = r"\w+|[^\w\s]"
@@ -56,10 +56,7 @@ class WordFeatures:
         except ImportError:
             raise MissingExtra("Reading prompts as words (scikit-learn)", "eval") from None
         self._words = TfidfVectorizer(
-            token_pattern=_PATTERN,
-            sublinear_tf=True,
-            max_features=vocabulary,
-            dtype=np.float32,
+            token_pattern=_PATTERN, sublinear_tf=True, max_features=vocabulary, dtype=np.float32
         )
         self._basis: Floats32 | None = None
 
@@ -127,13 +124,9 @@ class WordTable(Vectors):
         self._rows = {word: row for row, word in enumerate(self._vocabulary)}
 
     @classmethod
-    def fit(cls, texts: Sequence[str], dimensions: int = 128, seed: int = 0) -> WordTable:
-        """Learn words, weights and basis.
-
-        Raises:
-            MissingExtra: scikit-learn is not installed.
-        """
-        return cls(*WordFeatures(dimensions, seed=seed).fit(texts).table())
+    def fit(cls, texts: Sequence[str], seed: int = 0) -> WordTable:
+        """Learn words, weights and basis; this needs scikit-learn."""
+        return cls(*WordFeatures(seed=seed).fit(texts).table())
 
     def transform(self, texts: Sequence[str]) -> Floats32:
         """(P, D) vectors of length 1, or 0 for a text without a known word."""
@@ -160,13 +153,9 @@ class WordTable(Vectors):
 
     @classmethod
     def restore(
-        cls, arrays: Mapping[str, npt.NDArray[Any]], files: Mapping[str, bytes]
+        cls, settings: Mapping[str, Any], arrays: Arrays, files: Mapping[str, bytes]
     ) -> WordTable:
-        """The table as it was saved.
-
-        Raises:
-            ArtifactError: Something is missing or does not fit together.
-        """
+        """The table as it was saved."""
         try:
             vocabulary = json.loads(files[VOCABULARY].decode("utf-8", "surrogatepass"))
             table = arrays[_TABLE]

@@ -18,11 +18,7 @@ from llmroute.scoring.progress import Progress
 from llmroute.scoring.session import open_graph
 from llmroute.training.encoders import Pooled
 from llmroute.training.export import export
-from llmroute.training.familiarity import (
-    fit_familiarity,
-    mean_tokens,
-    token_columns,
-)
+from llmroute.training.familiarity import fit_familiarity, mean_tokens, token_columns
 from llmroute.training.fit import Fitted, TrainingRun, train_member
 from llmroute.training.int8_tables import mean_nodes, quantise
 from llmroute.training.minilm_torch import MiniLM

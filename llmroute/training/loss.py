@@ -22,11 +22,7 @@ class LatentLoss:
     """
 
     def __init__(
-        self,
-        data: TrainingSet,
-        encoder: Encoder,
-        network: LatentNetwork,
-        settings: Settings,
+        self, data: TrainingSet, encoder: Encoder, network: LatentNetwork, settings: Settings
     ) -> None:
         self._encoder, self._network, self._settings = encoder, network, settings
         self._score = torch.from_numpy(data.score)

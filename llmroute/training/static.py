@@ -11,11 +11,7 @@ from torch import Tensor
 
 from llmroute.training.encoders import TokenMeans
 from llmroute.training.export import export
-from llmroute.training.familiarity import (
-    fit_familiarity,
-    mean_tokens,
-    token_columns,
-)
+from llmroute.training.familiarity import fit_familiarity, mean_tokens, token_columns
 from llmroute.training.fit import Fitted, TrainingRun
 from llmroute.training.int8_tables import mean_nodes, quantise
 from llmroute.training.minilm_torch import MiniLM, token_vectors

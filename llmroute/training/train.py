@@ -194,11 +194,7 @@ def _run_graph(graph: bytes, data: TrainingSet, rows: Ints) -> GraphOutput:
 
 
 def _verify(
-    fitted: Fitted,
-    encoder: Encoder,
-    data: TrainingSet,
-    rows: Ints,
-    output: GraphOutput,
+    fitted: Fitted, encoder: Encoder, data: TrainingSet, rows: Ints, output: GraphOutput
 ) -> None:
     """Compares the graph with the network on validation prompts, before anything is saved."""
     with torch.inference_mode():
@@ -217,11 +213,7 @@ def _verify(
 
 
 def _calibration(
-    data: TrainingSet,
-    fitted: Fitted,
-    sources: Sequence[Outcomes],
-    held: Ints,
-    output: GraphOutput,
+    data: TrainingSet, fitted: Fitted, sources: Sequence[Outcomes], held: Ints, output: GraphOutput
 ) -> dict[str, Any]:
     vectors = fitted.abilities
     abilities = {
