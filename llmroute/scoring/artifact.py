@@ -82,12 +82,17 @@ class ArtifactFolder(Generic[CardT]):
     Attributes:
         folder: Where it lies.
         card: Its card.
-        files: The content of its other files by name.
+        names: Names of its other files.
     """
 
     folder: Path
     card: CardT
-    files: Mapping[str, bytes]
+    names: tuple[str, ...]
+
+    @cached_property
+    def files(self) -> dict[str, bytes]:
+        """The content of its other files by name."""
+        return {name: (self.folder / name).read_bytes() for name in self.names}
 
     @cached_property
     def arrays(self) -> dict[str, Array]:
@@ -96,7 +101,7 @@ class ArtifactFolder(Generic[CardT]):
         Raises:
             ArtifactError: The file cannot be read.
         """
-        (name,) = (name for name in self.files if name.endswith(".npz"))
+        (name,) = (name for name in self.names if name.endswith(".npz"))
         try:
             with np.load(io.BytesIO(self.files[name]), allow_pickle=False) as stored:
                 return {key: stored[key] for key in stored.files}
@@ -137,8 +142,8 @@ def read_folder(
         path / card_name, card, version, missing=missing, anew=anew, error=ArtifactError
     )
     stated = hashes(found)
-    files = {}
-    for name in (*needed, *(name for name in stated if name not in needed)):
+    names = (*needed, *(name for name in stated if name not in needed))
+    for name in names:
         file = path / name
         if name not in stated:
             raise ArtifactError(
@@ -149,13 +154,12 @@ def read_folder(
                 f"the router at {path} has no {name}: the folder is incomplete. "
                 "Copy the whole folder again, or make it again."
             )
-        files[name] = file.read_bytes()
-        if hashlib.sha256(files[name]).hexdigest() != stated[name]:
+        if digest(file) != stated[name]:
             raise ArtifactError(
                 f"{file} is not the file its card describes (sha256 differs): it is damaged or "
                 "was changed. Copy the whole folder again, or make it again."
             )
-    return ArtifactFolder(path, found, files)
+    return ArtifactFolder(path, found, names)
 
 
 def write_artifact(

@@ -43,7 +43,7 @@ class Session:
     """One router's graph and tokenizer.
 
     Args:
-        files: Content of `model.onnx`, or its path, and of `tokenizer.json`.
+        files: Content of `model.onnx` and `tokenizer.json`, or their paths.
         outputs: What is read of the graph: its outputs, or one value from its middle.
         threads: Threads inside one run of the graph. The work is too small to share.
         where: Where the files lie, for error texts.
@@ -59,7 +59,7 @@ class Session:
 
     def __init__(
         self,
-        files: Mapping[str, Any],
+        files: Mapping[str, bytes | Path],
         outputs: Sequence[str],
         *,
         threads: int = 1,
@@ -184,7 +184,7 @@ def open_graph(
     return session
 
 
-def open_tokenizer(content: bytes, where: object = "the router") -> Tokenizer:
+def open_tokenizer(content: bytes | Path, where: object = "the router") -> Tokenizer:
     """A tokenizer that neither cuts nor pads: texts are cut before and padded after, for speed.
 
     Raises:
@@ -193,7 +193,10 @@ def open_tokenizer(content: bytes, where: object = "the router") -> Tokenizer:
     from tokenizers import Tokenizer
 
     try:
-        tokenizer = Tokenizer.from_str(content.decode("utf-8"))
+        if isinstance(content, Path):
+            tokenizer = Tokenizer.from_file(str(content))
+        else:
+            tokenizer = Tokenizer.from_str(content.decode("utf-8"))
     except Exception as fault:  # tokenizers raises bare Exception
         raise ArtifactError(
             f"{TOKENIZER} of {where} cannot be read: {fault}. Copy the whole folder again."

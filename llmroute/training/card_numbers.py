@@ -9,8 +9,8 @@ import numpy as np
 from llmroute.numerics import Floats, Floats32, Ints
 from llmroute.outcomes.outcomes import Outcomes
 from llmroute.scoring.abilities import merged_names
+from llmroute.scoring.latent import GraphOutput
 from llmroute.scoring.latent_folder import PriceCurve, TokenCalibration
-from llmroute.scoring.latent_graph import GraphOutput
 from llmroute.training.data import TrainingSet
 
 #: Rows that stand for the training prompts in a prior.

@@ -21,8 +21,8 @@ from llmroute.outcomes.splits import VALIDATION_SHARE
 from llmroute.outcomes.table import OUTCOMES, PROMPTS
 from llmroute.scoring import latent_folder
 from llmroute.scoring.artifact import MODEL, TOKENIZER, DataSource, digest
+from llmroute.scoring.latent import GraphOutput
 from llmroute.scoring.latent_folder import Artifact, Card
-from llmroute.scoring.latent_graph import GraphOutput
 from llmroute.scoring.progress import Progress, quiet
 from llmroute.scoring.session import open_graph, open_tokenizer
 from llmroute.scoring.surface import FEATURES
