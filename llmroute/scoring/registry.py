@@ -9,7 +9,6 @@ from pkgutil import resolve_name
 
 from llmroute.errors import ArtifactError
 from llmroute.scoring.artifact import CARD
-from llmroute.scoring.ensemble_scorer import EnsembleScorer
 from llmroute.scoring.latent import LatentAbilityScorer
 from llmroute.scoring.latent_folder import Artifact, load
 from llmroute.scoring.scorer import Scorer
@@ -22,9 +21,10 @@ _ENSEMBLE, _STATIC_WEIGHT = "ensemble", 0.25
 
 #: The file that tells a folder of `LocalScorer`.
 LOCAL_CARD = "local.json"
-#: What loads a folder of another kind of router than the bundled ones. By dotted names, because
-#: these modules build on this one.
+#: What makes the ensemble, and what loads a folder of another kind of router than the bundled ones.
+#: By dotted names: most processes need none of them, and some of these modules build on this one.
 _LOADERS = {
+    "ensemble": "llmroute.scoring.ensemble_scorer:EnsembleScorer",
     "local": "llmroute.scoring.local:LocalScorer.load",
     "trained": "llmroute.routers.folder_loader:load",
 }
@@ -81,7 +81,9 @@ def load_latent(name_or_path: str | Path = "static") -> LatentAbilityScorer:
 
 @lru_cache
 def _ensemble() -> Scorer:
-    return EnsembleScorer(_bundled("static"), _bundled("minilm"), _STATIC_WEIGHT)
+    make = resolve_name(_LOADERS["ensemble"])
+    scorer: Scorer = make(_bundled("static"), _bundled("minilm"), _STATIC_WEIGHT)
+    return scorer
 
 
 def bundled_artifact(name: str) -> Artifact:
