@@ -221,8 +221,8 @@ class LatentAbilityScorer:
         view = self._views.get(key)
         if view is None:
             known = [self._book.of(model) for model in pool]
-            ability = np.stack([one.vector for one in known])
-            is_general = not all(one.is_full for one in known)
+            ability = np.stack([each.vector for each in known])
+            is_general = not all(each.is_full for each in known)
             if is_general:
                 ability[:, 1:] = 0.0
             view = _PoolView(

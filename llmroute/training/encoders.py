@@ -52,8 +52,8 @@ class TokenMeans:
         """Vectors of B prompts, (B, D), of the tokens that dropout leaves."""
         ids = [self._ids[row] for row in rows]
         if generator is not None:
-            ids = [one[generator.random(len(one)) < self._keep] for one in ids]
-        lengths = np.array([0, *(len(one) for one in ids[:-1])], dtype=np.int64)
+            ids = [text[generator.random(len(text)) < self._keep] for text in ids]
+        lengths = np.array([0, *(len(text) for text in ids[:-1])], dtype=np.int64)
         offsets = torch.from_numpy(np.cumsum(lengths))
         return fn.embedding_bag(
             torch.from_numpy(np.concatenate(ids)), self._vectors, offsets, mode="mean"

@@ -127,7 +127,7 @@ def standardised_surface(surface: Floats32, network: LatentNetwork) -> Floats32:
 def mean_tokens(tokens: Floats32, ids: Sequence[Ints]) -> Floats32:
     """(P, C) mean of the tokens' (V, C) rows in each prompt; zero for a prompt without tokens."""
     empty = np.zeros(tokens.shape[1], dtype=np.float32)
-    return np.stack([tokens[one].mean(axis=0) if len(one) else empty for one in ids])
+    return np.stack([tokens[text].mean(axis=0) if len(text) else empty for text in ids])
 
 
 def _directions(hidden_means: Floats32, hidden: int, beside: int, surface: int) -> Floats32:

@@ -46,7 +46,7 @@ class LiveEncoder:
         mean: Floats32,
         scale: Floats32,
     ) -> None:
-        self.ids = [as_read(one) for one in ids]
+        self.ids = [as_read(text) for text in ids]
         self.weights = dict(weights)
         self.tuned: dict[str, Tensor] = {}
         first = max(settings.layers - settings.tuned_layers, 0)
