@@ -85,7 +85,8 @@ def save(
     Raises:
         ArtifactError: The folder cannot be written, or is one of something else.
     """
-    content = {**(files or {}), ARRAYS: packed(arrays)}
+    others = {name: data for name, data in (files or {}).items() if name != ARRAYS}
+    content = {ARRAYS: packed(arrays), **others}
     return read(
         write_artifact(folder, content, lambda hashes: card.model_copy(update={"sha256": hashes}))
     )
