@@ -59,7 +59,6 @@ class NeuralNetwork(Head):
         vectors: Floats32,
         target: Floats,
         *,
-        hidden: tuple[int, ...] = HIDDEN,
         penalty: float = PENALTY,
         seed: int = 0,
     ) -> NeuralNetwork:
@@ -71,7 +70,6 @@ class NeuralNetwork(Head):
         Args:
             vectors: (T, D) vectors of the training prompts.
             target: (T, M) scores, NaN where unknown.
-            hidden: Widths of the hidden layers.
             penalty: Weight of the squared weights in the loss.
             seed: Seed of the weights and of the order of the prompts.
 
@@ -89,7 +87,7 @@ class NeuralNetwork(Head):
         for group in groups:
             rows = known[:, group].all(axis=1)
             network = MLPRegressor(
-                hidden_layer_sizes=hidden, alpha=penalty, max_iter=EPOCHS, random_state=seed
+                hidden_layer_sizes=HIDDEN, alpha=penalty, max_iter=EPOCHS, random_state=seed
             )
             wanted = target[rows, group]
             # Penalised weights shrink to numbers on which float32 is ten times slower. A single
