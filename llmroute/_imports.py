@@ -48,18 +48,18 @@ evaluation.classic=evaluation.predictive_baselines evaluation.columns=outcomes.c
 evaluation.describe=outcomes.describe evaluation.evaluating=evaluation.evaluator
 evaluation.labelling=evaluation.label_placement evaluation.measuring=evaluation.figures
 evaluation.metrics=metrics evaluation.outcomes=outcomes.outcomes evaluation.pools=scoring.pool_fit
-evaluation.predictors=routers.predictors evaluation.readers=outcomes.readers
+evaluation.predictors=routers.base evaluation.readers=outcomes.readers
 evaluation.readers.calls=outcomes.readers.traces evaluation.readers.frames=outcomes.readers.pickles
 evaluation.readers.langfuse=outcomes.readers.traces
 evaluation.readers.langsmith=outcomes.readers.traces evaluation.records=evaluation.recorded_provider
-evaluation.replaying=evaluation.replayer evaluation.vectors=routers.text_features
+evaluation.replaying=evaluation.replayer evaluation.vectors=routers.features
 failures=backends.provider_errors flow=engine.flow hidden=engine.drafts history=request.history
 history.markers=request.history.cache_control history.reader=request.history.target
 history.retelling=request.history.sanitize members=engine.prepare observing=state.observers
 prices=backends.prices profiling.asking=profiling.ask profiling.files=profiling.profile_file
 profiling.fitting=profiling.ability_profile replies=engine.call_results
 requirements=request.capabilities routers.costs=routers.cost_regression
-routers.encoding=scoring.encoder routers.files=scoring.router_folder
+routers.encoding=scoring.session routers.files=scoring.router_folder
 routers.finetuning=routers.finetune routers.heads=routers.base routers.lessons=routers.dataset
 routers.loading=routers.folder_loader routers.measuring=evaluation.card_metrics
 routers.minilm=routers.minilm_features routers.scorer=routers.trained_scorer

@@ -26,9 +26,10 @@ from llmroute.evaluation.markdown import markdown_table
 from llmroute.metrics import Resamples, apgr_replicates, interval
 from llmroute.numerics import Floats, Ints
 from llmroute.scoring.artifact import Metric
+from llmroute.scoring.progress import Progress
 from llmroute.training.measure import log_loss
 from llmroute.training.minilm_torch import load_minilm
-from llmroute.training.settings import Progress, Settings
+from llmroute.training.settings import Settings
 
 #: What the table stands between.
 BEGIN, END = "<!-- crossfit: made by examples.reproduce.crossfit -->", "<!-- end of crossfit -->"

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from llmroute.routers.dataset import is_held
+from llmroute.outcomes.splits import is_held
 
 #: Seed of the bundled routers' validation part.
 _SEED = 0

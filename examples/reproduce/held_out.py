@@ -20,13 +20,14 @@ from tokenizers import Tokenizer
 from llmroute.errors import ConfigurationError
 from llmroute.numerics import Floats, Ints
 from llmroute.outcomes.outcomes import Outcomes
+from llmroute.scoring.progress import Progress
 from llmroute.training.checkpoints import Checkpoints
 from llmroute.training.contextual import read_through
 from llmroute.training.data import LEFT_OUT, TrainingSet, gather, without
 from llmroute.training.encoders import Encoder, Pooled, TokenMeans
-from llmroute.training.fit import Fitted, fit
+from llmroute.training.fit import Fitted, TrainingRun, fit
 from llmroute.training.minilm_torch import MiniLM
-from llmroute.training.settings import Progress, Settings
+from llmroute.training.settings import Settings
 from llmroute.training.static import starting_vectors
 from llmroute.training.transformer import encoder_graph
 
@@ -158,7 +159,7 @@ def cross_fitted(
         training = kept[~part.validation]
         with tempfile.TemporaryDirectory() as folder:  # nothing is gone on from
             encoder, nowhere = read(kept, training), Checkpoints(Path(folder), "crossfit")
-            fitted = fit(part, encoder, settings, number, progress, nowhere)
+            fitted = fit(TrainingRun(part, settings, number, progress, nowhere), encoder)
         asked = select(ground.data, held)
         quality[held] = _quality(fitted, read(held, training), asked, part, ground.pair)
         progress("groups", number + 1, GROUPS)

@@ -18,10 +18,12 @@ from llmroute.numerics import Floats
 from llmroute.outcomes.outcomes import Outcomes
 from llmroute.pool import Model, ModelPool
 from llmroute.scoring.ability_fit import fit_ability
-from llmroute.scoring.artifact import CARD, load
+from llmroute.scoring.artifact import CARD
 from llmroute.scoring.latent import LatentAbilityScorer
+from llmroute.scoring.latent_folder import load
+from llmroute.scoring.progress import quiet
 from llmroute.training import Progress, Settings
-from llmroute.training.train import quiet, train
+from llmroute.training.train import train
 
 #: Answers of the left-out folder's train part that tell how able its models are.
 ANSWERS = 50

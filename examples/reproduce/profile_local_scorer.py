@@ -14,10 +14,10 @@ import numpy as np
 from examples.reproduce.profile_data import Field, pooled, shown, without_abilities
 from llmroute.evaluation import Outcomes, pool_from_outcomes
 from llmroute.numerics import Floats, Ints
-from llmroute.outcomes.splits import category_splits
+from llmroute.outcomes.splits import category_splits, is_held
 from llmroute.pool import ModelPool
 from llmroute.profiling.ability_profile import fit_abilities
-from llmroute.routers.dataset import is_held, lessons_of
+from llmroute.routers.dataset import dataset_of
 from llmroute.routers.trainer import fit_scorer, new_card
 from llmroute.scoring import load_latent
 from llmroute.scoring.local import LocalScorer
@@ -53,7 +53,7 @@ def alone(answers: Outcomes, pool: ModelPool, prompts: Sequence[str]) -> Floats:
     """
     # Of fifty prompts the tenth that the router keeps for validation may be none, by hash.
     seeds = (s for s in itertools.count() if any(is_held(p, s) for p in answers.prompts))
-    lessons = lessons_of([answers], seed=next(seeds))
+    lessons = dataset_of([answers], seed=next(seeds))
     scorer = fit_scorer(new_card("linear", lessons, "local", features="words"), lessons)
     return scorer.estimate(prompts, pool).quality
 

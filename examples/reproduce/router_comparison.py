@@ -31,7 +31,7 @@ from llmroute.routers.labels import MODES, Mode
 if TYPE_CHECKING:
     from llmroute.evaluation import Outcomes, Report
     from llmroute.pool import ModelPool
-    from llmroute.routers.features import Vectors
+    from llmroute.routers.base import Vectors
     from llmroute.routers.trained_scorer import RouterScorer
     from llmroute.scoring.scorer import Scorer
 
@@ -259,15 +259,15 @@ def microseconds(scorer: Scorer, test: Outcomes, count: int = 200) -> float:
 def _on_vectors(
     router: str, train: Outcomes, training: _Training, remembered: dict[str, Remembered]
 ) -> RouterScorer:
-    from llmroute.routers.dataset import lessons_of
+    from llmroute.routers.dataset import dataset_of
     from llmroute.routers.features import fit_vectors
     from llmroute.routers.trainer import fit_scorer, new_card
 
-    lessons = lessons_of([train], training.labels)
+    dataset = dataset_of([train], training.labels)
     if training.features not in remembered:
-        remembered[training.features] = Remembered(fit_vectors(training.features, lessons.texts))
-    card = new_card(router, lessons, router, features=training.features)
-    return fit_scorer(card, lessons, features=remembered[training.features])
+        remembered[training.features] = Remembered(fit_vectors(training.features, dataset.texts))
+    card = new_card(router, dataset, router, features=training.features)
+    return fit_scorer(card, dataset, features=remembered[training.features])
 
 
 def _name(report: Report) -> str:

@@ -24,7 +24,7 @@ from llmroute.errors import ConfigurationError
 from llmroute.evaluation.markdown import markdown_table
 from llmroute.numerics import Floats, Floats32, logit, sigmoid
 from llmroute.routers.base import LEAST_SHARE, quiet
-from llmroute.routers.dataset import Lessons, lessons_of
+from llmroute.routers.dataset import Dataset, dataset_of
 from llmroute.routers.features import NAMES, fit_vectors
 from llmroute.routers.linear import Linear
 from llmroute.routers.nearest import TIE
@@ -56,7 +56,7 @@ class Known:
         outcomes: What the lessons were made of.
     """
 
-    lessons: Lessons
+    lessons: Dataset
     vectors: Floats32
     asked: Floats32
     prompts: tuple[str, ...]
@@ -165,7 +165,7 @@ def unseen(
     for learn, held in category_splits(whole, learnt):
         part = learnt.select(np.isin(np.arange(len(learnt)), learn))
         prompts = tuple(whole.prompts[row] for row in held)
-        known = Known(lessons_of([part]), vectors[learn], of_asked[held], prompts, part)
+        known = Known(dataset_of([part]), vectors[learn], of_asked[held], prompts, part)
         cost[held] = mean_of_known(learnt.cost[learn])
         for name, estimates in quality.items():
             estimates[held] = ATTEMPTS[name](known)

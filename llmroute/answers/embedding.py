@@ -7,9 +7,8 @@ from functools import lru_cache
 import numpy as np
 
 from llmroute.numerics import Floats32
-from llmroute.scoring.encoder import Encoder
 from llmroute.scoring.registry import bundled_artifact
-from llmroute.scoring.router_folder import MODEL, TOKENIZER
+from llmroute.scoring.session import Session
 from llmroute.scoring.surface import FEATURES
 from llmroute.scoring.text import BUDGET, head_and_tail
 
@@ -41,7 +40,5 @@ def _vector(text: str, router: str) -> Floats32:
 
 
 @lru_cache
-def _encoder(router: str) -> Encoder:
-    artifact = bundled_artifact(router)
-    files = {MODEL: artifact.model.read_bytes(), TOKENIZER: artifact.tokenizer.read_bytes()}
-    return Encoder(files, _MEAN[router][0])
+def _encoder(router: str) -> Session:
+    return Session(bundled_artifact(router).files, [_MEAN[router][0]])

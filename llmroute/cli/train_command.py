@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from llmroute.evaluation import Outcomes, Report
     from llmroute.outcomes.table import Split
     from llmroute.routers import Preferences
-    from llmroute.scoring.artifact import Card, DataSource, Metric
+    from llmroute.scoring.artifact import DataSource, Metric
+    from llmroute.scoring.latent_folder import Card
     from llmroute.scoring.router_folder import RouterCard
 
 _LATENT = "latent"

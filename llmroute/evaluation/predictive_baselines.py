@@ -15,26 +15,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
-import numpy as np
-
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation.baselines import fitted_run
 from llmroute.evaluation.run import Run
 from llmroute.numerics import Floats, Floats32, Ints
 from llmroute.outcomes.outcomes import Outcomes
 from llmroute.outcomes.splits import names_to_indices
-from llmroute.routers.predictors import (
-    NEIGHBOURS,
-    NearestAnswers,
-    Network,
-    Predictor,
-    SupportVectors,
-)
-from llmroute.routers.text_features import Features, features_named
+from llmroute.routers.base import Head
+from llmroute.routers.features import Features, features_named
+from llmroute.routers.knn import Nearest
+from llmroute.routers.mlp import NeuralNetwork
+from llmroute.routers.nearest import NEIGHBOURS
+from llmroute.routers.svm import SupportVectors
 from llmroute.scoring.text import RoutingText
 
 Kind = Literal["knn", "mlp", "svm"]
-_Recipe = Callable[[Floats32, Floats], Predictor]
+_Recipe = Callable[[Floats32, Floats], Head]
 
 
 def classic_runs(
@@ -61,9 +57,9 @@ def classic_runs(
     vectors = chosen.transform(texts)
     asked = vectors if train is None else chosen.transform(_texts(outcomes))
     recipes: dict[str, _Recipe] = {
-        "knn": lambda v, s: NearestAnswers(v, s, k),
-        "mlp": lambda v, s: Network(v, s, seed=seed),
-        "svm": lambda v, s: SupportVectors(v, s, seed),
+        "knn": lambda v, s: Nearest(v, s, k),
+        "mlp": lambda v, s: NeuralNetwork.trained(v, s, seed=seed),
+        "svm": lambda v, s: SupportVectors.trained(v, s, seed),
     }
     for kind in kinds:
         if kind not in recipes:
@@ -72,7 +68,7 @@ def classic_runs(
             )
 
         def predict(learn: Ints, held: Ints, recipe: _Recipe = recipes[kind]) -> Floats:
-            return np.clip(recipe(vectors[learn], score[learn]).predict(asked[held]), 0.0, 1.0)
+            return recipe(vectors[learn], score[learn]).quality(asked[held])
 
         yield fitted_run(kind, outcomes, train, predict)
 

@@ -16,6 +16,8 @@ from llmroute.outcomes.table import names_to_indices as names_to_indices
 FOLDS = 5
 #: Groups of categories that are left out together.
 GROUPS = 5
+#: Part of the training prompts kept for early stopping and for choosing settings.
+VALIDATION_SHARE = 0.1
 
 
 def splits(outcomes: OutcomeTable, train: OutcomeTable | None) -> Iterator[tuple[Ints, Ints]]:
@@ -52,6 +54,19 @@ def folds(prompts: tuple[str, ...], count: int = FOLDS) -> Ints:
     keys = [hashlib.blake2b(p.encode("utf-8", "surrogatepass")).digest() for p in prompts]
     rank = {key: place for place, key in enumerate(sorted(set(keys)))}
     return np.array([rank[key] % count for key in keys], dtype=np.int64)
+
+
+def is_held(prompt: str, seed: int, share: float = VALIDATION_SHARE) -> bool:
+    """Whether a training prompt is kept for validation: by hash, so it is in every source or none.
+
+    Args:
+        prompt: The prompt's text.
+        seed: Seed of the training run.
+        share: Part of the prompts to keep.
+    """
+    normal = " ".join(prompt.lower().split()).encode("utf-8", "surrogatepass")
+    digest = hashlib.sha256(f"{seed}:".encode() + normal).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
 def mean_of_known(values: Floats) -> Floats:

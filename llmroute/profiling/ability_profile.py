@@ -37,10 +37,6 @@ def ability_prior(scorer: LatentAbilityScorer, model: Model) -> tuple[Floats, Fl
     The training models' abilities as a normal; its mean is moved to what is known of the model
     (its own ability in training, tier, price), and the further entries follow the general one as
     far as they do among the training models.
-
-    Args:
-        scorer: The scorer.
-        model: The model.
     """
     table = np.array(list(scorer.card.abilities.values()), dtype=np.float64)
     centre = table.mean(axis=0)

@@ -12,7 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from llmroute.scoring.artifact import Section
 
 #: How an answer is checked; see `llmroute.profiling.grading`.
 Kind = Literal["number", "choice", "text", "json", "code"]
@@ -20,7 +22,7 @@ Kind = Literal["number", "choice", "text", "json", "code"]
 _FILE = Path(__file__).with_name("anchors.json")
 
 
-class Anchor(BaseModel):
+class Anchor(Section):
     """One anchor prompt.
 
     Attributes:
@@ -30,8 +32,6 @@ class Anchor(BaseModel):
         kind: How it is checked.
         subject: What it is about.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(min_length=1)
     prompt: str = Field(min_length=1)
@@ -44,4 +44,4 @@ class Anchor(BaseModel):
 def load_anchors() -> tuple[Anchor, ...]:
     """The anchors that come with the package, in their order."""
     listed = json.loads(_FILE.read_text(encoding="utf-8"))
-    return tuple(Anchor.model_validate(one) for one in listed)
+    return tuple(Anchor.model_validate(anchor) for anchor in listed)

@@ -19,25 +19,14 @@ OnAnswer = Callable[[Anchor, Graded], None]
 
 
 def missing(anchors: Sequence[Anchor], known: Mapping[str, Graded]) -> list[Anchor]:
-    """The anchors that have no graded answer yet.
-
-    Args:
-        anchors: All anchors.
-        known: Graded answers by anchor id.
-    """
+    """The anchors that have no graded answer yet."""
     return [anchor for anchor in anchors if anchor.id not in known]
 
 
 def expected_cost(
     scorer: LatentAbilityScorer, model: Model, anchors: Sequence[Anchor]
 ) -> float | None:
-    """What asking is expected to cost, USD; None where the model's price is unknown.
-
-    Args:
-        scorer: Says how many tokens are to be expected.
-        model: The model.
-        anchors: What it is to be asked.
-    """
+    """What asking is expected to cost, USD; None where the model's price is unknown."""
     if model.input_price is None or model.output_price is None:
         return None
     if not anchors:

@@ -53,7 +53,7 @@ def calibrate(outcomes: Outcomes, scorer: Scorer, progress: Progress | None = No
         texts = [text or "" for text in said]
         agree[row] = groups(texts, asked)
         read = (answer_of(text, asked) for text in texts)
-        forms.append(asked.kind or next((one.kind for one in read if one), "text"))
+        forms.append(asked.kind or next((answer.kind for answer in read if answer), "text"))
         if progress is not None and (row + 1) % 100 == 0:
             progress("answers", row + 1, len(outcomes))
     return Calibration.fit(

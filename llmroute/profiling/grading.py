@@ -44,11 +44,7 @@ def grade(kind: Kind, answer: str, said: str) -> float:
 
 
 def last_number(text: str) -> float | None:
-    """The last number in a text, or None: 1,200.5, −3, 1/6, 2e-3.
-
-    Args:
-        text: Any text.
-    """
+    """The last number in a text, or None: 1,200.5, −3, 1/6, 2e-3."""
     # A number that is spelled out is too often a pronoun: "no one".
     found = numbers(tail(text)) if any(sign.isdigit() for sign in text) else []
     return found[-1].value if found else None
@@ -86,11 +82,7 @@ def _json(answer: str, said: str) -> bool:
 
 
 def normal(text: str) -> str:
-    """A text without case, accents, marks around it and runs of blanks.
-
-    Args:
-        text: Any text.
-    """
+    """A text without case, accents, marks around it and runs of blanks."""
     split = unicodedata.normalize("NFKD", text)
     bare = "".join(c for c in split if not unicodedata.combining(c))
     return " ".join(_MARKS.sub("", bare).casefold().split()).strip(" .,:;!")

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from llmroute.errors import ConfigurationError
 from llmroute.files import write_whole
 from llmroute.pool import ModelPool
+from llmroute.scoring.artifact import Section
+from llmroute.scoring.registry import load_latent
 from llmroute.validation import read_json
 
 FORMAT = 1
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Graded(_Section):
+class Graded(Section):
     """One anchor's graded answer.
 
     Attributes:
@@ -41,7 +39,7 @@ class Graded(_Section):
     said: str | None = None
 
 
-class Profile(_Section):
+class Profile(Section):
     """What was measured of one model.
 
     Attributes:
@@ -71,7 +69,7 @@ class Profile(_Section):
     graded: Mapping[str, Graded] = Field(default_factory=dict)
 
 
-class Profiles(_Section):
+class Profiles(Section):
     """The content of a profile file: the format's version, and profiles by the models' names."""
 
     format: int = FORMAT
@@ -99,11 +97,7 @@ def read_profiles(path: str | Path) -> Profiles:
 
 
 def write_profiles(path: str | Path, profiles: Profiles) -> None:
-    """Writes a profile file, whole or not at all.
-
-    Args:
-        path: Where it goes.
-        profiles: Its content.
+    """Writes a profile file atomically.
 
     Raises:
         ConfigurationError: It cannot be written.
@@ -126,8 +120,6 @@ def with_profiles(pool: ModelPool, path: str | Path, *, scorer: str | Path = "st
         ConfigurationError: The file cannot be used, or its abilities were fitted under another
             scorer.
     """
-    from llmroute.scoring.registry import load_latent
-
     profiles = read_profiles(path).models
     hashes = load_latent(scorer).card.sha256
     members = []

@@ -1,97 +1,192 @@
-"""What every router of this package is made of: a head that reads vectors of prompts."""
+"""What every router of this package is made of: vectors of prompts, and a head that reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ArtifactError
-from llmroute.numerics import Floats, Floats32
+from llmroute.numerics import Floats, Floats32, Ints
 from llmroute.outcomes.splits import mean_of_known
+from llmroute.routers.dataset import Dataset
+from llmroute.scoring.progress import Progress as Progress
+from llmroute.scoring.progress import quiet as quiet
 
 Arrays = Mapping[str, npt.NDArray[Any]]
-#: Told the stage, how much of it is done, how much there is, and a note.
-Progress = Callable[[str, int, int, str], None]
-
-Setting = TypeVar("Setting")
+Option = TypeVar("Option")
 
 #: In the logits that training begins with, shares are held this far from 0 and 1: within ±4.6.
 LEAST_SHARE = 0.01
 #: Losses that differ by no more are equal: the rest is how sums were rounded.
 _EQUAL_LOSS = 1e-9
-#: The card's figure that every router has.
+#: The card's figure that every router has. Settings were chosen, and for some routers parameters
+#: refitted, on these prompts too.
 CHOOSING = "log loss on prompts for choosing"
+#: Standard deviations at which a standardised number is cut.
+_CUT = 4.0
 
 
-class Head(Protocol):
+class Head(ABC):
     """What a router learned: vectors in, quality of every model out."""
 
+    @classmethod
+    def fit(cls, vectors: Floats32, dataset: Dataset, seed: int, progress: Progress) -> Head:
+        """Choose settings on the validation part, then learn from all prompts.
+
+        Args:
+            vectors: (P, D) vectors of the dataset's prompts.
+            dataset: What is known of them.
+            seed: Seed of everything random.
+            progress: Told how training goes.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def restore(cls, settings: dict[str, Any], arrays: Arrays) -> Head:
+        """The head as it was saved, from what `settings` and `arrays` gave."""
+        raise NotImplementedError
+
+    @abstractmethod
     def quality(self, vectors: Floats32) -> Floats:
         """(P, M) estimated quality, 0..1.
 
         Args:
             vectors: (P, D) vectors of prompts.
         """
-        ...
 
     def cost(self, vectors: Floats32) -> Floats | None:
-        """(P, M) expected USD of a call, or None where the prompt does not matter for it.
-
-        Args:
-            vectors: (P, D) vectors of prompts.
-        """
-        ...
+        """(P, M) expected USD of a call; None where the prompt does not matter for it."""
+        return None
 
     def settings(self) -> dict[str, Any]:
         """What is stored on the card."""
-        ...
+        return {}
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What is stored as numbers."""
-        ...
+        return {}
 
 
-class NoCost:
-    """A head that knows nothing of costs beyond each model's mean."""
+class Vectors(ABC):
+    """Texts to vectors, and what must be stored to do it again."""
 
-    def cost(self, vectors: Floats32) -> Floats | None:
-        """None: a model's mean cost holds for every prompt."""
-        return None
+    kind: ClassVar[str]
+
+    @classmethod
+    def fit(cls, texts: Sequence[str], seed: int = 0) -> Vectors:
+        """Learn what is needed.
+
+        Args:
+            texts: Training texts, cut to what a scorer reads.
+            seed: Seed of what is random.
+
+        Raises:
+            MissingExtra: What they need is not installed.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def restore(
+        cls, settings: Mapping[str, Any], arrays: Arrays, files: Mapping[str, bytes]
+    ) -> Vectors:
+        """The vectors as they were saved, from what `settings`, `arrays` and `files` gave.
+
+        Raises:
+            ArtifactError: Something is missing or does not fit together.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def transform(self, texts: Sequence[str]) -> Floats32:
+        """(P, D) vectors of length 1, or 0 where nothing is known.
+
+        Args:
+            texts: P texts, cut to what a scorer reads.
+        """
+
+    def settings(self) -> dict[str, Any]:
+        """What is stored on the card; `kind` first."""
+        return {"kind": self.kind}
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What is stored as numbers."""
+        return {}
+
+    def files(self) -> Mapping[str, bytes]:
+        """What is stored as files of its own."""
+        return {}
 
 
-def quiet(stage: str, done: int, total: int, note: str = "") -> None:
-    """A progress callback that shows nothing."""
+class StandardisedVectors(Vectors):
+    """Numbers read off a text, standardised and cut, each row scaled to length 1.
+
+    Args:
+        centre: (D,) means over training texts.
+        scale: (D,) standard deviations.
+    """
+
+    def __init__(self, centre: Floats32, scale: Floats32) -> None:
+        self._centre, self._scale = centre, scale
+
+    @abstractmethod
+    def raw(self, texts: Sequence[str]) -> Floats32:
+        """(P, D) the numbers as they are read."""
+
+    def transform(self, texts: Sequence[str]) -> Floats32:
+        """(P, D) vectors of length 1."""
+        if not len(texts):
+            return np.zeros((0, len(self._centre)), dtype=np.float32)
+        standard = (self.raw(texts) - self._centre) / self._scale
+        return of_length_one(np.clip(standard, -_CUT, _CUT))
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Means and deviations."""
+        return {f"{self.kind}_centre": self._centre, f"{self.kind}_scale": self._scale}
+
+
+def of_length_one(vectors: npt.NDArray[Any]) -> Floats32:
+    """(P, D) rows scaled to length 1; a row of zeros stays."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: Floats32 = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    return scaled
 
 
 def log_loss(quality: Floats, target: Floats) -> float:
-    """Mean log loss over known cells.
-
-    Args:
-        quality: (P, M) probabilities.
-        target: (P, M) what was to be predicted, 0..1, NaN where unknown.
-    """
+    """Mean log loss of (P, M) probabilities over the cells of the target that are known."""
     known = ~np.isnan(target)
     p, y = np.clip(quality[known], 1e-4, 1 - 1e-4), target[known]
     return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
 
 
-def of_least_loss(losses: Mapping[Setting, float]) -> Setting:
-    """The setting of the least loss; of equals, the first.
+def of_least_loss(
+    options: Iterable[Option],
+    loss: Callable[[Option], float],
+    progress: Progress = quiet,
+    stage: str = "settings",
+) -> Option:
+    """The option of the least loss; of equals, the first.
 
     Args:
-        losses: Setting → loss, not empty.
+        options: What is tried, at least one.
+        loss: The loss of an option.
+        progress: Told how far it is.
+        stage: What the options are.
     """
-    enough = min(losses.values()) + _EQUAL_LOSS
+    tried, losses = list(options), []
+    for done, option in enumerate(tried):
+        progress(stage, done, len(tried), str(option))
+        losses.append(loss(option))
+    progress(stage, len(tried), len(tried), "")
+    enough = min(losses) + _EQUAL_LOSS
     # A loss that is no number, where nothing was known, is not above it.
-    return next(setting for setting, loss in losses.items() if not loss > enough)
+    return next(option for option, lost in zip(tried, losses, strict=True) if not lost > enough)
 
 
-def group_means(
-    values: Floats, label: npt.NDArray[np.int64], groups: int, strength: float
-) -> Floats:
+def group_means(values: Floats, label: Ints, groups: int, strength: float) -> Floats:
     """(K, M) mean of each column in each group, drawn to its mean over all.
 
     Args:
@@ -110,10 +205,6 @@ def group_means(
 
 def stored(arrays: Arrays, name: str) -> npt.NDArray[Any]:
     """One stored array.
-
-    Args:
-        arrays: All of them.
-        name: Which.
 
     Raises:
         ArtifactError: It is not there.

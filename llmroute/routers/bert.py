@@ -9,21 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from llmroute.errors import ArtifactError
 from llmroute.numerics import Floats, Floats32, sigmoid
-from llmroute.routers.base import CHOOSING, NoCost, Progress, log_loss, quiet
-from llmroute.routers.dataset import Lessons
+from llmroute.routers.base import CHOOSING, Head, Progress, Vectors, log_loss, quiet
+from llmroute.routers.dataset import Dataset
 from llmroute.routers.trained_scorer import RouterScorer
-from llmroute.scoring.artifact import Metric
-from llmroute.scoring.encoder import Encoder
-from llmroute.scoring.router_folder import MODEL, TOKENIZER, Folder, RouterCard, read, save
+from llmroute.scoring.artifact import MODEL, TOKENIZER, Metric
+from llmroute.scoring.router_folder import RouterCard, RouterFolder, read, save
+from llmroute.scoring.session import Session
 
-#: Layers of MiniLM, and passes over the prompts at most.
+#: Layers of MiniLM, and epochs at most.
 LAYERS, EPOCHS = 3, 3
 #: The graph's output: (1, M) log odds of a good answer.
 _OUTPUT = "logits"
@@ -31,7 +29,7 @@ _OUTPUT = "logits"
 
 def train(
     card: RouterCard,
-    lessons: Lessons,
+    dataset: Dataset,
     out: str | Path,
     *,
     layers: int = LAYERS,
@@ -41,15 +39,15 @@ def train(
 ) -> RouterScorer:
     """Fine-tunes the encoder and writes the folder.
 
-    After each pass a checkpoint is written beside the folder; the same command, given again after
+    After each epoch a checkpoint is written beside the folder; the same command, given again after
     an interruption, goes on from it and ends with the same numbers. It goes when training is done.
 
     Args:
         card: What is known of the router so far.
-        lessons: What it learns from.
+        dataset: What it learns from.
         out: The folder to write.
         layers: Layers of MiniLM, 1 to 6.
-        epochs: Passes over the prompts, at most; the pass with the best validation loss is kept.
+        epochs: Epochs at most; the one with the best validation loss is kept.
         seed: Seed of the order of the prompts.
         progress: Told how training goes.
 
@@ -60,79 +58,53 @@ def train(
     import llmroute.training  # noqa: F401  # says which package is missing, if one is
     from llmroute.routers.finetune import fine_tune
 
-    tuned = fine_tune(lessons, Path(out), layers, epochs, seed, progress)
+    tuned = fine_tune(dataset, Path(out), layers, epochs, seed, progress)
     files = {MODEL: tuned.graph, TOKENIZER: tuned.tokenizer}
-    held = lessons.validation
-    logits = Encoder(files, _OUTPUT).rows([lessons.texts[row] for row in np.flatnonzero(held)])
-    found = sigmoid(logits.astype(np.float64))
-    loss = log_loss(found, lessons.target[held])
+    held = dataset.validation
+    logits = Session(files, [_OUTPUT]).rows([dataset.texts[row] for row in np.flatnonzero(held)])
+    loss = log_loss(_Sigmoid().quality(logits), dataset.target[held])
     update = {
         "version": tuned.version,
         "head": {"layers": layers, "epoch": tuned.epoch, "base": tuned.base},
         "settings": {**card.settings, "layers": layers, "epochs": epochs, **tuned.settings},
-        "metrics": {
-            CHOOSING: Metric(value=round(loss, 5), prompts=int(held.sum())),
-        },
+        "metrics": {CHOOSING: Metric(value=round(loss, 5), prompts=int(held.sum()))},
     }
     save(out, card.model_copy(update=update), {}, files)
     return restore(read(out))
 
 
-def restore(folder: Folder) -> RouterScorer:
+def restore(folder: RouterFolder) -> RouterScorer:
     """The router of a folder.
-
-    Args:
-        folder: The folder, read.
 
     Raises:
         ArtifactError: A file is missing or cannot be read, or has other outputs.
     """
-    encoder = Encoder(folder.files, _OUTPUT)
+    encoder = Session(folder.files, [_OUTPUT])
     outputs = encoder.rows([""]).shape[1]
     if outputs != len(folder.card.models):
         raise ArtifactError(
-            f"the graph at {folder.path} has {outputs} outputs; {len(folder.card.models)} "
+            f"the graph at {folder.folder} has {outputs} outputs; {len(folder.card.models)} "
             "models were expected. Train it again."
         )
     return RouterScorer(folder.card, _Logits(encoder), _Sigmoid())
 
 
-class _Logits:
+class _Logits(Vectors):
     """The encoder's log odds as what is seen of a prompt."""
 
     kind = "encoder"
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Session) -> None:
         self._encoder = encoder
 
     def transform(self, texts: Sequence[str]) -> Floats32:
         """(P, M) log odds."""
         return self._encoder.rows(texts)
 
-    def settings(self) -> dict[str, Any]:
-        """Nothing: all is in the graph."""
-        return {}
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """No numbers."""
-        return {}
-
-    def files(self) -> dict[str, bytes]:
-        """No files of its own."""
-        return {}
-
-
-class _Sigmoid(NoCost):
+class _Sigmoid(Head):
     """Log odds to probabilities."""
 
     def quality(self, vectors: Floats32) -> Floats:
         """(P, M) probabilities."""
         return sigmoid(vectors.astype(np.float64))
-
-    def settings(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """No numbers."""
-        return {}

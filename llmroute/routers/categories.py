@@ -8,24 +8,24 @@ routing time has not.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError, MissingExtra
-from llmroute.numerics import Floats, Floats32
+from llmroute.numerics import Floats, Floats32, Ints
 from llmroute.routers.base import (
     Arrays,
-    NoCost,
+    Head,
     Progress,
     group_means,
     log_loss,
     of_least_loss,
     stored,
 )
-from llmroute.routers.dataset import Lessons
+from llmroute.routers.dataset import Dataset
+from llmroute.routers.sklearn_fit import fitted
 
 #: Weights of a model's overall mean in a category's, in prompts, that are tried on the validation
 #: part.
@@ -34,7 +34,7 @@ STRENGTHS = (3.0, 10.0, 30.0, 100.0)
 _INVERSE_PENALTY, _ROUNDS = 10.0, 100
 
 
-class Categories(NoCost):
+class Categories(Head):
     """Probabilities of K categories and the models' means in them.
 
     Args:
@@ -49,29 +49,31 @@ class Categories(NoCost):
         self._score, self._strength = score, strength
 
     @classmethod
-    def fit(cls, vectors: Floats32, lessons: Lessons, seed: int, progress: Progress) -> Categories:
+    def fit(cls, vectors: Floats32, dataset: Dataset, seed: int, progress: Progress) -> Categories:
         """Choose the strength on the validation part, then fit on all prompts."""
-        if len(set(lessons.categories)) < 2:
+        if len(set(dataset.categories)) < 2:
             raise ConfigurationError(
-                f"{lessons.source} has fewer than two categories, so there is none to tell apart; "
+                f"{dataset.source} has fewer than two categories, so there is none to tell apart; "
                 "give outcomes with a column `category`, or train another router."
             )
-        train, held = lessons.training, lessons.validation
+        train, held, target = dataset.training, dataset.validation, dataset.target
+        category = np.array(dataset.categories)
         progress("categories", 0, 2, "validation")
-        names, label = np.unique(np.array(lessons.categories)[train], return_inverse=True)
-        slopes, offsets = _classifier(vectors[train], label, len(names))
-        found = {}
-        for strength in STRENGTHS:
-            score = group_means(lessons.target[train], label, len(names), strength)
-            tried = cls(slopes, offsets, score, strength)
-            found[strength] = log_loss(tried.quality(vectors[held]), lessons.target[held])
-        best = of_least_loss(found)
+        names, label = np.unique(category[train], return_inverse=True)
+        classifier = _classifier(vectors[train], label, len(names))
+
+        def loss(strength: float) -> float:
+            score = group_means(target[train], label, len(names), strength)
+            tried = cls(*classifier, score, strength)
+            return log_loss(tried.quality(vectors[held]), target[held])
+
+        best = of_least_loss(STRENGTHS, loss)
         progress("categories", 1, 2, "all prompts")
-        names, label = np.unique(np.array(lessons.categories), return_inverse=True)
-        score = group_means(lessons.target, label, len(names), best)
-        fitted = cls(*_classifier(vectors, label, len(names)), score, best)
+        all_names, labels = np.unique(category, return_inverse=True)
+        score = group_means(target, labels, len(all_names), best)
+        head = cls(*_classifier(vectors, labels, len(all_names)), score, best)
         progress("categories", 2, 2, "")
-        return fitted
+        return head
 
     @classmethod
     def restore(cls, settings: dict[str, Any], arrays: Arrays) -> Categories:
@@ -103,9 +105,7 @@ class Categories(NoCost):
         }
 
 
-def _classifier(
-    vectors: Floats32, label: npt.NDArray[np.int64], categories: int
-) -> tuple[Floats, Floats]:
+def _classifier(vectors: Floats32, label: Ints, categories: int) -> tuple[Floats, Floats]:
     """(D, K) slopes and (K,) offsets."""
     if categories == 1:  # of a part of the prompts; nothing is to be told apart there
         return np.zeros((vectors.shape[1], 1)), np.zeros(1)
@@ -113,15 +113,8 @@ def _classifier(
         from sklearn.linear_model import LogisticRegression
     except ImportError:
         raise MissingExtra("The router `categories` (scikit-learn)", "eval") from None
-    from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    with threadpool_limits(1), warnings.catch_warnings():
-        # Near enough after that many rounds, converged or not.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        found = LogisticRegression(C=_INVERSE_PENALTY, max_iter=_ROUNDS).fit(
-            vectors.astype(np.float64), label
-        )
+    regression = LogisticRegression(C=_INVERSE_PENALTY, max_iter=_ROUNDS)
+    found = fitted(regression, vectors.astype(np.float64), label)
     slopes, offsets = found.coef_.T, found.intercept_
     if categories == 2:  # scikit-learn has one column for two categories
         slopes = np.concatenate([np.zeros_like(slopes), slopes], axis=1)

@@ -11,7 +11,6 @@ The request leaves the machine if the model does. A call costs what it costs, an
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,15 +23,25 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from llmroute.errors import ArtifactError, ConfigurationError
-from llmroute.numerics import Floats, logit, sigmoid
+from llmroute.numerics import Floats, Floats32, logit, sigmoid
 from llmroute.pool import Model, ModelPool
 from llmroute.records import Estimates
-from llmroute.routers.base import CHOOSING, LEAST_SHARE, NoCost, Progress, log_loss, quiet, stored
-from llmroute.routers.dataset import Lessons
+from llmroute.routers.base import (
+    CHOOSING,
+    LEAST_SHARE,
+    Head,
+    Progress,
+    Vectors,
+    log_loss,
+    quiet,
+    stored,
+)
+from llmroute.routers.dataset import Dataset
 from llmroute.routers.linear import Basis, logistic
 from llmroute.routers.trained_scorer import RouterScorer, content_version
+from llmroute.routers.word_features import hash_of
 from llmroute.scoring.artifact import Metric
-from llmroute.scoring.router_folder import Folder, RouterCard, read, save
+from llmroute.scoring.router_folder import RouterCard, RouterFolder, read, save
 from llmroute.scoring.text import RoutingText
 
 #: Training prompts the judge is asked about, and requests under way at a time.
@@ -70,10 +79,6 @@ class CausalScorer(RouterScorer):
     def estimate(self, prompts: Sequence[str | RoutingText], pool: ModelPool) -> Estimates:
         """Estimates for P prompts and the pool's M models; one call of the judge a prompt.
 
-        Args:
-            prompts: Plain texts (one user turn each) or routing texts made from conversations.
-            pool: Models it was trained on, all or some.
-
         Raises:
             ConfigurationError: A model it has seen no answer of.
         """
@@ -86,7 +91,7 @@ class CausalScorer(RouterScorer):
 
 def train(
     card: RouterCard,
-    lessons: Lessons,
+    dataset: Dataset,
     out: str | Path,
     *,
     judge: str | BaseChatModel | None = None,
@@ -98,7 +103,7 @@ def train(
 
     Args:
         card: What is known of the router so far.
-        lessons: What it learns from.
+        dataset: What it learns from.
         out: The folder to write.
         judge: A LiteLLM name, such as `"ollama/llama3.2"`, or a LangChain chat model.
         judge_url: Where the named model is served, when not at its provider.
@@ -116,17 +121,17 @@ def train(
         )
     named = isinstance(judge, str)
     chat = judge_model(judge, judge_url) if isinstance(judge, str) else judge
-    order = sorted(range(len(lessons)), key=lambda row: _hash(lessons.prompts[row]))
+    order = sorted(range(len(dataset)), key=lambda row: hash_of(dataset.prompts[row]))
     rows = np.array(order[:judge_prompts])
-    easy = _ask_all(chat, [lessons.texts[row] for row in rows], progress)
-    target, held = lessons.target[rows], lessons.validation[rows]
-    curves = _curves(easy[~held], target[~held], lessons.prior)
+    easy = _ask_all(chat, [dataset.texts[row] for row in rows], progress)
+    target, held = dataset.target[rows], dataset.validation[rows]
+    curves = _curves(easy[~held], target[~held], dataset.prior)
     metrics = {}
     if held.any():
         loss = log_loss(_Curves(curves).quality(easy[held, None]), target[held])
         metrics[CHOOSING] = Metric(value=round(loss, 5), prompts=int(held.sum()))
     head = {"judge": judge if named else None, "judge_url": judge_url, "asked": len(rows)}
-    arrays = {"curves": _curves(easy, target, lessons.prior)}
+    arrays = {"curves": _curves(easy, target, dataset.prior)}
     update = {
         "version": content_version(head, {}, arrays),
         "head": head,
@@ -137,12 +142,8 @@ def train(
     return restore(read(out), chat)
 
 
-def restore(folder: Folder, judge: BaseChatModel | None = None) -> CausalScorer:
+def restore(folder: RouterFolder, judge: BaseChatModel | None = None) -> CausalScorer:
     """The router of a folder.
-
-    Args:
-        folder: The folder, read.
-        judge: The chat model that is asked; by default the one the card names.
 
     Raises:
         ArtifactError: The card names no judge and none is given, or an array is missing.
@@ -150,14 +151,14 @@ def restore(folder: Folder, judge: BaseChatModel | None = None) -> CausalScorer:
     name = folder.card.head.get("judge")
     if judge is None and not name:
         raise ArtifactError(
-            f"the router at {folder.path} was trained with a chat model of your own. Give it again:"
-            " llmroute.routers.causal.restore(llmroute.scoring.router_folder.read(folder), "
+            f"the router at {folder.folder} was trained with a chat model of your own. Give it "
+            "again: llmroute.routers.causal.restore(llmroute.scoring.router_folder.read(folder), "
             "chat_model)."
         )
     curves = stored(folder.arrays, "curves").astype(np.float64)
     if curves.shape != (2, len(folder.card.models)):
         raise ArtifactError(
-            f"the router at {folder.path} has curves of shape {curves.shape}; 2 numbers for each "
+            f"the router at {folder.folder} has curves of shape {curves.shape}; 2 numbers for each "
             f"of {len(folder.card.models)} models were expected. Train it again."
         )
     chat = judge or judge_model(str(name), folder.card.head.get("judge_url"))
@@ -165,12 +166,7 @@ def restore(folder: Folder, judge: BaseChatModel | None = None) -> CausalScorer:
 
 
 def judge_model(name: str, url: str | None = None) -> BaseChatModel:
-    """A chat model by its LiteLLM name; a server on this machine needs no key.
-
-    Args:
-        name: The name, such as `"openai/gpt-4.1-nano"`.
-        url: Where it is served, when not at its provider.
-    """
+    """A chat model by its LiteLLM name; a server on this machine needs no key."""
     stated: dict[str, Any] = {} if url is None else {"api_base": url}
     if url is not None and urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1"):
         stated["api_key"] = "none"
@@ -181,17 +177,14 @@ def yes_log_odds(logprobs: Mapping[str, Any] | None) -> float:
     """Log odds of Yes against No at an answer's first token that may be either; NaN where none may.
 
     What probability is not listed is shared equally, so that a lone sure Yes is not infinitely so.
-
-    Args:
-        logprobs: An answer's log-probabilities, as OpenAI gives them.
     """
     for entry in (logprobs or {}).get("content") or ():
         listed = entry.get("top_logprobs") or [entry]
         chance = {"yes": 0.0, "no": 0.0}
         total = 0.0
-        for one in listed:
-            share = float(np.exp(min(one["logprob"], 0.0)))
-            word = str(one["token"]).strip().strip("\"'*.,").lower()
+        for token in listed:
+            share = float(np.exp(min(token["logprob"], 0.0)))
+            word = str(token["token"]).strip().strip("\"'*.,").lower()
             total += share
             if word in chance:
                 chance[word] += share
@@ -202,7 +195,7 @@ def yes_log_odds(logprobs: Mapping[str, Any] | None) -> float:
     return float("nan")
 
 
-class _Odds:
+class _Odds(Vectors):
     """The judge's log odds as the one number that is seen of a prompt."""
 
     kind = "judge"
@@ -210,7 +203,7 @@ class _Odds:
     def __init__(self, judge: BaseChatModel) -> None:
         self._judge = judge
 
-    def transform(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    def transform(self, texts: Sequence[str]) -> Floats32:
         """(P, 1) log odds, NaN where the judge could not be asked."""
         odds, faults = _ask(self._judge, texts)
         if faults:
@@ -221,20 +214,8 @@ class _Odds:
             )
         return odds[:, None].astype(np.float32)
 
-    def settings(self) -> dict[str, Any]:
-        """Nothing of its own: the card's head names the judge."""
-        return {}
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """No numbers."""
-        return {}
-
-    def files(self) -> dict[str, bytes]:
-        """No files."""
-        return {}
-
-
-class _Curves(NoCost):
+class _Curves(Head):
     """Each model's curve over the log odds."""
 
     def __init__(self, curves: Floats) -> None:
@@ -243,14 +224,6 @@ class _Curves(NoCost):
     def quality(self, vectors: npt.NDArray[Any]) -> Floats:
         """(P, M) probabilities, NaN where the log odds are."""
         return sigmoid(vectors[:, :1] * self._curves[0] + self._curves[1])
-
-    def settings(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Slopes and offsets."""
-        return {"curves": self._curves}
 
 
 def _ask_all(chat: BaseChatModel, texts: Sequence[str], progress: Progress) -> Floats:
@@ -302,7 +275,3 @@ def _curves(easy: Floats, target: Floats, prior: Floats) -> Floats:
         slopes, offsets = logistic(Basis.of(easy[:, None]), target[:, known], _PENALTY)
         result[:, known] = np.stack([slopes[0], offsets])
     return result
-
-
-def _hash(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -13,9 +13,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llmroute.numerics import Floats, Floats32
-from llmroute.routers.base import Arrays, Progress, group_means, log_loss, of_least_loss, stored
-from llmroute.routers.dataset import Lessons
+from llmroute.numerics import Bools, Floats, Floats32
+from llmroute.routers.base import (
+    Arrays,
+    Head,
+    Progress,
+    group_means,
+    log_loss,
+    of_least_loss,
+    stored,
+)
+from llmroute.routers.dataset import Dataset
 from llmroute.routers.nearest import TIE, first_nearest, weights_of_nearest
 
 #: Groups, and groups that are looked at, that are tried on the validation part.
@@ -27,7 +35,7 @@ _ROUNDS = 50
 _SAME = TIE**2
 
 
-class Clusters:
+class Clusters(Head):
     """Groups of prompts and the models' means in them.
 
     Args:
@@ -44,47 +52,34 @@ class Clusters:
         self._nearest = min(nearest, len(centres))
 
     @classmethod
-    def fit(cls, vectors: Floats32, lessons: Lessons, seed: int, progress: Progress) -> Clusters:
+    def fit(cls, vectors: Floats32, dataset: Dataset, seed: int, progress: Progress) -> Clusters:
         """Choose K on the validation part, then group all prompts."""
-        train, held = lessons.training, lessons.validation
-        found = {}
+        train, held = dataset.training, dataset.validation
         tried = [k for k in GROUPS if k <= train.sum() // 4] or [1]
+        centres = {}
         for done, k in enumerate(tried):
             progress("groups", done, len(tried), f"K={k}")
-            centres = k_means(vectors[train], k, seed)
-            for nearest in LOOKED_AT:
-                one = cls.of(centres, vectors, lessons, train, nearest)
-                loss = log_loss(one.quality(vectors[held]), lessons.target[held])
-                found[k, nearest] = loss
-        assert set(found) == set(product(tried, LOOKED_AT))
-        k, nearest = of_least_loss(found)
+            centres[k] = k_means(vectors[train], k, seed)
+
+        def loss(option: tuple[int, int]) -> float:
+            head = cls.of(centres[option[0]], vectors, dataset, train, option[1])
+            return log_loss(head.quality(vectors[held]), dataset.target[held])
+
+        k, nearest = of_least_loss(product(tried, LOOKED_AT), loss)
         progress("groups", len(tried), len(tried), f"K={k}")
-        everyone = np.ones(len(lessons), dtype=bool)
-        return cls.of(k_means(vectors, k, seed), vectors, lessons, everyone, nearest)
+        everyone = np.ones(len(dataset), dtype=bool)
+        return cls.of(k_means(vectors, k, seed), vectors, dataset, everyone, nearest)
 
     @classmethod
     def of(
-        cls,
-        centres: Floats32,
-        vectors: Floats32,
-        lessons: Lessons,
-        which: npt.NDArray[np.bool_],
-        nearest: int = 1,
+        cls, centres: Floats32, vectors: Floats32, dataset: Dataset, which: Bools, nearest: int = 1
     ) -> Clusters:
-        """The router of some groups.
-
-        Args:
-            centres: (K, D) centres.
-            vectors: (P, D) vectors of the lessons' prompts.
-            lessons: What is known of them.
-            which: (P,) the prompts that count.
-            nearest: Groups that are looked at.
-        """
+        """The router of some groups."""
         label = first_nearest(_closeness(vectors[which], centres))
-        score = group_means(lessons.target[which], label, len(centres), STRENGTH)
+        score = group_means(dataset.target[which], label, len(centres), STRENGTH)
         cost = None
-        if lessons.cost is not None:
-            cost = group_means(lessons.cost[which], label, len(centres), STRENGTH)
+        if dataset.cost is not None:
+            cost = group_means(dataset.cost[which], label, len(centres), STRENGTH)
         return cls(centres, score, cost, nearest)
 
     @classmethod

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from llmroute.numerics import Floats, Floats32
 from llmroute.outcomes.splits import mean_of_known
 from llmroute.routers.base import of_least_loss
-from llmroute.routers.dataset import Lessons
+from llmroute.routers.dataset import Dataset
 
 #: Weights of the squared slopes that are tried on the validation part.
 PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 1000.0)
@@ -36,28 +36,23 @@ class Costs:
         self._slopes, self._means, self._centre = slopes, means, centre
 
     @classmethod
-    def fit(cls, vectors: Floats32, lessons: Lessons) -> Costs | None:
+    def fit(cls, vectors: Floats32, dataset: Dataset) -> Costs | None:
         """Choose the penalty on the validation part, then fit on all prompts.
-
-        Args:
-            vectors: (P, D) vectors of the lessons' prompts.
-            lessons: What is known of them.
 
         Returns:
             The regression; None where no cost was recorded.
         """
-        if lessons.cost is None:
+        if dataset.cost is None:
             return None
-        train, held = lessons.training, lessons.validation
-        found = {}
-        for penalty in PENALTIES:
-            tried = cls._fitted(vectors[train], lessons.cost[train], penalty)
+        train, held, cost = dataset.training, dataset.validation, dataset.cost
+
+        def loss(penalty: float) -> float:
+            tried = cls._fitted(vectors[train], cost[train], penalty)
             # Costs of models differ by orders of magnitude; each counts in units of its mean.
-            missed = (tried.of(vectors[held]) - lessons.cost[held]) / np.maximum(
-                tried._means, np.finfo(float).tiny
-            )
-            found[penalty] = float(np.nanmean(missed**2))
-        return cls._fitted(vectors, lessons.cost, of_least_loss(found))
+            unit = np.maximum(tried._means, np.finfo(float).tiny)
+            return float(np.nanmean(((tried.of(vectors[held]) - cost[held]) / unit) ** 2))
+
+        return cls._fitted(vectors, cost, of_least_loss(PENALTIES, loss))
 
     @classmethod
     def _fitted(cls, vectors: Floats32, cost: Floats, penalty: float) -> Costs:
@@ -78,29 +73,17 @@ class Costs:
 
     @classmethod
     def restore(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Costs | None:
-        """As it was saved; None where nothing was.
-
-        Args:
-            arrays: What `arrays` gave.
-        """
+        """As it was saved; None where nothing was."""
         if "cost_slopes" not in arrays:
             return None
         return cls(arrays["cost_slopes"], arrays["cost_means"], arrays["cost_centre"])
 
     def of(self, vectors: Floats32) -> Floats:
-        """(P, M) expected cost of a call, USD; NaN for a model without recorded costs.
-
-        Args:
-            vectors: (P, D) vectors of prompts.
-        """
+        """(P, M) expected cost of a call, USD; NaN for a model without recorded costs."""
         expected = self._means + (vectors - self._centre) @ self._slopes
         held: Floats = np.maximum(expected, LEAST * self._means)
         return held
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What is stored as numbers."""
-        return {
-            "cost_slopes": self._slopes,
-            "cost_means": self._means,
-            "cost_centre": self._centre,
-        }
+        return {"cost_slopes": self._slopes, "cost_means": self._means, "cost_centre": self._centre}

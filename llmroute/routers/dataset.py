@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,18 +11,14 @@ import numpy as np
 from llmroute.errors import ConfigurationError
 from llmroute.numerics import Bools, Floats
 from llmroute.outcomes.outcomes import Outcomes
-from llmroute.outcomes.splits import check_every_model_answered, mean_of_known
+from llmroute.outcomes.splits import check_every_model_answered, is_held, mean_of_known
 from llmroute.routers.labels import Mode, labelled
 from llmroute.routers.preferences import Preferences, preferences_of
 from llmroute.scoring.text import RoutingText
 
-#: Part of the training prompts kept for early stopping and for choosing settings.
-VALIDATION_SHARE = 0.1
-_COLUMNS = ("score", "cost", "completion_tokens")
-
 
 @dataclass(frozen=True)
-class Lessons:
+class Dataset:
     """P prompts, M models, and what is known of them.
 
     Attributes:
@@ -79,13 +74,8 @@ class Lessons:
         """(P,) True for prompts that are trained on while settings are chosen."""
         return ~self.validation
 
-    def select(self, which: Bools, seed: int) -> Lessons:
-        """Some of the prompts, with a validation part of their own.
-
-        Args:
-            which: P booleans.
-            seed: Seed of the validation part; another one than that of the whole.
-        """
+    def select(self, which: Bools, seed: int) -> Dataset:
+        """Some of the prompts, with a validation part of their own."""
         rows = np.flatnonzero(which).tolist()
         prompts = tuple(self.prompts[row] for row in rows)
         return replace(
@@ -100,10 +90,10 @@ class Lessons:
         )
 
 
-def lessons_of(
+def dataset_of(
     sources: Sequence[Outcomes] | Sequence[Preferences], labels: Mode = "score", seed: int = 0
-) -> Lessons:
-    """The lessons of some sources, which have to be of one kind.
+) -> Dataset:
+    """The dataset of some sources, which have to be of one kind.
 
     Args:
         sources: Outcomes, or comparisons. Models with one name in two sources are one model.
@@ -121,30 +111,17 @@ def lessons_of(
         raise ConfigurationError(
             "outcomes and comparisons were given together; train on one kind. Outcomes say more."
         )
-    lessons = _of_preferences(compared) if compared else _of_outcomes(answered, labels)
-    held = np.array([is_held(p, seed) for p in lessons.prompts], dtype=bool)
+    dataset = _of_preferences(compared) if compared else _of_outcomes(answered, labels)
+    held = np.array([is_held(p, seed) for p in dataset.prompts], dtype=bool)
     if held.all() or not held.any():
         raise ConfigurationError(
-            f"{lessons.source} has {len(held)} training prompts, too few to keep a tenth for "
+            f"{dataset.source} has {len(held)} training prompts, too few to keep a tenth for "
             "validation; give at least a few hundred."
         )
-    return replace(lessons, validation=held)
+    return replace(dataset, validation=held)
 
 
-def is_held(prompt: str, seed: int, share: float = VALIDATION_SHARE) -> bool:
-    """Whether a training prompt is kept for validation: by hash, so it is in every source or none.
-
-    Args:
-        prompt: The prompt's text.
-        seed: Seed of the training run.
-        share: Part of the prompts to keep.
-    """
-    normal = " ".join(prompt.lower().split()).encode("utf-8", "surrogatepass")
-    digest = hashlib.sha256(f"{seed}:".encode() + normal).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2**64
-
-
-def _of_outcomes(sources: Sequence[Outcomes], labels: Mode) -> Lessons:
+def _of_outcomes(sources: Sequence[Outcomes], labels: Mode) -> Dataset:
     for source in sources:
         check_every_model_answered(source)
     # Labels compare models, so they are made where all were asked the same: source by source.
@@ -163,7 +140,7 @@ def _of_outcomes(sources: Sequence[Outcomes], labels: Mode) -> Lessons:
             parts.append(part)
         return np.concatenate(parts)
 
-    target = joined([one.target for one in made])
+    target = joined([label.target for label in made])
     assert target is not None  # every source has scores
     prompts = tuple(prompt for source in sources for prompt in source.prompts)
     silent = [name for m, name in enumerate(models) if np.isnan(target[:, m]).all()]
@@ -172,7 +149,7 @@ def _of_outcomes(sources: Sequence[Outcomes], labels: Mode) -> Lessons:
             f"no label {labels!r} can be made for {', '.join(map(repr, silent))}: it was never "
             "asked what another model was asked."
         )
-    return Lessons(
+    return Dataset(
         prompts=prompts,
         models=models,
         target=target,
@@ -181,12 +158,12 @@ def _of_outcomes(sources: Sequence[Outcomes], labels: Mode) -> Lessons:
         validation=np.zeros(len(prompts), dtype=bool),
         categories=tuple(name for source in sources for name in source.categories),
         labels=labels,
-        shift=float(np.mean([one.shift for one in made])),
+        shift=float(np.mean([label.shift for label in made])),
         source=", ".join(source.source for source in sources),
     )
 
 
-def _of_preferences(sources: Sequence[Preferences]) -> Lessons:
+def _of_preferences(sources: Sequence[Preferences]) -> Dataset:
     models = tuple(dict.fromkeys(name for source in sources for name in source.models))
     prompts: dict[str, int] = {}
     for source in sources:
@@ -201,7 +178,7 @@ def _of_preferences(sources: Sequence[Preferences]) -> Lessons:
     prompt, first, second, won = (np.concatenate(part) for part in zip(*parts, strict=True))
     name = ", ".join(source.source for source in sources)
     given = Preferences(tuple(prompts), models, prompt, first, second, won, name)
-    return Lessons(
+    return Dataset(
         prompts=tuple(prompts),
         models=models,
         target=given.win_shares(),

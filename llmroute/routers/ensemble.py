@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.numerics import Floats, Floats32
-from llmroute.routers.base import Arrays, Head, NoCost, Progress
-from llmroute.routers.dataset import Lessons
+from llmroute.routers.base import Arrays, Head, Progress
+from llmroute.routers.dataset import Dataset
+from llmroute.routers.folder_loader import head_class
 
 #: The parts, by name; the last needs categories.
 PARTS = ("linear", "knn", "categories")
@@ -25,7 +26,7 @@ _ROUNDS = 200
 _LEAST = 1e-4
 
 
-class Ensemble(NoCost):
+class Ensemble(Head):
     """Several heads that read the same vectors.
 
     Args:
@@ -38,39 +39,28 @@ class Ensemble(NoCost):
         self._parts, self._weights = parts, [round(float(w), 4) for w in weights]
 
     @classmethod
-    def fit(cls, vectors: Floats32, lessons: Lessons, seed: int, progress: Progress) -> Ensemble:
+    def fit(cls, vectors: Floats32, dataset: Dataset, seed: int, progress: Progress) -> Ensemble:
         """Weigh parts that have not seen the validation part, then fit the parts on all prompts."""
-        from llmroute.routers.folder_loader import head_class
-
         kinds = {name: head_class(name) for name in PARTS}
-        if len(set(lessons.categories)) < 2:
+        if len(set(dataset.categories)) < 2:
             kinds.pop("categories")
-        train, held = lessons.training, lessons.validation
+        train, held = dataset.training, dataset.validation
         # Each part keeps a tenth of what is left, to choose its own settings.
-        part = lessons.select(train, seed + 1)
+        part = dataset.select(train, seed + 1)
         tried = [kind.fit(vectors[train], part, seed, progress) for kind in kinds.values()]
-        found = np.stack([one.quality(vectors[held]) for one in tried])
-        weights = best_weights(found, lessons.target[held])
-        fitted = {name: kind.fit(vectors, lessons, seed, progress) for name, kind in kinds.items()}
+        found = np.stack([head.quality(vectors[held]) for head in tried])
+        weights = best_weights(found, dataset.target[held])
+        fitted = {name: kind.fit(vectors, dataset, seed, progress) for name, kind in kinds.items()}
         return cls(fitted, ((weights + 1 / len(weights)) / 2).tolist())
 
     @classmethod
     def restore(cls, settings: dict[str, Any], arrays: Arrays) -> Ensemble:
         """As it was saved."""
-        from llmroute.routers.folder_loader import head_class
-
-        own = {
-            name: {
-                key.removeprefix(f"{name}."): array
-                for key, array in arrays.items()
-                if key.startswith(f"{name}.")
-            }
-            for name in settings["parts"]
-        }
-        parts = {
-            name: head_class(name).restore(one, own[name])
-            for name, one in settings["parts"].items()
-        }
+        parts = {}
+        for name, own in settings["parts"].items():
+            prefix = f"{name}."
+            named = {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
+            parts[name] = head_class(name).restore(own, named)
         return cls(parts, settings["weights"])
 
     def quality(self, vectors: Floats32) -> Floats:
@@ -98,10 +88,6 @@ def best_weights(estimates: Floats, target: Floats) -> Floats:
 
     A mixture's likelihood has one maximum, and each round of expectation and maximisation comes
     nearer to it.
-
-    Args:
-        estimates: (E, P, M) probabilities.
-        target: (P, M) what was to be predicted, 0..1, NaN where unknown.
 
     Returns:
         (E,) weights.

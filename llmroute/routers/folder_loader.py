@@ -11,30 +11,14 @@ from llmroute.errors import ArtifactError, ConfigurationError, MissingExtra
 from llmroute.routers.base import Head
 from llmroute.routers.cost_regression import Costs
 from llmroute.routers.features import restore_vectors
-from llmroute.routers.names import NAMES, VECTOR_ROUTERS
+from llmroute.routers.names import HEADS, NAMES
 from llmroute.routers.trained_scorer import RouterScorer
-from llmroute.scoring.router_folder import Folder, read
+from llmroute.scoring.router_folder import RouterFolder, read
 from llmroute.scoring.scorer import Scorer
-
-#: Router → its module's class.
-_HEADS = {
-    "knn": "Nearest",
-    "linear": "Linear",
-    "mlp": "Layers",
-    "svm": "Support",
-    "mf": "Factorised",
-    "sw": "SimilarityWeighted",
-    "clusters": "Clusters",
-    "categories": "Categories",
-    "ensemble": "Ensemble",
-}
 
 
 def load(folder: str | Path) -> Scorer:
     """The scorer in a folder that `train` wrote.
-
-    Args:
-        folder: The folder.
 
     Raises:
         ArtifactError: It is missing, incomplete, damaged, or of a router this version lacks.
@@ -42,33 +26,30 @@ def load(folder: str | Path) -> Scorer:
     """
     found = read(folder)
     name = found.card.router
-    if name in VECTOR_ROUTERS:
+    if name in HEADS:
         return _vector_scorer(found)
     if name in NAMES:
-        opened: Callable[[Folder], Scorer] = importlib.import_module(
+        opened: Callable[[RouterFolder], Scorer] = importlib.import_module(
             f"llmroute.routers.{name}"
         ).restore
         return opened(found)
     raise ArtifactError(
-        f"{found.path} holds a router {name!r}; this version of llmroute has {', '.join(NAMES)}."
+        f"{found.folder} holds a router {name!r}; this version of llmroute has {', '.join(NAMES)}."
     )
 
 
 def head_class(name: str) -> Any:
     """The class of a router's head.
 
-    Args:
-        name: One of `VECTOR_ROUTERS`.
-
     Raises:
         ConfigurationError: Another name.
     """
-    if name not in _HEADS:
+    if name not in HEADS:
         raise ConfigurationError(f"routers are {', '.join(NAMES)}; {name!r} was given.")
-    return getattr(importlib.import_module(f"llmroute.routers.{name}"), _HEADS[name])
+    return getattr(importlib.import_module(f"llmroute.routers.{name}"), HEADS[name])
 
 
-def _vector_scorer(found: Folder) -> RouterScorer:
+def _vector_scorer(found: RouterFolder) -> RouterScorer:
     card = found.card
     vectors = restore_vectors(card.features, found.arrays, found.files)
     try:
@@ -77,6 +58,6 @@ def _vector_scorer(found: Folder) -> RouterScorer:
         raise
     except (KeyError, ValueError, TypeError, IndexError) as fault:
         raise ArtifactError(
-            f"the router at {found.path} does not fit together: {fault}. Train it again."
+            f"the router at {found.folder} does not fit together: {fault}. Train it again."
         ) from None
     return RouterScorer(card, vectors, head, Costs.restore(found.arrays))

@@ -14,15 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from llmroute.errors import ArtifactError, MissingExtra
-from llmroute.numerics import Floats, Floats32
+from llmroute.numerics import Floats, Floats32, Ints
 from llmroute.outcomes.splits import mean_of_known
-from llmroute.routers.base import Arrays, NoCost, Progress, log_loss, of_least_loss, stored
-from llmroute.routers.dataset import Lessons
-from llmroute.routers.nearest import counts_for
-from llmroute.routers.predictors import means_of_neighbours
+from llmroute.routers.base import Arrays, Head, Progress, log_loss, of_least_loss, stored
+from llmroute.routers.dataset import Dataset
+from llmroute.routers.nearest import counts_for, means_of_neighbours
 
 #: Neighbours that are tried on the validation part. Few neighbours are worse than none.
-NEIGHBOURS = (40, 80, 160, 320)
+TRIED = (40, 80, 160, 320)
 #: Edges of a prompt, candidates kept while the graph is built, and candidates kept in a search, as
 #: a multiple of the neighbours that are asked for.
 _EDGES, _BUILT_WITH, _SEARCHED = 32, 200, 2
@@ -34,7 +33,7 @@ _BLOCK = 10_000
 _CELLS = 4_000_000
 
 
-class ApproximateNearest(NoCost):
+class ApproximateNearest(Head):
     """Mean score of a model on about the k nearest training prompts. Thread-safe.
 
     Args:
@@ -50,21 +49,21 @@ class ApproximateNearest(NoCost):
 
     @classmethod
     def fit(
-        cls, vectors: Floats32, lessons: Lessons, seed: int, progress: Progress
+        cls, vectors: Floats32, dataset: Dataset, seed: int, progress: Progress
     ) -> ApproximateNearest:
         """Choose k on the validation part, then keep all prompts.
 
         Raises:
             MissingExtra: faiss is not installed.
         """
-        train, held = lessons.training, lessons.validation
-        tried = cls(_built(vectors[train], progress), lessons.target[train], max(NEIGHBOURS))
-        found = {}
-        for k in NEIGHBOURS:
-            quality = cls(tried._index, tried._target, k).quality(vectors[held])
-            found[k] = log_loss(quality, lessons.target[held])
-        best = of_least_loss(found)
-        return cls(_built(vectors, progress), lessons.target, best)
+        train, held, target = dataset.training, dataset.validation, dataset.target
+        index = _built(vectors[train], progress)
+
+        def loss(k: int) -> float:
+            return log_loss(cls(index, target[train], k).quality(vectors[held]), target[held])
+
+        best = of_least_loss(TRIED, loss)
+        return cls(_built(vectors, progress), target, best)
 
     @classmethod
     def restore(cls, settings: dict[str, Any], arrays: Arrays) -> ApproximateNearest:
@@ -80,13 +79,8 @@ class ApproximateNearest(NoCost):
             )
         return cls(index, target, int(settings["k"]))
 
-    def neighbours(self, vectors: Floats32, k: int) -> npt.NDArray[np.int64]:
-        """(P, k) places of the training prompts found, the nearest first; −1 where there is none.
-
-        Args:
-            vectors: (P, D) vectors of prompts.
-            k: How many.
-        """
+    def neighbours(self, vectors: Floats32, k: int) -> Ints:
+        """(P, k) places of the training prompts found, the nearest first; −1 where none is."""
         return self._search(vectors, k, k)[1]
 
     def quality(self, vectors: Floats32) -> Floats:
@@ -104,9 +98,7 @@ class ApproximateNearest(NoCost):
             result[start : start + block] = means_of_neighbours(total, count, self._overall)
         return np.clip(result, 0.0, 1.0)
 
-    def _search(
-        self, vectors: Floats32, k: int, looked_at: int
-    ) -> tuple[Floats32, npt.NDArray[np.int64]]:
+    def _search(self, vectors: Floats32, k: int, looked_at: int) -> tuple[Floats32, Ints]:
         """(P, L) similarities and places of what a search for k finds, the nearest first."""
         search = _faiss().SearchParametersHNSW(efSearch=_SEARCHED * k)
         rows = np.ascontiguousarray(vectors, dtype=np.float32)

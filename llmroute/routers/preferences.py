@@ -72,11 +72,7 @@ class Preferences:
         return len(self.won)
 
     def select(self, which: npt.ArrayLike) -> Preferences:
-        """The comparisons on some prompts, which are renumbered.
-
-        Args:
-            which: P booleans.
-        """
+        """The comparisons on some prompts, which are renumbered."""
         kept = np.asarray(which, dtype=bool)
         number = np.cumsum(kept) - 1
         rows = kept[self.prompt]
@@ -102,11 +98,7 @@ class Preferences:
 
 
 def preferences_of(outcomes: Outcomes) -> Preferences:
-    """Every pair of models on every prompt that both answered; equal scores are ties.
-
-    Args:
-        outcomes: P prompts and M models, missing cells allowed.
-    """
+    """Every pair of models on every prompt that both answered; equal scores are ties."""
     parts: list[tuple[Ints, Ints, Ints, Floats]] = []
     for a in range(len(outcomes.models)):
         for b in range(a + 1, len(outcomes.models)):
@@ -129,11 +121,7 @@ def preferences_of(outcomes: Outcomes) -> Preferences:
 
 
 def is_preferences(path: str | Path) -> bool:
-    """Whether a file is a table of comparisons: its columns name two models and a winner.
-
-    Args:
-        path: Any path.
-    """
+    """Whether a file is a table of comparisons: its columns name two models and a winner."""
     path = Path(path)
     if not path.is_file() or path.suffix.lower() not in _ENDINGS:
         return False

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from llmroute.errors import ConfigurationError
 from llmroute.numerics import Floats, Floats32, sigmoid
-from llmroute.routers.base import Arrays, NoCost, Progress, of_least_loss, stored
-from llmroute.routers.dataset import Lessons
+from llmroute.routers.base import Arrays, Head, Progress, of_least_loss, stored
+from llmroute.routers.dataset import Dataset
 from llmroute.routers.mf import pair_loss, win_rates
 from llmroute.routers.preferences import Preferences
 
@@ -34,7 +34,7 @@ _TRIED = 300
 _LEAST_LIKENESS = 0.01
 
 
-class SimilarityWeighted(NoCost):
+class SimilarityWeighted(Head):
     """Keeps the training comparisons and their prompts' vectors.
 
     Args:
@@ -71,41 +71,33 @@ class SimilarityWeighted(NoCost):
         self._prompt = self._pairs[:, 0].astype(np.int64)
         self._cell = self._pairs[:, 1].astype(np.int64) * models + self._pairs[:, 2]
         self._first_won = self._won.astype(np.float64)
-        self._start = bradley_terry(self._wins(np.ones((1, len(vectors)))), ridge)[0]
+        self._start = bradley_terry(self._wins(np.ones(len(vectors))), ridge)[0]
 
     @classmethod
     def fit(
-        cls, vectors: Floats32, lessons: Lessons, seed: int, progress: Progress
+        cls, vectors: Floats32, dataset: Dataset, seed: int, progress: Progress
     ) -> SimilarityWeighted:
         """Choose γ on the validation part, then keep all comparisons."""
-        pairs = lessons.comparisons
+        pairs = dataset.comparisons
         random = np.random.default_rng(seed)
-        held = np.flatnonzero(lessons.validation)
+        held = np.flatnonzero(dataset.validation)
         held = np.sort(random.permutation(held)[:_TRIED])
-        asked = np.zeros(len(lessons), dtype=bool)
+        asked = np.zeros(len(dataset), dtype=bool)
         asked[held] = True
-        train, tests = pairs.select(lessons.training), pairs.select(asked)
-        level = None if lessons.given is not None else float(np.nanmean(lessons.prior))
-        found = {}
-        for done, base in enumerate(BASES):
-            progress("weights", done, len(BASES), f"γ={base:g}")
-            tried = cls.of(vectors[lessons.training], train, base, level)
-            found[base] = pair_loss(tried.strengths(vectors[held]), tests)
-        progress("weights", len(BASES), len(BASES), "")
-        return cls.of(vectors, pairs, of_least_loss(found), level)
+        train, tests = pairs.select(dataset.training), pairs.select(asked)
+        level = None if dataset.given is not None else float(np.nanmean(dataset.prior))
+
+        def loss(base: float) -> float:
+            tried = cls.of(vectors[dataset.training], train, base, level)
+            return pair_loss(tried.strengths(vectors[held]), tests)
+
+        return cls.of(vectors, pairs, of_least_loss(BASES, loss, progress, "weights"), level)
 
     @classmethod
     def of(
         cls, vectors: Floats32, pairs: Preferences, base: float, level: float | None = None
     ) -> SimilarityWeighted:
-        """The router of some comparisons.
-
-        Args:
-            vectors: (P, D) vectors of their prompts.
-            pairs: The comparisons.
-            base: γ.
-            level: Mean score, where they come from outcomes.
-        """
+        """The router of some comparisons."""
         columns = np.stack([pairs.prompt, pairs.first, pairs.second], axis=1)
         return cls(vectors, columns, pairs.won, len(pairs.models), base, level)
 
@@ -123,11 +115,7 @@ class SimilarityWeighted(NoCost):
         )
 
     def strengths(self, vectors: Floats32) -> Floats:
-        """(P, M) Bradley–Terry strengths, of mean 0.
-
-        Args:
-            vectors: (P, D) vectors of prompts.
-        """
+        """(P, M) Bradley–Terry strengths, of mean 0."""
         result = np.empty((len(vectors), self._models))
         for row, vector in enumerate(vectors):
             similarity = (vector @ self._wide).astype(np.float64)
@@ -135,7 +123,7 @@ class SimilarityWeighted(NoCost):
             # γ^(1 + S), over its largest value: only the ratios count beside the ridge's.
             weight = self._base ** (similarity / nearest - 1.0)
             weight /= weight.mean()
-            result[row] = bradley_terry(self._wins(weight[None]), self._ridge, self._start)[0]
+            result[row] = bradley_terry(self._wins(weight), self._ridge, self._start)[0]
         return result
 
     def quality(self, vectors: Floats32) -> Floats:
@@ -160,15 +148,12 @@ class SimilarityWeighted(NoCost):
         return {"vectors": self._vectors, "pairs": self._pairs, "won": self._won}
 
     def _wins(self, weight: Floats) -> Floats:
-        """(P, M, M) weighted wins of the row's model over the column's."""
-        wins = np.empty((len(weight), self._models, self._models))
-        for row, one in enumerate(weight):
-            each = one[self._prompt]
-            won = np.bincount(self._cell, each * self._first_won, self._models**2)
-            lost = np.bincount(self._cell, each * (1 - self._first_won), self._models**2)
-            square = won.reshape(self._models, self._models)
-            wins[row] = square + lost.reshape(self._models, self._models).T
-        return wins
+        """(1, M, M) wins of the row's model over the column's, by the (T,) weights of prompts."""
+        each, cells = weight[self._prompt], self._models**2
+        won = np.bincount(self._cell, each * self._first_won, cells)
+        lost = np.bincount(self._cell, each * (1 - self._first_won), cells)
+        square = self._models, self._models
+        return (won.reshape(square) + lost.reshape(square).T)[None].astype(np.float64)
 
 
 def bradley_terry(wins: Floats, ridge: float = RIDGE, start: Floats | None = None) -> Floats:

@@ -14,14 +14,11 @@ from llmroute.errors import ConfigurationError
 from llmroute.numerics import Floats
 from llmroute.pool import ModelPool
 from llmroute.records import Estimates
-from llmroute.routers.base import Head
+from llmroute.routers.base import Head, Vectors
 from llmroute.routers.cost_regression import Costs
-from llmroute.routers.features import Vectors
 from llmroute.scoring.router_folder import RouterCard
-from llmroute.scoring.text import RoutingText
+from llmroute.scoring.text import CHARACTERS_PER_TOKEN, RoutingText, read_all
 
-#: Characters of English text in a token.
-_CHARACTERS_PER_TOKEN = 4.0
 #: Output tokens of an answer where none were recorded, as of comparisons.
 TYPICAL_TOKENS = 250.0
 
@@ -56,12 +53,8 @@ class RouterScorer:
         return self.card.models
 
     def quality(self, prompts: Sequence[str | RoutingText]) -> Floats:
-        """(P, M) estimated quality, 0..1, of the models it was trained on.
-
-        Args:
-            prompts: Plain texts (one user turn each) or routing texts made from conversations.
-        """
-        return self.head.quality(self._read(prompts))
+        """(P, M) estimated quality, 0..1, of the models it was trained on."""
+        return self.head.quality(self.vectors.transform([p.text for p in read_all(prompts)]))
 
     def estimate(self, prompts: Sequence[str | RoutingText], pool: ModelPool) -> Estimates:
         """Estimates for P prompts and the pool's M models.
@@ -74,9 +67,11 @@ class RouterScorer:
             ConfigurationError: A model it has seen no answer of.
         """
         columns = known_columns(self.card, pool)
-        read = [RoutingText.of(p) if isinstance(p, str) else p for p in prompts]
-        vectors = self._read(read)
-        asked = np.array([r.characters / _CHARACTERS_PER_TOKEN for r in read], dtype=np.float64)
+        read = read_all(prompts)
+        vectors = self.vectors.transform([each.text for each in read])
+        asked = (
+            np.array([each.characters for each in read], dtype=np.float64) / CHARACTERS_PER_TOKEN
+        )
         numbers = pool.arrays
         counted = self._tokens[columns]
         expected = np.where(np.isnan(counted), TYPICAL_TOKENS * numbers.verbosity, counted)
@@ -100,17 +95,9 @@ class RouterScorer:
             scorer=f"{self.name} {self.version}",
         )
 
-    def _read(self, prompts: Sequence[str | RoutingText]) -> npt.NDArray[np.float32]:
-        texts = [RoutingText.of(p).text if isinstance(p, str) else p.text for p in prompts]
-        return self.vectors.transform(texts)
-
 
 def known_columns(card: RouterCard, pool: ModelPool) -> list[int]:
     """The columns of a pool's models.
-
-    Args:
-        card: The router's card.
-        pool: The models a call may go to.
 
     Raises:
         ConfigurationError: A model it has seen no answer of.
@@ -129,13 +116,7 @@ def known_columns(card: RouterCard, pool: ModelPool) -> list[int]:
 def content_version(
     head: Mapping[str, Any], features: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]
 ) -> str:
-    """A short name for the numbers a router gives; changes whenever they do.
-
-    Args:
-        head: The head's settings.
-        features: The features' settings.
-        arrays: All stored numbers.
-    """
+    """A short name for the numbers a router gives; changes whenever they do."""
     digest = hashlib.blake2b(digest_size=4)
     digest.update(json.dumps([head, features], sort_keys=True).encode())
     for name in sorted(arrays):

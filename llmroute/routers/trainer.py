@@ -1,4 +1,4 @@
-"""Training a router by name: lessons in, a folder out."""
+"""Training a router by name: outcomes or comparisons in, a folder out."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ import numpy.typing as npt
 from llmroute.errors import ConfigurationError
 from llmroute.numerics import Floats32
 from llmroute.outcomes.outcomes import Outcomes
-from llmroute.outcomes.splits import mean_of_known
-from llmroute.routers.base import Head, Progress, log_loss, quiet
+from llmroute.outcomes.splits import VALIDATION_SHARE, mean_of_known
+from llmroute.routers import bert, causal
+from llmroute.routers.base import CHOOSING, Head, Progress, Vectors, log_loss, quiet
 from llmroute.routers.cost_regression import Costs
-from llmroute.routers.dataset import VALIDATION_SHARE, Lessons, lessons_of
-from llmroute.routers.features import Vectors, fit_vectors
+from llmroute.routers.dataset import Dataset, dataset_of
+from llmroute.routers.features import fit_vectors
 from llmroute.routers.folder_loader import head_class, load
 from llmroute.routers.labels import Mode
 from llmroute.routers.names import NAMES, VECTOR_ROUTERS
 from llmroute.routers.preferences import Preferences
 from llmroute.routers.trained_scorer import RouterScorer, content_version
-from llmroute.scoring.artifact import DataSource, Metric
-from llmroute.scoring.router_folder import RouterCard, check_target, save
+from llmroute.scoring.artifact import DataSource, Metric, check_target
+from llmroute.scoring.router_folder import RouterCard, save
 from llmroute.scoring.scorer import Scorer
 
 #: Texts that are read between two moves of the progress bar.
@@ -69,73 +70,50 @@ def train(
     if router not in NAMES:
         raise ConfigurationError(f"routers are {', '.join(NAMES)}; {router!r} was given.")
     check_target(out)
-    lessons = lessons_of(data, labels, seed)
+    dataset = dataset_of(data, labels, seed)
     called = name or Path(out).name
-    card = new_card(router, lessons, called, features=features, seed=seed, sources=sources)
+    card = new_card(router, dataset, called, features=features, seed=seed, sources=sources)
     if router == "bert":
-        from llmroute.routers import bert
-
-        tuned: Scorer = bert.train(card, lessons, out, seed=seed, progress=progress, **options)
-        return tuned
+        return bert.train(card, dataset, out, seed=seed, progress=progress, **options)
     if router == "causal":
-        from llmroute.routers import causal
-
-        asking: Scorer = causal.train(card, lessons, out, progress=progress, **options)
-        return asking
+        return causal.train(card, dataset, out, progress=progress, **options)
     if options:
         raise ConfigurationError(f"{router} takes no {', '.join(options)}.")
-    scorer = fit_scorer(card, lessons, features=features, seed=seed, progress=progress)
+    scorer = fit_scorer(card, dataset, features=features, seed=seed, progress=progress)
     write(scorer, out)
     return load(out)
 
 
 def fit_scorer(
     card: RouterCard,
-    lessons: Lessons,
+    dataset: Dataset,
     *,
     features: str | Vectors = "words",
     seed: int = 0,
     progress: Progress = quiet,
 ) -> RouterScorer:
-    """A router on vectors, fitted and not yet saved.
-
-    Args:
-        card: What is known of it so far.
-        lessons: What it learns from.
-        features: What it sees of a prompt, by name or fitted.
-        seed: Seed of everything random.
-        progress: Told how training goes.
-    """
+    """A router on vectors, fitted and not yet saved."""
     kind = head_class(card.router)
-    progress("features", 0, len(lessons), "")
-    chosen = fit_vectors(features, lessons.texts, seed) if isinstance(features, str) else features
-    vectors = _read(chosen, lessons.texts, progress)
-    head: Head = kind.fit(vectors, lessons, seed, progress)
-    costs = Costs.fit(vectors, lessons)
-    held = lessons.validation
-    loss = log_loss(head.quality(vectors[held]), lessons.target[held])
+    progress("features", 0, len(dataset), "")
+    chosen = fit_vectors(features, dataset.texts, seed) if isinstance(features, str) else features
+    vectors = _read(chosen, dataset.texts, progress)
+    head: Head = kind.fit(vectors, dataset, seed, progress)
+    costs = Costs.fit(vectors, dataset)
+    held = dataset.validation
+    loss = log_loss(head.quality(vectors[held]), dataset.target[held])
     arrays = _arrays(head, chosen, costs)
     version = content_version(head.settings(), chosen.settings(), arrays)
     update = {
         "version": version,
         "features": chosen.settings(),
         "head": head.settings(),
-        # Settings were chosen, and for some routers parameters refitted, on these prompts too.
-        "metrics": {
-            "log loss on prompts for choosing": Metric(
-                value=round(loss, 5), prompts=int(held.sum())
-            )
-        },
+        "metrics": {CHOOSING: Metric(value=round(loss, 5), prompts=int(held.sum()))},
     }
     return RouterScorer(card.model_copy(update=update), chosen, head, costs)
 
 
 def write(scorer: RouterScorer, out: str | Path) -> None:
     """Saves a router on vectors.
-
-    Args:
-        scorer: The router.
-        out: The folder to write; a router that is there is replaced.
 
     Raises:
         ArtifactError: The folder cannot be written.
@@ -159,27 +137,18 @@ def _read(vectors: Vectors, texts: Sequence[str], progress: Progress) -> Floats3
 
 def new_card(
     router: str,
-    lessons: Lessons,
+    dataset: Dataset,
     name: str,
     *,
     features: str = "words",
     seed: int = 0,
     sources: Sequence[DataSource] = (),
 ) -> RouterCard:
-    """The card of a router that is about to be trained.
-
-    Args:
-        router: Which.
-        lessons: What it will learn from.
-        name: Its name.
-        features: What it will see of a prompt.
-        seed: Seed of everything random.
-        sources: What the lessons were read from.
-    """
+    """The card of a router that is about to be trained."""
 
     def means(values: Any) -> tuple[float | None, ...]:
         if values is None:
-            return (None,) * len(lessons.models)
+            return (None,) * len(dataset.models)
         return tuple(None if np.isnan(v) else float(v) for v in mean_of_known(values))
 
     on_vectors = router in VECTOR_ROUTERS
@@ -188,13 +157,13 @@ def new_card(
         name=name,
         version="0",
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        models=lessons.models,
-        prior=tuple(float(v) for v in lessons.prior),
-        cost=means(lessons.cost),
-        tokens=means(lessons.tokens),
-        learned_from="outcomes" if lessons.given is None else "preferences",
-        labels=lessons.labels,
-        shift=lessons.shift,
+        models=dataset.models,
+        prior=tuple(float(v) for v in dataset.prior),
+        cost=means(dataset.cost),
+        tokens=means(dataset.tokens),
+        learned_from="outcomes" if dataset.given is None else "preferences",
+        labels=dataset.labels,
+        shift=dataset.shift,
         settings={"seed": seed, "validation": VALIDATION_SHARE}
         | ({"features": features} if on_vectors else {}),
         data=tuple(sources),

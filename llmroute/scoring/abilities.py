@@ -16,7 +16,7 @@ import numpy as np
 from llmroute.errors import ConfigurationError
 from llmroute.numerics import Floats
 from llmroute.pool import Model
-from llmroute.scoring.artifact import Card
+from llmroute.scoring.latent_folder import Card
 
 #: Where an ability came from.
 AbilitySource = Literal["stated", "fitted", "tier", "price", "neutral"]
@@ -51,28 +51,17 @@ def exact_key(name: str) -> Key:
 
     `Meta-Llama-3_1-8B-Instruct`, `llama-3.1-8b-instruct` and `llama3.1:8b-instruct` are one model;
     `gpt-4o` and `gpt-4o-mini` are two.
-
-    Args:
-        name: A model name, with or without provider.
     """
     return _words(_bare(name))
 
 
 def family_key(name: str) -> Key:
-    """Like `exact_key`, with the release's date or number left off.
-
-    Args:
-        name: A model name, with or without provider.
-    """
+    """Like `exact_key`, with the release's date or number left off."""
     return _words(_RELEASE.sub("", _bare(name)))
 
 
 class AbilityTable:
-    """Looks models up in a card's table of fitted abilities.
-
-    Args:
-        names: The names in the table.
-    """
+    """Looks models up in a card's table of fitted abilities."""
 
     def __init__(self, names: Iterable[str]) -> None:
         names = tuple(names)
@@ -90,9 +79,6 @@ class AbilityTable:
 
         A bare `mixtral-8x7b` means the chat model where the table has one: no provider serves the
         base model to chat calls. A name that stands in the table letter by letter means itself.
-
-        Args:
-            name: A model name, with or without provider.
         """
         if name in self._names:
             return name
@@ -130,11 +116,7 @@ class Ability:
 
 
 class AbilityBook:
-    """Everything a router's card says of abilities.
-
-    Args:
-        card: The card.
-    """
+    """Everything a router's card says of abilities."""
 
     def __init__(self, card: Card) -> None:
         self._card = card
@@ -142,9 +124,6 @@ class AbilityBook:
 
     def of(self, model: Model) -> Ability:
         """A pool member's ability.
-
-        Args:
-            model: The member.
 
         Raises:
             ConfigurationError: A stated vector of another length than the scorer's.

@@ -1,37 +1,49 @@
-"""A router on disk: a plain folder with a graph, a tokenizer and a card. Never a pickle.
+"""A router on disk: a plain folder of files, with a card that names their hashes. Never a pickle.
 
 FOLDER/
-model.onnx       token ids and surface features → demand, difficulty, log tokens, distance
-tokenizer.json   as the `tokenizers` package writes it
-card.json        what it is, what it was trained on, what it measured, and the hashes of both
+card.json          what it is, what it was trained on, what was measured of it, and the hashes
+model.onnx, tokenizer.json    its graph and the tokenizer of the graph's texts, where it has one
+arrays.npz         its numbers, where it has some outside the graph
+vocabulary.json    its words, where it has some
+
+Kinds of routers differ in their card, and in the files that they cannot do without.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
+import io
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
 from llmroute.errors import ArtifactError
 from llmroute.files import write_folder
-from llmroute.scoring.surface import FEATURES
 from llmroute.validation import read_json
 
-#: Raised when a folder written by one version can no longer be read by another.
-FORMAT = 1
-MODEL, TOKENIZER, CARD = "model.onnx", "tokenizer.json", "card.json"
+CARD, MODEL, TOKENIZER = "card.json", "model.onnx", "tokenizer.json"
+ARRAYS, VOCABULARY = "arrays.npz", "vocabulary.json"
+
+Array = npt.NDArray[Any]
+CardT = TypeVar("CardT", bound=BaseModel)
+_Hashes = Mapping[str, str]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A card, or a part of one."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Metric(_Section):
+class Metric(Section):
     """One measured figure.
 
     Attributes:
@@ -47,7 +59,7 @@ class Metric(_Section):
     prompts: int
 
 
-class DataSource(_Section):
+class DataSource(Section):
     """One folder of outcomes that took part in training.
 
     Attributes:
@@ -63,227 +75,133 @@ class DataSource(_Section):
     sha256: dict[str, str]
 
 
-class PriceCurve(_Section):
-    """General ability as a line in the logarithm of the output price, fitted in training.
-
-    Attributes:
-        slope: Ability per natural logarithm of the price, 0 or more.
-        intercept: Ability at a price of 1 USD per million output tokens.
-        low: Cheapest output price it was fitted on, USD per million tokens.
-        high: Dearest one. Prices outside are read as the nearest end.
-        spread: Standard deviation of what the line leaves unexplained.
-    """
-
-    slope: float = Field(ge=0)
-    intercept: float
-    low: float = Field(gt=0)
-    high: float = Field(gt=0)
-    spread: float = Field(ge=0)
-
-
-class TokenCalibration(_Section):
-    """Turns the graph's log tokens into an expected count for a model of verbosity 1.
-
-    Attributes:
-        factor: Mean of a count over the exponential of its predicted logarithm.
-        low: Fewest tokens ever predicted.
-        high: Most.
-        range: Tenth and ninetieth percentile of counts over expected counts. The default is that of
-            `static` 2 on the validation prompts of its training sources, each counting alike.
-    """
-
-    factor: float = Field(gt=0)
-    low: float = Field(gt=0)
-    high: float = Field(gt=0)
-    range: tuple[float, float] = (0.36, 1.71)
-
-
-class Card(_Section):
-    """What a router is and what was measured of it; `card.json` holds exactly this.
-
-    Attributes:
-        format: Version of the folder's layout.
-        name: Short name.
-        version: Version of the router.
-        encoder: Kind of encoder in the graph.
-        created: Day of training, ISO 8601.
-        base: What the token table started from: package, licence, sha256.
-        data: The outcomes it was trained on.
-        left_out: Categories kept out of training on purpose.
-        split: How training, validation and test prompts were told apart.
-        settings: Every setting of the training run, seeds included.
-        metrics: Measured figures by name.
-        features: Names of the surface features the graph expects, in order.
-        budget: Characters of text it was trained to read.
-        head_share: Part of them taken from the beginning of a longer text.
-        dimensions: K, the length of an ability vector.
-        abilities: Model name → ability vector; the first entry is general ability, mean 0 and
-            standard deviation 1 over these models.
-        measured: Model name → the sources (names in `data`) it was measured on.
-        tiers: Tier → general ability.
-        price: General ability by price.
-        neutral: General ability of a model nothing is known of.
-        typical: Rows of K demands and one difficulty that stand for the training prompts.
-        tokens: Calibration of expected output tokens.
-        unfamiliar_above: Distance above which a prompt is called unfamiliar.
-        unfamiliar_quantile: The quantile of validation distances that threshold is.
-        sha256: Hash of each other file of the folder.
-    """
-
-    format: int
-    name: str
-    version: str
-    encoder: str
-    created: str
-    base: dict[str, str]
-    data: tuple[DataSource, ...]
-    left_out: tuple[str, ...]
-    split: str
-    settings: dict[str, Any]
-    metrics: dict[str, Metric]
-    features: tuple[str, ...]
-    budget: int
-    head_share: float
-    dimensions: int = Field(ge=1)
-    abilities: dict[str, tuple[float, ...]]
-    measured: dict[str, tuple[str, ...]]
-    tiers: dict[str, float]
-    price: PriceCurve | None
-    neutral: float
-    typical: tuple[tuple[float, ...], ...] = Field(min_length=1)
-    tokens: TokenCalibration
-    unfamiliar_above: float
-    unfamiliar_quantile: float
-    sha256: dict[str, str]
-
-
 @dataclass(frozen=True)
-class Artifact:
-    """A router's folder, checked.
+class ArtifactFolder(Generic[CardT]):
+    """A router's folder, read and checked.
 
     Attributes:
         folder: Where it lies.
         card: Its card.
+        names: Names of its other files.
     """
 
     folder: Path
-    card: Card
+    card: CardT
+    names: tuple[str, ...]
 
-    @property
-    def model(self) -> Path:
-        """Path of the graph."""
-        return self.folder / MODEL
+    @cached_property
+    def files(self) -> dict[str, bytes]:
+        """The content of its other files by name."""
+        return {name: (self.folder / name).read_bytes() for name in self.names}
 
-    @property
-    def tokenizer(self) -> Path:
-        """Path of the tokenizer."""
-        return self.folder / TOKENIZER
+    @cached_property
+    def arrays(self) -> dict[str, Array]:
+        """The numbers in its `.npz` file, by their names.
+
+        Raises:
+            ArtifactError: The file cannot be read.
+        """
+        (name,) = (name for name in self.names if name.endswith(".npz"))
+        try:
+            with np.load(io.BytesIO(self.files[name]), allow_pickle=False) as stored:
+                return {key: stored[key] for key in stored.files}
+        except (OSError, ValueError, zipfile.BadZipFile) as fault:
+            raise ArtifactError(
+                f"{self.folder / name} is damaged: {fault}. Copy the folder again."
+            ) from None
 
 
-def kind_of(folder: str | Path) -> str | None:
-    """Which of the field's routers (`llmroute.routers`) a folder holds.
+def read_folder(
+    folder: str | Path,
+    card: type[CardT],
+    version: int,
+    needed: Sequence[str],
+    *,
+    card_name: str = CARD,
+    hashes: Callable[[CardT], _Hashes] = attrgetter("sha256"),
+    missing: str = "no router at {path}: {fault}. `llmroute train` writes one.",
+    anew: str = "Train the router again with this version.",
+) -> ArtifactFolder[CardT]:
+    """Reads a router's folder and checks its files against the hashes on its card.
 
     Args:
-        folder: A folder, or anything else.
-
-    Returns:
-        Its name; None for a latent-ability router, and for what is no router's folder.
-    """
-    try:
-        card = json.loads((Path(folder) / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # `load` says what is wrong with it
-        return None
-    kind = card.get("router") if isinstance(card, dict) else None
-    return str(kind) if kind is not None else None
-
-
-def load(folder: str | Path) -> Artifact:
-    """Reads and checks a router's folder.
-
-    Args:
-        folder: A folder written by `save`.
+        folder: A folder written by `write_artifact`.
+        card: What the card should hold.
+        version: The version of its format that is read.
+        needed: Names of the files without which there is no router of this kind.
+        card_name: Name of the card's file.
+        hashes: The hashes by file, of a card.
+        missing: What to say where there is no card; `{path}` and `{fault}` are filled in.
+        anew: How to make a folder of another format's version anew.
 
     Raises:
         ArtifactError: It is missing, incomplete, damaged, or of another format version.
     """
     path = Path(folder).resolve()
-    if not path.is_dir():
-        raise ArtifactError(
-            f"no router at {path}: expected a folder with {MODEL}, {TOKENIZER} and {CARD}. "
-            "`llmroute train` writes one."
-        )
-    for name in (CARD, MODEL, TOKENIZER):
-        if not (path / name).is_file():
+    found = read_json(
+        path / card_name, card, version, missing=missing, anew=anew, error=ArtifactError
+    )
+    stated = hashes(found)
+    names = (*needed, *(name for name in stated if name not in needed))
+    for name in names:
+        file = path / name
+        if name not in stated:
+            raise ArtifactError(
+                f"{path / card_name} is damaged: it has no hash of {name}. Copy the folder again."
+            )
+        if Path(name).name != name or not file.is_file():
             raise ArtifactError(
                 f"the router at {path} has no {name}: the folder is incomplete. "
-                "Copy the whole folder again, or train it again."
+                "Copy the whole folder again, or make it again."
             )
-    card = _read_card(path / CARD)
-    for name in (MODEL, TOKENIZER):
-        if digest(path / name) != card.sha256.get(name):
+        if digest(file) != stated[name]:
             raise ArtifactError(
-                f"{path / name} is not the file its card describes (sha256 differs): it is damaged "
-                "or was changed. Copy the whole folder again, or train it again."
+                f"{file} is not the file its card describes (sha256 differs): it is damaged or "
+                "was changed. Copy the whole folder again, or make it again."
             )
-    return Artifact(path, card)
+    return ArtifactFolder(path, found, names)
 
 
-def _read_card(path: Path) -> Card:
-    card = read_json(
-        path,
-        Card,
-        FORMAT,
-        missing="{path} is not readable JSON: {fault}. Copy the folder again.",
-        anew="Train the router again with this version.",
-        error=ArtifactError,
-    )
-    _check_card(card, path)
-    return card
+def write_artifact(
+    folder: str | Path,
+    files: Mapping[str, bytes],
+    card: Callable[[dict[str, str]], BaseModel],
+    card_name: str = CARD,
+) -> Path:
+    """Writes a router's folder atomically.
 
-
-def _check_card(card: Card, path: Path) -> None:
-    if card.features != FEATURES:
-        raise ArtifactError(
-            f"{path} was made for other surface features ({len(card.features)}) than this version "
-            f"counts ({len(FEATURES)}). Train the router again with this version."
-        )
-    wrong = [name for name, vector in card.abilities.items() if len(vector) != card.dimensions]
-    if wrong or any(len(row) != card.dimensions + 1 for row in card.typical):
-        raise ArtifactError(
-            f"{path} is damaged: abilities or typical prompts do not have {card.dimensions} "
-            f"dimensions ({', '.join(wrong[:3]) or 'typical'}). Copy the folder again."
-        )
-
-
-def save(folder: str | Path, card: Card, files: Mapping[str, bytes]) -> Artifact:
-    """Writes a router's folder whole or not at all, and reads it back.
-
-    Args:
-        folder: Where it goes; a folder that is there is replaced.
-        card: The card; its hashes are filled in here.
-        files: Content of `model.onnx` and `tokenizer.json`.
+    Returns:
+        The folder's full path.
 
     Raises:
-        ArtifactError: A file is missing from `files`, or the folder cannot be written.
+        ArtifactError: The folder cannot be written, or is one of something else.
     """
-    missing = {MODEL, TOKENIZER} - set(files)
-    if missing:
-        raise ArtifactError(f"a router needs {', '.join(sorted(missing))}; give their content.")
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    card = card.model_copy(update={"sha256": hashes})
-    written = (card.model_dump_json(indent=1) + "\n").encode("utf-8")
-    return load(write_folder(folder, {**files, CARD: written}, CARD))
+    made = card({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
+    content = (made.model_dump_json(indent=1) + "\n").encode("utf-8")
+    return write_folder(folder, {**files, card_name: content}, card_name)
+
+
+def check_target(folder: str | Path) -> None:
+    """Raise ArtifactError where a router would replace something else, before time is spent."""
+    path = Path(folder)
+    if path.is_dir() and not (path / CARD).is_file() and any(path.iterdir()):
+        raise ArtifactError(
+            f"{path} is a folder of something else; a router would replace it. Give another path."
+        )
+
+
+def packed(arrays: Mapping[str, Array]) -> bytes:
+    """The bytes of an .npz. numpy's own writer pickles what it does not know, and has the time."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(arrays):
+            array = io.BytesIO()
+            np.lib.format.write_array(array, np.asarray(arrays[name]), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), array.getvalue(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
 
 
 def digest(path: Path) -> str:
-    """The sha256 of a file, in hex.
-
-    Args:
-        path: The file.
-    """
+    """The sha256 of a file, in hex."""
     with path.open("rb") as stream:
-        return (
-            hashlib.file_digest(stream, "sha256").hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else hashlib.sha256(stream.read()).hexdigest()
-        )
+        return hashlib.file_digest(stream, "sha256").hexdigest()

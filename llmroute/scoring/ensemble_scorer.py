@@ -16,7 +16,7 @@ from llmroute.numerics import Floats, logit, sigmoid
 from llmroute.pool import ModelPool
 from llmroute.records import Estimates
 from llmroute.scoring.scorer import Scorer
-from llmroute.scoring.text import RoutingText
+from llmroute.scoring.text import RoutingText, read_all
 
 if TYPE_CHECKING:
     from llmroute.outcomes.outcomes import Outcomes
@@ -77,13 +77,8 @@ class EnsembleScorer:
         return cls(first, second, min(losses, key=losses.__getitem__))
 
     def estimate(self, prompts: Sequence[str | RoutingText], pool: ModelPool) -> Estimates:
-        """Estimates for P prompts and the pool's M models.
-
-        Args:
-            prompts: Plain texts (one user turn each) or routing texts made from conversations.
-            pool: The models a call may go to; both scorers have to know them.
-        """
-        read = [RoutingText.of(p) if isinstance(p, str) else p for p in prompts]
+        """Estimates for P prompts and the pool's M models."""
+        read = read_all(prompts)
         one, two = self.first.estimate(read, pool), self.second.estimate(read, pool)
         return Estimates(
             models=one.models,
@@ -104,12 +99,6 @@ def weight_losses(
     first: Scorer, second: Scorer, outcomes: Outcomes, pool: ModelPool
 ) -> dict[float, float]:
     """Mean log loss of the ensemble by the weight of its first scorer, 0 to 1 in twentieths.
-
-    Args:
-        first: A scorer.
-        second: Another.
-        outcomes: What to measure on, missing cells allowed.
-        pool: The outcomes' models in their order.
 
     Raises:
         ConfigurationError: No score is known.

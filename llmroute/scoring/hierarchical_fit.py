@@ -52,12 +52,7 @@ class Weights:
     own: Floats
 
     def add_to(self, base: Floats, features: Floats) -> Floats:
-        """(P, M) corrected logits.
-
-        Args:
-            base: (P, M) the base's logits; they are also each model's last feature.
-            features: (P, D − 1) the other features.
-        """
+        """(P, M) corrected logits."""
         total = self.shared + self.own
         logits: Floats = base * (1.0 + total[:, -1]) + features @ total[:, :-1].T
         return logits

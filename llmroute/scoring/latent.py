@@ -9,31 +9,51 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from llmroute.numerics import Bools, Floats
+from llmroute.errors import ArtifactError
+from llmroute.numerics import Bools, Floats, Floats32
 from llmroute.pool import ModelPool
 from llmroute.records import Estimates
 from llmroute.scoring.abilities import Ability, AbilityBook, AbilitySource
-from llmroute.scoring.artifact import Artifact
-from llmroute.scoring.session import GraphOutput, shared_session
+from llmroute.scoring.artifact import MODEL, TOKENIZER
+from llmroute.scoring.latent_folder import Artifact
+from llmroute.scoring.session import Session
 from llmroute.scoring.surface import FEATURES, surface_row
-from llmroute.scoring.text import RoutingText
+from llmroute.scoring.text import CHARACTERS_PER_TOKEN, RoutingText, read_all
 
 #: Input tokens that are billed for what is not text, where the provider does not say: an image of
 #: 1024×1024 at OpenAI's high detail; a minute of audio at 10 tokens a second; a three-page file.
 IMAGE_TOKENS, AUDIO_TOKENS, FILE_TOKENS = 765, 600, 1500
-#: Characters a token of English text has, for requests with nothing to count tokens on.
-_CHARACTERS_PER_TOKEN = 4.0
 #: Padded ids in one run of the graph, so that a large batch stays in the processor's cache.
 _RUN_IDS = 16_384
 _POOLS_KEPT = 64
+#: What the graph takes.
+_INPUTS = {"token_ids": "tensor(int64)", "surface": "tensor(float)"}
 #: Beyond it the exponential function of a float overflows.
 _LARGEST_LOG = 700.0
+
+
+class GraphOutput(NamedTuple):
+    """What the graph says of B texts.
+
+    Attributes:
+        demand: (B, K) how much each ability counts.
+        difficulty: (B,) what abilities must outweigh.
+        log_tokens: (B,) natural logarithm of the expected output tokens.
+        distance: (B,) how unlike the training prompts the text is.
+        source: (B, S) probability that a prompt like it stands in each training source.
+    """
+
+    demand: Floats32
+    difficulty: Floats32
+    log_tokens: Floats32
+    distance: Floats32
+    source: Floats32
 
 
 @dataclass(frozen=True)
@@ -103,7 +123,7 @@ class LatentAbilityScorer:
         self.name = artifact.card.name
         self.version = artifact.card.version
         self._label = f"{self.name} {self.version}"
-        self._session = shared_session(artifact, threads)
+        self._session = shared_graph(artifact, threads)
         self._book = AbilityBook(artifact.card)
         self._typical = np.array(artifact.card.typical, dtype=np.float64)
         self._output_range = np.array(artifact.card.tokens.range, dtype=np.float64)
@@ -123,12 +143,7 @@ class LatentAbilityScorer:
         return self.estimate_latent(self.latent(prompts), pool)
 
     def estimate_latent(self, latent: Latent, pool: ModelPool) -> Estimates:
-        """Like `estimate`, of prompts whose `latent` is known, so that the graph is run once.
-
-        Args:
-            latent: What `latent` said of P prompts.
-            pool: The models a call may go to.
-        """
+        """Like `estimate`, of prompts whose `latent` is known, so that the graph is run once."""
         view = self._view(pool)
         # Small calls of numpy are what a decision waits for, so all that is linear is one product.
         product = _traits(latent, view) @ view.weights
@@ -157,7 +172,7 @@ class LatentAbilityScorer:
         Args:
             prompts: P texts or routing texts.
         """
-        read = [RoutingText.of(p) if isinstance(p, str) else p for p in prompts]
+        read = read_all(prompts)
         ids = self._session.tokenize([r.text for r in read]) if read else []
         graph = self._run(ids, [surface_row(r.text) for r in read])
         rows = zip(
@@ -180,18 +195,11 @@ class LatentAbilityScorer:
         """The pool's ability vectors, (M, K), as estimates use them.
 
         Only general ability counts in a pool where it is all that is known of some member.
-
-        Args:
-            pool: The models.
         """
         return self._view(pool).ability.copy()
 
     def ability_source(self, pool: ModelPool) -> tuple[AbilitySource, ...]:
-        """Where each of the pool's M abilities came from.
-
-        Args:
-            pool: The models.
-        """
+        """Where each of the pool's M abilities came from."""
         return self._view(pool).sources
 
     def prior_quality(self, ability: Floats) -> Floats:
@@ -213,8 +221,8 @@ class LatentAbilityScorer:
         view = self._views.get(key)
         if view is None:
             known = [self._book.of(model) for model in pool]
-            ability = np.stack([one.vector for one in known])
-            is_general = not all(one.is_full for one in known)
+            ability = np.stack([each.vector for each in known])
+            is_general = not all(each.is_full for each in known)
             if is_general:
                 ability[:, 1:] = 0.0
             view = _PoolView(
@@ -244,13 +252,30 @@ class LatentAbilityScorer:
 
     def _run(self, ids: list[list[int]], rows: list[list[float]]) -> GraphOutput:
         if len(ids) == 1:
-            return self._session.run(
-                np.array([ids[0] or [0]], dtype=np.int64), np.array(rows, dtype=np.float32)
-            )
-        surface = np.array(rows, dtype=np.float32).reshape(len(rows), len(FEATURES))
-        widths = self.card.dimensions, len(self.card.data)
-        most = 1 if self._session.one_at_a_time else len(ids)
-        return _in_batches(ids, surface, self._session.run, *widths, most)
+            token_ids = np.array([ids[0] or [0]], dtype=np.int64)
+            return GraphOutput(*self._session.run(token_ids, np.array(rows, dtype=np.float32)))
+        return self._run_in_batches(ids, np.array(rows, np.float32).reshape(-1, len(FEATURES)))
+
+    def _run_in_batches(self, ids: list[list[int]], surface: Floats32) -> GraphOutput:
+        """Runs texts of like length together, to pad little, and restores their order."""
+        total = len(ids)
+        widths = {"demand": (self.card.dimensions,), "source": (len(self.card.data),)}
+        result = GraphOutput(
+            *(np.empty((total, *widths.get(name, ())), np.float32) for name in GraphOutput._fields)
+        )
+        order = sorted(range(total), key=lambda i: len(ids[i]), reverse=True)
+        start = 0
+        while start < total:
+            longest = max(len(ids[order[start]]), 1)
+            count = 1 if self._session.one_at_a_time else max(_RUN_IDS // longest, 1)
+            chosen = order[start : start + count]
+            block = np.zeros((len(chosen), longest), dtype=np.int64)
+            for row, index in enumerate(chosen):
+                block[row, : len(ids[index])] = ids[index]
+            for whole, part in zip(result, self._session.run(block, surface[chosen]), strict=True):
+                whole[chosen] = part
+            start += len(chosen)
+        return result
 
 
 def _weights(ability: Floats, pool: ModelPool) -> Floats:
@@ -284,43 +309,9 @@ def _traits(latent: Latent, view: _PoolView) -> Floats:
     return traits
 
 
-def _in_batches(
-    ids: list[list[int]],
-    surface: npt.NDArray[np.float32],
-    run: Callable[[npt.NDArray[np.int64], npt.NDArray[np.float32]], GraphOutput],
-    dimensions: int,
-    sources: int,
-    most: int,
-) -> GraphOutput:
-    """Runs texts of like length together, so that little is padded, and restores their order.
-
-    At most `most` of them at a time.
-    """
-    total = len(ids)
-    result = GraphOutput(
-        demand=np.empty((total, dimensions), np.float32),
-        difficulty=np.empty(total, np.float32),
-        log_tokens=np.empty(total, np.float32),
-        distance=np.empty(total, np.float32),
-        source=np.empty((total, sources), np.float32),
-    )
-    order = sorted(range(total), key=lambda i: len(ids[i]), reverse=True)
-    start = 0
-    while start < total:
-        longest = max(len(ids[order[start]]), 1)
-        chosen = order[start : start + min(max(_RUN_IDS // longest, 1), most)]
-        block = np.zeros((len(chosen), longest), dtype=np.int64)
-        for row, index in enumerate(chosen):
-            block[row, : len(ids[index])] = ids[index]
-        for whole, part in zip(result, run(block, surface[chosen]), strict=True):
-            whole[chosen] = part
-        start += len(chosen)
-    return result
-
-
 def _request_tokens(read: RoutingText, tokens: int) -> float:
     """Tokens of the whole request, at the tokens per character of the part that was read."""
-    per_character = tokens / len(read.text) if tokens else 1 / _CHARACTERS_PER_TOKEN
+    per_character = tokens / len(read.text) if tokens else 1 / CHARACTERS_PER_TOKEN
     return (
         read.characters * per_character
         + read.images * IMAGE_TOKENS
@@ -335,3 +326,47 @@ def _sigmoid_of_double(half: Floats) -> Floats:
     result *= 0.5
     result += 0.5
     return result
+
+
+_sessions: dict[tuple[str, str, str, int], Session] = {}
+_lock = threading.Lock()
+
+
+def shared_graph(artifact: Artifact, threads: int = 1) -> Session:
+    """The process's one session for a router, whose runs give the fields of `GraphOutput`.
+
+    Args:
+        artifact: The router's folder. A folder that was replaced since has other hashes, and gets
+            a session of its own.
+        threads: Threads inside one run of the graph.
+
+    Raises:
+        ArtifactError: The graph or the tokenizer cannot be read, or has other inputs or outputs.
+    """
+    hashes = artifact.card.sha256
+    key = (str(artifact.folder), hashes[MODEL], hashes[TOKENIZER], threads)
+    with _lock:
+        session = _sessions.get(key)
+        if session is None:
+            session = _sessions[key] = _opened(artifact, threads)
+    return session
+
+
+def _opened(artifact: Artifact, threads: int) -> Session:
+    files = {name: artifact.folder / name for name in artifact.names}
+    session = Session(files, GraphOutput._fields, threads=threads, where=artifact.folder)
+    given, made = session.graph.get_inputs(), session.graph.get_outputs()
+    inputs, shapes = {i.name: i.type for i in given}, {o.name: o.shape for o in (*given, *made)}
+    if inputs != _INPUTS:
+        raise ArtifactError(
+            f"{MODEL} of {artifact.folder} has inputs {inputs}; expected {_INPUTS}. Train the "
+            "router again with this version."
+        )
+    expected = [len(FEATURES), artifact.card.dimensions, len(artifact.card.data)]
+    found = [shapes[name][1:] for name in ("surface", "demand", "source")]
+    if found != [[width] for width in expected]:
+        raise ArtifactError(
+            f"{MODEL} of {artifact.folder} has {found} surface features, demands and sources; "
+            f"expected {expected}. Train the router again with this version."
+        )
+    return session

@@ -12,33 +12,32 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from llmroute.errors import ArtifactError
-from llmroute.files import write_whole
 from llmroute.numerics import Floats, logit, sigmoid
 from llmroute.pool import ModelPool
 from llmroute.records import Estimates
+from llmroute.scoring.artifact import Section, read_folder, write_artifact
 from llmroute.scoring.hierarchical_fit import Block, Weights, fit_weights
 from llmroute.scoring.latent import Latent, LatentAbilityScorer
 from llmroute.scoring.registry import LOCAL_CARD, load_latent
 from llmroute.scoring.surface import surface_features
-from llmroute.scoring.text import RoutingText
-from llmroute.validation import read_json
+from llmroute.scoring.text import RoutingText, read_all
 
 if TYPE_CHECKING:
     from llmroute.outcomes.outcomes import Outcomes
 
 
+#: Version of the folder's layout; another version's folders are refused.
 FORMAT = 1
-FACTS, WEIGHTS = LOCAL_CARD, "weights.npz"
+WEIGHTS = "weights.npz"
 _ARRAYS = ("shared", "own", "mean", "scale", "standing")
 
 #: Standardised features are cut here, so that a prompt unlike all others moves no logit far.
@@ -62,10 +61,8 @@ _GROUPS, _FEW = 5, 20
 _LEAST_GROUPS = 4
 
 
-class _Facts(BaseModel):
+class LocalCard(Section):
     """What `local.json` holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int
     base: str
@@ -101,29 +98,16 @@ class LocalScorer:
     name = "local"
 
     def __init__(
-        self,
-        base: LatentAbilityScorer,
-        base_name: str,
-        models: Sequence[str],
-        weights: Weights,
-        scales: _Scales,
-        standing: Floats,
-        *,
-        mixing: float = 1.0,
-        prompts: int = 0,
-        answers: int = 0,
-        source: str = "outcomes",
+        self, base: LatentAbilityScorer, card: LocalCard, arrays: Mapping[str, Floats]
     ) -> None:
-        self.base = base
-        self.base_name = base_name
-        self.models = tuple(models)
-        self.mixing = mixing
-        self.prompts, self.answers, self.source = prompts, answers, source
-        self._weights, self._scales, self._standing = weights, scales, standing
+        self.base, self.card, self.models = base, card, card.models
+        self.mixing, self.answers = card.mixing, card.answers
+        self._arrays = {name: arrays[name] for name in _ARRAYS}
+        shared, own, mean, scale, self._prior = self._arrays.values()
+        self._weights, self._scales = Weights(shared, own), _Scales(mean, scale)
         self._column = {model: m for m, model in enumerate(self.models)}
-        arrays = (weights.shared, weights.own, scales.mean, scales.scale, standing)
-        digest = hashlib.sha256(f"{base.card.sha256} {mixing} {self.models}".encode())
-        for array in arrays:
+        digest = hashlib.sha256(f"{base.card.sha256} {self.mixing} {self.models}".encode())
+        for array in self._arrays.values():
             digest.update(np.ascontiguousarray(array).tobytes())
         self.version = digest.hexdigest()[:12]
 
@@ -155,7 +139,7 @@ class LocalScorer:
         members = ModelPool(list(outcomes.models)) if pool is None else pool
         members = ModelPool([members[name] for name in outcomes.models])
         answered = outcomes.select(~np.isnan(outcomes.score).all(axis=1))
-        read = _read(answered.prompts)
+        read = read_all(answered.prompts)
         latent = scorer.latent(read)
         raw = _raw_features(latent, read)
         logits = logit(scorer.estimate_latent(latent, members).quality)
@@ -167,92 +151,62 @@ class LocalScorer:
         mixing = 1.0
         if cautious:
             mixing = _mixing(logits, features, answered.score, answered.categories, blocks)
-        return cls(
-            scorer,
-            str(base),
-            outcomes.models,
-            weights,
-            scales,
-            fitted.mean(axis=0) if len(answered) else np.zeros(len(outcomes.models)),
-            mixing=mixing,
-            prompts=len(answered),
+        card = LocalCard(
+            format=FORMAT,
+            base=str(base),
+            base_sha256=scorer.card.sha256,
+            models=outcomes.models,
             answers=int((~np.isnan(answered.score)).sum()),
+            prompts=len(answered),
             source=outcomes.source,
+            mixing=mixing,
+            weights_sha256="",
         )
+        prior = fitted.mean(axis=0) if len(answered) else np.zeros(len(outcomes.models))
+        arrays = weights.shared, weights.own, scales.mean, scales.scale, prior
+        return cls(scorer, card, dict(zip(_ARRAYS, arrays, strict=True)))
 
     def estimate(self, prompts: Sequence[str | RoutingText], pool: ModelPool) -> Estimates:
-        """Estimates for P prompts and the pool's M models.
-
-        Args:
-            prompts: Plain texts (one user turn each) or routing texts made from conversations.
-            pool: The models a call may go to.
-        """
-        read = _read(prompts)
+        """Estimates for P prompts and the pool's M models."""
+        read = read_all(prompts)
         latent = self.base.latent(read)
         before = self.base.estimate_latent(latent, pool)
         if not self.answers or not len(prompts):
             return before
-        places = [self._column.get(name) for name in pool.names]
-        own = np.stack(
-            [
-                np.zeros_like(self._weights.shared) if m is None else self._weights.own[m]
-                for m in places
-            ]
-        )
-        weights = Weights(self._weights.shared, own)
+        columns = [self._column.get(name) for name in pool.names]
+        shared, none = self._weights.shared, np.zeros_like(self._weights.shared)
+        own = np.stack([none if m is None else self._weights.own[m] for m in columns])
         features = self._scales.of(_raw_features(latent, read))
-        quality = sigmoid(weights.add_to(logit(before.quality), features))
-        standing = np.array(
+        quality = sigmoid(Weights(shared, own).add_to(logit(before.quality), features))
+        prior = np.array(
             [
-                before.prior_quality[k] if m is None else self._standing[m]
-                for k, m in enumerate(places)
+                before.prior_quality[k] if m is None else self._prior[m]
+                for k, m in enumerate(columns)
             ]
         )
         return replace(
             before,
-            quality=mixed(quality, standing, self.mixing),
-            prior_quality=standing,
+            quality=mixed(quality, prior, self.mixing),
+            prior_quality=prior,
             scorer=f"{self.name} {self.version}",
         )
 
     def save(self, folder: str | Path) -> Path:
-        """Writes the folder; each file whole or not at all.
+        """Writes the folder atomically.
 
-        Args:
-            folder: Where it goes.
+        Returns:
+            The folder's full path.
 
         Raises:
-            ArtifactError: It cannot be written.
+            ArtifactError: It cannot be written, or holds something else.
         """
-        target = Path(folder)
-        facts = _Facts(
-            format=FORMAT,
-            base=self.base_name,
-            base_sha256=self.base.card.sha256,
-            models=self.models,
-            answers=self.answers,
-            prompts=self.prompts,
-            source=self.source,
-            mixing=self.mixing,
-            weights_sha256="",
-        )
         stream = io.BytesIO()
-        np.savez(
-            stream,
-            shared=self._weights.shared,
-            own=self._weights.own,
-            mean=self._scales.mean,
-            scale=self._scales.scale,
-            standing=self._standing,
-        )
-        arrays = stream.getvalue()
-        facts = facts.model_copy(update={"weights_sha256": hashlib.sha256(arrays).hexdigest()})
-        try:
-            write_whole(target / WEIGHTS, arrays)
-            write_whole(target / FACTS, facts.model_dump_json(indent=1) + "\n")
-        except OSError as fault:
-            raise ArtifactError(f"cannot write the router to {target}: {fault}.") from fault
-        return target
+        np.savez(stream, **self._arrays)  # type: ignore[arg-type]
+
+        def card(hashes: dict[str, str]) -> LocalCard:
+            return self.card.model_copy(update={"weights_sha256": hashes[WEIGHTS]})
+
+        return write_artifact(folder, {WEIGHTS: stream.getvalue()}, card, LOCAL_CARD)
 
     @classmethod
     def load(cls, folder: str | Path, base: str | Path | None = None) -> LocalScorer:
@@ -266,37 +220,37 @@ class LocalScorer:
             ArtifactError: It is missing, damaged, of another format, or its base router is another
                 than it was fitted on.
         """
-        path = Path(folder)
-        facts = _read_facts(path)
-        arrays = _read_weights(path, facts)
-        name = facts.base if base is None else str(base)
-        scorer = load_latent(name)
-        if scorer.card.sha256 != facts.base_sha256:
-            raise ArtifactError(
-                f"{path} was fitted on another router than {name!r} is now (sha256 differs). "
-                "Fit it again with LocalScorer.fit, or give the old router's folder as base."
-            )
-        weights = Weights(arrays["shared"], arrays["own"])
-        scales = _Scales(arrays["mean"], arrays["scale"])
-        width = 2 + scorer.card.dimensions + len(scorer.card.data) + len(scorer.card.features)
-        shapes = (width + 1,), (len(facts.models), width + 1), (width,), (width,)
-        if tuple(arrays[name].shape for name in _ARRAYS[:4]) != shapes:
-            raise ArtifactError(f"{path / WEIGHTS} is damaged: arrays of unexpected shape.")
-        return cls(
-            scorer,
-            name,
-            facts.models,
-            weights,
-            scales,
-            arrays["standing"],
-            mixing=facts.mixing,
-            prompts=facts.prompts,
-            answers=facts.answers,
-            source=facts.source,
+        artifact = read_folder(
+            folder,
+            LocalCard,
+            FORMAT,
+            (WEIGHTS,),
+            card_name=LOCAL_CARD,
+            hashes=lambda card: {WEIGHTS: card.weights_sha256},
+            missing="no local router at {path}: {fault}. LocalScorer.fit(…).save(folder) writes "
+            "one.",
+            anew="Fit it again with this version.",
         )
+        card = artifact.card
+        name = card.base if base is None else str(base)
+        scorer = load_latent(name)
+        if scorer.card.sha256 != card.base_sha256:
+            raise ArtifactError(
+                f"{artifact.folder} was fitted on another router than {name!r} is now (sha256 "
+                "differs). Fit it again with LocalScorer.fit, or give the old router's folder as "
+                "base."
+            )
+        width = 2 + scorer.card.dimensions + len(scorer.card.data) + len(scorer.card.features)
+        models = len(card.models)
+        shapes = [(width + 1,), (models, width + 1), (width,), (width,), (models,)]
+        if [artifact.arrays.get(name, np.empty(0)).shape for name in _ARRAYS] != shapes:
+            raise ArtifactError(
+                f"{artifact.folder / WEIGHTS} is damaged: arrays of unexpected shape."
+            )
+        return cls(scorer, card.model_copy(update={"base": name}), artifact.arrays)
 
 
-def mixed(quality: Floats, standing: Floats, mixing: float) -> Floats:
+def mixed(quality: Floats, prior: Floats, mixing: float) -> Floats:
     """Draws the differences between models to those of their means; what all share stays.
 
     A choice by quality less cost depends on the differences alone: at 0 every prompt is treated
@@ -304,14 +258,14 @@ def mixed(quality: Floats, standing: Floats, mixing: float) -> Floats:
 
     Args:
         quality: (P, M) estimates.
-        standing: (M,) the models' means.
+        prior: (M,) the models' means.
         mixing: Part of the difference that is kept, 0..1.
     """
     if mixing == 1.0:
         return quality
-    departure = quality - standing
+    departure = quality - prior
     common = departure.mean(axis=1, keepdims=True)
-    result: Floats = np.clip(standing + common + mixing * (departure - common), 0.0, 1.0)
+    result: Floats = np.clip(prior + common + mixing * (departure - common), 0.0, 1.0)
     return result
 
 
@@ -352,10 +306,6 @@ def _mixing(
     return float(np.clip(along.sum() / square.sum(), 0.0, 1.0))
 
 
-def _read(prompts: Sequence[str | RoutingText]) -> list[RoutingText]:
-    return [RoutingText.of(p) if isinstance(p, str) else p for p in prompts]
-
-
 def _raw_features(latent: Latent, read: Sequence[RoutingText]) -> Floats:
     """(P, D − 1): 1, what the router's graph says of the prompts, and how they look."""
     return np.column_stack(
@@ -365,7 +315,7 @@ def _raw_features(latent: Latent, read: Sequence[RoutingText]) -> Floats:
             latent.difficulty,
             np.log(latent.tokens),
             latent.source,
-            surface_features([one.text for one in read]),
+            surface_features([text.text for text in read]),
         ]
     )
 
@@ -396,26 +346,3 @@ def _blocks(scorer: LatentAbilityScorer, pool: ModelPool) -> tuple[Block, ...]:
         Block("surface", slice(seen, width), *surface, 10.0),
         Block("scale", slice(width, width + 1), *scale, 4.0),
     )
-
-
-def _read_facts(folder: Path) -> _Facts:
-    return read_json(
-        folder / FACTS,
-        _Facts,
-        FORMAT,
-        missing="no local router at {path}: {fault}. LocalScorer.fit(…).save(folder) writes one.",
-        anew="Fit it again with this version.",
-        error=ArtifactError,
-    )
-
-
-def _read_weights(folder: Path, facts: _Facts) -> dict[str, Floats]:
-    path = folder / WEIGHTS
-    damaged = f"{path} is missing or damaged: copy the folder again, or fit it again."
-    try:
-        if hashlib.sha256(path.read_bytes()).hexdigest() != facts.weights_sha256:
-            raise ArtifactError(damaged)
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in _ARRAYS}
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-        raise ArtifactError(damaged) from None

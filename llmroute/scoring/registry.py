@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from pathlib import Path
 from pkgutil import resolve_name
 
 from llmroute.errors import ArtifactError
-from llmroute.scoring.artifact import Artifact, kind_of, load
-from llmroute.scoring.ensemble_scorer import EnsembleScorer
+from llmroute.scoring.artifact import CARD
 from llmroute.scoring.latent import LatentAbilityScorer
+from llmroute.scoring.latent_folder import Artifact, load
 from llmroute.scoring.scorer import Scorer
 
 _BUNDLED = Path(__file__).parent / "bundled"
@@ -20,9 +21,10 @@ _ENSEMBLE, _STATIC_WEIGHT = "ensemble", 0.25
 
 #: The file that tells a folder of `LocalScorer`.
 LOCAL_CARD = "local.json"
-#: What loads a folder of another kind of router than the bundled ones. By dotted names, because
-#: these modules build on this one.
+#: What makes the ensemble, and what loads a folder of another kind of router than the bundled ones.
+#: By dotted names: most processes need none of them, and some of these modules build on this one.
 _LOADERS = {
+    "ensemble": "llmroute.scoring.ensemble_scorer:EnsembleScorer",
     "local": "llmroute.scoring.local:LocalScorer.load",
     "trained": "llmroute.routers.folder_loader:load",
 }
@@ -50,16 +52,18 @@ def load_scorer(name_or_path: str | Path = "static") -> Scorer:
 
 
 def _loader(folder: Path) -> str | None:
+    """What loads a folder; None for a latent-ability router's, and for what is no router's."""
     if (folder / LOCAL_CARD).is_file():
         return _LOADERS["local"]
-    return _LOADERS["trained"] if kind_of(folder) is not None else None
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # `load` says what is wrong with it
+        return None
+    return _LOADERS["trained"] if isinstance(card, dict) and "router" in card else None
 
 
 def load_latent(name_or_path: str | Path = "static") -> LatentAbilityScorer:
     """`load_scorer` where a latent-ability scorer is needed, for its demands and difficulties.
-
-    Args:
-        name_or_path: The name of a bundled router, or the path of a folder.
 
     Raises:
         ArtifactError: No such router, one of another kind, or a folder that cannot be used.
@@ -77,15 +81,13 @@ def load_latent(name_or_path: str | Path = "static") -> LatentAbilityScorer:
 
 @lru_cache
 def _ensemble() -> Scorer:
-
-    return EnsembleScorer(_bundled("static"), _bundled("minilm"), _STATIC_WEIGHT)
+    make = resolve_name(_LOADERS["ensemble"])
+    scorer: Scorer = make(_bundled("static"), _bundled("minilm"), _STATIC_WEIGHT)
+    return scorer
 
 
 def bundled_artifact(name: str) -> Artifact:
     """The folder of a bundled router, checked.
-
-    Args:
-        name: Its name.
 
     Raises:
         ArtifactError: No such router is bundled, or its folder is damaged.

@@ -1,27 +1,30 @@
-"""The ONNX graph and the tokenizer of a router: loaded once a process, checked, thread-safe.
+"""An ONNX graph and the tokenizer of its texts: opened in one way, checked, thread-safe.
 
 onnxruntime and tokenizers are imported at the first use, so that `import llmroute.scoring` is
 cheap. Both release the GIL while they work, and neither changes while it does.
+
+onnxruntime gives only what a graph declares as output. A value from its middle is made an output by
+appending a few bytes: joined protobuf messages are one message with all their fields, so a graph
+with one more output needs no package that edits graphs.
 """
 
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from llmroute.errors import ArtifactError
 from llmroute.numerics import Floats32, Ints
-from llmroute.scoring.artifact import Artifact
-from llmroute.scoring.surface import FEATURES
+from llmroute.scoring.artifact import MODEL, TOKENIZER
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-
-_INPUTS = {"token_ids": "tensor(int64)", "surface": "tensor(float)"}
 #: Text on which BERT's tokeniser does no more than split and look up: printable ASCII without the
 #: names of its special tokens, and what such text is split into.
 _PLAIN = re.compile(r"[\t\n\r -~]*")
@@ -30,45 +33,45 @@ _WORDS = re.compile(r"[a-z0-9]+|[^a-z0-9\s]")
 #: Words, and words with the marks around them, kept with their ids, and the longest one kept:
 #: enough for a language, some megabytes.
 _WORDS_KEPT, _LONGEST_KEPT = 50_000, 40
-_OUTPUTS = ("demand", "difficulty", "log_tokens", "distance", "source")
-
-
-class GraphOutput(NamedTuple):
-    """What the graph says of B texts.
-
-    Attributes:
-        demand: (B, K) how much each ability counts.
-        difficulty: (B,) what abilities must outweigh.
-        log_tokens: (B,) natural logarithm of the expected output tokens.
-        distance: (B,) how unlike the training prompts the text is.
-        source: (B, S) probability that a prompt like it stands in each training source.
-    """
-
-    demand: Floats32
-    difficulty: Floats32
-    log_tokens: Floats32
-    distance: Floats32
-    source: Floats32
+#: Field numbers of ONNX's protobuf: ModelProto.graph, GraphProto.output, ValueInfoProto.name and
+#: .type, TypeProto.tensor_type, and `elem_type: FLOAT` as it stands in a tensor's type.
+_GRAPH, _OUTPUT, _NAME, _TYPE, _TENSOR = 7, 12, 1, 2, 1
+_FLOAT = bytes([1 << 3, 1])
 
 
 class Session:
     """One router's graph and tokenizer.
 
     Args:
-        artifact: The router's folder.
+        files: Content of `model.onnx` and `tokenizer.json`, or their paths.
+        outputs: What is read of the graph: its outputs, or one value from its middle.
         threads: Threads inside one run of the graph. The work is too small to share.
+        where: Where the files lie, for error texts.
 
     Attributes:
-        one_at_a_time: Whether the graph takes a single text in a run.
+        graph: The onnxruntime session.
+        one_at_a_time: Whether the graph takes a single text in a run, because its activations are
+            quantised by their range: in a batch a text's numbers would depend on its company.
 
     Raises:
-        ArtifactError: The graph or the tokenizer cannot be read, or has other inputs or outputs.
+        ArtifactError: A file is missing or cannot be read, or the graph computes no such value.
     """
 
-    def __init__(self, artifact: Artifact, threads: int = 1) -> None:
-        self._graph = _open_graph(artifact, threads)
-        self.one_at_a_time = self._graph.get_inputs()[0].shape[0] == 1
-        self._tokenizer = _open_tokenizer(artifact)
+    def __init__(
+        self,
+        files: Mapping[str, bytes | Path],
+        outputs: Sequence[str],
+        *,
+        threads: int = 1,
+        where: object = "the router's folder",
+    ) -> None:
+        missing = [name for name in (MODEL, TOKENIZER) if name not in files]
+        if missing:
+            raise ArtifactError(f"the router has no {', '.join(missing)}. Train it again.")
+        self.graph = open_graph(files[MODEL], outputs, threads=threads, where=where)
+        self.one_at_a_time = self.graph.get_inputs()[0].shape[0] == 1
+        self._outputs = list(outputs)
+        self._tokenizer = open_tokenizer(files[TOKENIZER], where)
         self._words: dict[str, list[int]] = {}
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
@@ -81,9 +84,38 @@ class Session:
             # The batch call starts a thread pool, which costs more than one text and is unsafe
             # after a fork.
             return [self._ids(texts[0])]
-        readable = [_readable(text) for text in texts]
-        encoded = self._tokenizer.encode_batch_fast(readable, add_special_tokens=False)
-        return [one.ids for one in encoded]
+        encoded = self._tokenizer.encode_batch_fast(
+            [readable(text) for text in texts], add_special_tokens=False
+        )
+        return [each.ids for each in encoded]
+
+    def run(self, token_ids: Ints, surface: Floats32 | None = None) -> list[Floats32]:
+        """The graph's outputs, in the order in which they were asked for.
+
+        Args:
+            token_ids: (B, L) ids, rows padded with 0, which the graph does not count. B is 1
+                where the graph takes one text at a time.
+            surface: (B, F) surface features, for a graph that takes them.
+        """
+        given: dict[str, Any] = {"token_ids": token_ids}
+        if surface is not None:
+            given["surface"] = surface
+        found: list[Floats32] = self.graph.run(self._outputs, given)
+        return found
+
+    def rows(self, texts: Sequence[str], surface: Floats32 | None = None) -> Floats32:
+        """(P, D) the first output for each text, one at a time.
+
+        Args:
+            texts: P texts, cut to what a scorer reads.
+            surface: (P, F) surface features, for a graph that takes them.
+        """
+        found = []
+        for row, text in enumerate(texts):
+            token_ids = np.array([self._ids(text) or [0]], dtype=np.int64)
+            given = None if surface is None else surface[row : row + 1]
+            found.append(self.run(token_ids, given)[0][0])
+        return np.array(found, dtype=np.float32)
 
     def _ids(self, text: str) -> list[int]:
         """Ids of one text. What stands between blanks is looked up among what was met before.
@@ -92,8 +124,7 @@ class Session:
         stands; asking it once a word is several times faster than once a text.
         """
         if _PLAIN.fullmatch(text) is None or ("[" in text and _SPECIAL.search(text)):
-            readable = _readable(text)
-            whole: list[int] = self._tokenizer.encode(readable, add_special_tokens=False).ids
+            whole: list[int] = self._tokenizer.encode(readable(text), add_special_tokens=False).ids
             return whole
         known = self._words
         found = [known.get(part) or self._learn(part) for part in text.lower().split()]
@@ -113,88 +144,74 @@ class Session:
             self._words[part] = ids
         return ids
 
-    def run(self, token_ids: Ints, surface: Floats32) -> GraphOutput:
-        """Runs the graph.
 
-        Args:
-            token_ids: (B, L) ids, rows padded with 0, which the graph does not count. B is 1
-                where the graph takes one text at a time.
-            surface: (B, F) surface features.
-        """
-        return GraphOutput(*self._graph.run(_OUTPUTS, {"token_ids": token_ids, "surface": surface}))
-
-
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
     """The text without halves of surrogate pairs, which a cut or a wrong encoding leaves."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _open_graph(artifact: Artifact, threads: int) -> Any:
+def open_graph(
+    content: bytes | Path, outputs: Sequence[str], *, threads: int = 1, where: object = "the router"
+) -> Any:
+    """A graph, as an onnxruntime session.
+
+    Raises:
+        ArtifactError: It cannot be read, or computes no such value.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+
+    def opened(graph: bytes | str) -> Any:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+    hidden: list[str] = []
     try:
-        graph = onnxruntime.InferenceSession(
-            str(artifact.model), options, providers=["CPUExecutionProvider"]
-        )
+        session = opened(str(content) if isinstance(content, Path) else content)
+        declared = {output.name for output in session.get_outputs()}
+        hidden = [name for name in outputs if name not in declared]
+        if hidden:
+            raw = content.read_bytes() if isinstance(content, Path) else content
+            session = opened(raw + b"".join(map(_declared, hidden)))
     except Exception as fault:  # onnxruntime's errors share no base class of their own
+        lacking = f"has no {', '.join(map(repr, hidden))}" if hidden else "cannot be read"
         raise ArtifactError(
-            f"{artifact.model} cannot be read by onnxruntime: {fault}. Train the router again."
+            f"{MODEL} of {where} {lacking}, says onnxruntime: {fault}. Train the router again."
         ) from fault
-    inputs = {i.name: i.type for i in graph.get_inputs()}
-    outputs = {o.name: o.shape for o in graph.get_outputs()}
-    if inputs != _INPUTS or not set(_OUTPUTS) <= set(outputs):
-        raise ArtifactError(
-            f"{artifact.model} has inputs {inputs} and outputs {sorted(outputs)}; expected "
-            f"{_INPUTS} and {list(_OUTPUTS)}. Train the router again with this version."
-        )
-    width = next(i.shape[1] for i in graph.get_inputs() if i.name == "surface")
-    card = artifact.card
-    found = width, outputs["demand"][1], outputs["source"][1]
-    expected = len(FEATURES), card.dimensions, len(card.data)
-    if found != expected:
-        raise ArtifactError(
-            f"{artifact.model} has {found} surface features, demands and sources; expected "
-            f"{expected}. "
-            "Train the router again with this version."
-        )
-    return graph
+    return session
 
 
-def _open_tokenizer(artifact: Artifact) -> Tokenizer:
+def open_tokenizer(content: bytes | Path, where: object = "the router") -> Tokenizer:
+    """A tokenizer that neither cuts nor pads: texts are cut before and padded after, for speed.
+
+    Raises:
+        ArtifactError: It cannot be read.
+    """
     from tokenizers import Tokenizer
 
     try:
-        tokenizer = Tokenizer.from_file(str(artifact.tokenizer))
+        if isinstance(content, Path):
+            tokenizer = Tokenizer.from_file(str(content))
+        else:
+            tokenizer = Tokenizer.from_str(content.decode("utf-8"))
     except Exception as fault:  # tokenizers raises bare Exception
         raise ArtifactError(
-            f"{artifact.tokenizer} cannot be read: {fault}. Copy the whole folder again."
+            f"{TOKENIZER} of {where} cannot be read: {fault}. Copy the whole folder again."
         ) from fault
-    # Texts are cut before and padded after, both for speed.
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
 
 
-_sessions: dict[tuple[str, str, str, int], Session] = {}
-_lock = threading.Lock()
+def _declared(name: str) -> bytes:
+    """What makes a value of a graph an output of it, appended to the graph's bytes."""
+    value = _field(_NAME, name.encode()) + _field(_TYPE, _field(_TENSOR, _FLOAT))
+    return _field(_GRAPH, _field(_OUTPUT, value))
 
 
-def shared_session(artifact: Artifact, threads: int = 1) -> Session:
-    """The process's one session for a router, opened at the first call.
-
-    Args:
-        artifact: The router's folder. A folder that was replaced since has other hashes, and gets
-            a session of its own.
-        threads: Threads inside one run of the graph.
-    """
-    hashes = artifact.card.sha256
-    key = (str(artifact.folder), hashes["model.onnx"], hashes["tokenizer.json"], threads)
-    with _lock:
-        session = _sessions.get(key)
-        if session is None:
-            session = _sessions[key] = Session(artifact, threads)
-    return session
+def _field(number: int, content: bytes) -> bytes:
+    """A protobuf field of fewer than 128 bytes."""
+    return bytes([number << 3 | 2, len(content)]) + content

@@ -11,7 +11,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
+
+from llmroute.numerics import Floats32
 
 #: Character classes counted as a share of the text; each is one byte value after translation.
 _CLASSES: dict[str, str] = {
@@ -138,11 +139,8 @@ def surface_row(text: str) -> list[float]:
     return row
 
 
-def surface_features(texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """The features of several texts.
-
-    Args:
-        texts: P texts, already cut.
+def surface_features(texts: Sequence[str]) -> Floats32:
+    """(P, len(FEATURES)) features of texts, already cut.
 
     Returns:
         (P, len(FEATURES)) array.

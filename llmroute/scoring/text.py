@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
+#: Characters of English text in a token, where there is nothing to count tokens on.
+CHARACTERS_PER_TOKEN = 4.0
 #: Characters the scorer reads in all.
 BUDGET = 1600
 #: Characters of earlier user turns, of the system text, and of tool names, at most.
@@ -62,21 +64,17 @@ class RoutingText:
 
     @classmethod
     def of(cls, prompt: str) -> RoutingText:
-        """The routing text of a request that is one user turn.
-
-        Args:
-            prompt: The turn's text, of any length.
-        """
+        """The routing text of a request that is one user turn."""
         return cls(text=head_and_tail(prompt, BUDGET), characters=len(prompt))
 
 
-def head_and_tail(text: str, budget: int) -> str:
-    """A text cut to a budget, keeping its beginning and, in larger part, its end.
+def read_all(prompts: Sequence[str | RoutingText]) -> list[RoutingText]:
+    """The routing texts of prompts, each a plain text (one user turn) or a routing text already."""
+    return [RoutingText.of(p) if isinstance(p, str) else p for p in prompts]
 
-    Args:
-        text: Text of any length.
-        budget: Characters to keep.
-    """
+
+def head_and_tail(text: str, budget: int) -> str:
+    """A text cut to a budget, keeping its beginning and, in larger part, its end."""
     if len(text) <= budget:
         return text
     head = int(budget * HEAD_SHARE)

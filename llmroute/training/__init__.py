@@ -10,8 +10,9 @@ for _package in ("torch", "onnx", "pyarrow", "safetensors"):
     if importlib.util.find_spec(_package) is None:
         raise MissingExtra(f"Training a router ({_package})", "train")
 
+from llmroute.scoring.progress import Progress  # noqa: E402
 from llmroute.training.data import LEFT_OUT  # noqa: E402
-from llmroute.training.settings import Progress, Settings  # noqa: E402
+from llmroute.training.settings import Settings  # noqa: E402
 from llmroute.training.train import train  # noqa: E402
 
 __all__ = ["LEFT_OUT", "Progress", "Settings", "train"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llmroute.numerics import Floats
+from llmroute.numerics import Floats, logit
 from llmroute.scoring.ability_fit import fit_ability
 from llmroute.training.data import TrainingSet
 
@@ -36,9 +36,6 @@ def starting_general(data: TrainingSet) -> Floats:
     that occur in several sources tie these together. Without a good start the models that only a
     small source knows would stay where chance put them.
 
-    Args:
-        data: The training set.
-
     Returns:
         (M,) standardised.
     """
@@ -49,8 +46,7 @@ def starting_general(data: TrainingSet) -> Floats:
         known = ~np.isnan(score)
         asked = known.any(axis=0)
         mean = np.where(known, score, 0.0).sum(axis=0)[asked] / known.sum(axis=0)[asked]
-        mean = np.clip(mean, _MEAN_BOUND, 1 - _MEAN_BOUND)
-        logits[source, asked] = np.log(mean / (1 - mean))
+        logits[source, asked] = logit(mean, _MEAN_BOUND)
     ability = np.zeros(len(data.models))
     asked = ~np.isnan(logits)
     filled = np.where(asked, logits, 0.0)
@@ -64,14 +60,7 @@ def starting_general(data: TrainingSet) -> Floats:
 
 
 def refit(data: TrainingSet, demand: Floats, difficulty: Floats, shrinkage: float) -> Abilities:
-    """Every training model's ability under the trained demands and difficulties.
-
-    Args:
-        data: The training set.
-        demand: (T, K) demands of the training prompts that are not validation prompts.
-        difficulty: (T,) their difficulties.
-        shrinkage: Prior precision of the abilities beside the general one.
-    """
+    """Every training model's ability under the trained demands and difficulties."""
     score = data.score[~data.validation].astype(np.float64)
     precision = np.full(demand.shape[1], shrinkage)
     precision[0] = 1.0

@@ -12,11 +12,7 @@ from llmroute.training.transformer import HEAD_TOKENS, TAIL_TOKENS
 
 
 def as_read(ids: Ints) -> Ints:
-    """A text's token ids as the graph reads them: the first and the last, between [CLS] and [SEP].
-
-    Args:
-        ids: Token ids; none count as one padding token.
-    """
+    """A text's ids as the graph reads them: first and last ones, between [CLS] and [SEP]."""
     given = ids if len(ids) else np.zeros(1, np.int64)
     read: Ints = np.r_[CLS, given[:HEAD_TOKENS], given[HEAD_TOKENS:][-TAIL_TOKENS:], SEP]
     return read
@@ -25,14 +21,7 @@ def as_read(ids: Ints) -> Ints:
 def groups_by_length(
     ids: Sequence[Ints], rows: Ints, size: int, random: np.random.Generator | None
 ) -> Iterator[Ints]:
-    """Texts of like length together.
-
-    Args:
-        ids: Token ids of all texts.
-        rows: Which of them to group.
-        size: Texts in a group; the last may be smaller.
-        random: Breaks ties in length and orders the groups; None to leave them as they come.
-    """
+    """Rows of texts of like length together; `random` breaks ties and orders the groups."""
     lengths = np.array([len(ids[row]) for row in rows])
     noise = np.zeros(len(rows)) if random is None else random.random(len(rows))
     order = rows[np.lexsort((noise, lengths))]
@@ -46,10 +35,6 @@ def stacked(ids: Sequence[Ints], rows: Ints) -> Ints:
     """Texts as one block, cut to the shortest of them, so that nothing is padded.
 
     What is cut lies in the middle: the end, where the question stands, and [SEP] are kept.
-
-    Args:
-        ids: Token ids of all texts, as `as_read` makes them.
-        rows: (B,) which of them.
 
     Returns:
         (B, L) token ids.

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from llmroute.numerics import Floats
+from llmroute.numerics import Floats, Floats32, Ints
 from llmroute.outcomes.outcomes import Outcomes
 from llmroute.scoring.abilities import merged_names
-from llmroute.scoring.artifact import PriceCurve, TokenCalibration
-from llmroute.scoring.session import GraphOutput
+from llmroute.scoring.latent import GraphOutput
+from llmroute.scoring.latent_folder import PriceCurve, TokenCalibration
 from llmroute.training.data import TrainingSet
 
 #: Rows that stand for the training prompts in a prior.
@@ -23,11 +22,7 @@ _PRICED_MODELS = 5
 
 
 def typical_rows(output: GraphOutput) -> tuple[tuple[float, ...], ...]:
-    """Mean demand and difficulty in bins of equal size, from the easiest to the hardest prompts.
-
-    Args:
-        output: The graph's view of the validation prompts.
-    """
+    """Mean demand and difficulty in bins of equal size, from the easiest to the hardest prompts."""
     order = np.argsort(output.difficulty, kind="stable")
     both = np.column_stack([output.demand, output.difficulty])[order]
     bins = np.array_split(both, min(_TYPICAL_ROWS, len(both)))
@@ -35,11 +30,7 @@ def typical_rows(output: GraphOutput) -> tuple[tuple[float, ...], ...]:
 
 
 def tier_priors(general: Floats) -> dict[str, float]:
-    """General ability of a model marked weak or strong: the mean of the lower or upper third.
-
-    Args:
-        general: (M,) general abilities of the training models.
-    """
+    """General ability of a model marked weak or strong: the mean of the lower or upper third."""
     ranked = np.sort(general)
     third = max(len(ranked) // 3, 1)
     return {"weak": float(ranked[:third].mean()), "strong": float(ranked[-third:].mean())}
@@ -49,10 +40,6 @@ def price_curve(
     sources: Sequence[Outcomes], abilities: Mapping[str, Sequence[float]]
 ) -> PriceCurve | None:
     """How general ability follows the logarithm of the output price among the training models.
-
-    Args:
-        sources: Outcomes; those without costs and token counts are passed over.
-        abilities: Fitted ability vectors by name.
 
     Returns:
         The curve, or None when fewer than five models have a price.
@@ -95,16 +82,8 @@ def _output_price(source: Outcomes, place: int) -> float | None:
     return float(solution[1]) if solution[1] > 0 else None
 
 
-def token_calibration(
-    data: TrainingSet, rows: npt.NDArray[np.int64], log_tokens: npt.NDArray[np.float32]
-) -> TokenCalibration:
-    """Turns predicted logarithms into expected counts for an average model.
-
-    Args:
-        data: The training set.
-        rows: The prompts to calibrate on.
-        log_tokens: (len(rows),) the graph's predictions for them.
-    """
+def token_calibration(data: TrainingSet, rows: Ints, log_tokens: Floats32) -> TokenCalibration:
+    """Turns predicted logarithms into expected counts for an average model."""
     counted = data.tokens[rows]
     known = ~np.isnan(counted)
     if not known.any():

@@ -7,21 +7,15 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 
-@dataclass(frozen=True)
-class State:
-    """What a checkpoint holds.
-
-    Attributes:
-        tensors: Tensors by name.
-        numbers: Plain JSON values by name.
-    """
+class State(NamedTuple):
+    """What a checkpoint holds: tensors, and plain JSON values, by name."""
 
     tensors: dict[str, Tensor]
     numbers: dict[str, Any]
@@ -29,7 +23,7 @@ class State:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One file, written whole or not at all.
+    """One file, written atomically.
 
     Attributes:
         path: Where it lies.
@@ -41,12 +35,7 @@ class Checkpoint:
     run: str
 
     def save(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
-        """Writes the file, in place of an earlier one.
-
-        Args:
-            tensors: Tensors by name.
-            numbers: Plain JSON values by name.
-        """
+        """Writes the file, in place of an earlier one."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         draft = self.path.with_suffix(".part")
         # Cloned, because the format refuses tensors that share memory.
@@ -55,11 +44,7 @@ class Checkpoint:
         draft.replace(self.path)
 
     def load(self, device: str = "cpu") -> State | None:
-        """What was saved; None if there is no file, a damaged one, or one of another run.
-
-        Args:
-            device: Where the tensors go.
-        """
+        """What was saved; None if there is no file, a damaged one, or one of another run."""
         if not self.path.is_file():
             return None
         try:
@@ -90,11 +75,7 @@ class Checkpoints:
     run: str
 
     def stage(self, name: str) -> Checkpoint:
-        """The checkpoint of one stage.
-
-        Args:
-            name: Name of the stage, which becomes the file's.
-        """
+        """The checkpoint of the stage of that name."""
         return Checkpoint(self.folder / f"{name}.safetensors", self.run)
 
     def delete(self) -> None:

@@ -10,27 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from llmroute.numerics import Floats32
-from llmroute.training.checkpoints import Checkpoints
-from llmroute.training.data import TrainingSet
+from llmroute.numerics import Floats32, Ints
+from llmroute.scoring.progress import Progress
+from llmroute.scoring.session import open_graph
 from llmroute.training.encoders import Pooled
 from llmroute.training.export import export
-from llmroute.training.familiarity import (
-    fit_familiarity,
-    mean_tokens,
-    standardised_surface,
-    token_columns,
-)
-from llmroute.training.fit import Fitted, train_member
-from llmroute.training.int8_tables import quantise
-from llmroute.training.means import mean_nodes
+from llmroute.training.familiarity import fit_familiarity, mean_tokens, token_columns
+from llmroute.training.fit import Fitted, TrainingRun, train_member
+from llmroute.training.int8_tables import mean_nodes, quantise
 from llmroute.training.minilm_torch import MiniLM
 from llmroute.training.onnx_graph import Graph
-from llmroute.training.settings import Progress, Settings
 from llmroute.training.transformer import encoder_graph, encoder_nodes
 from llmroute.training.tuning import LiveEncoder, tune
 
@@ -38,28 +30,10 @@ _TOLD_EVERY = 500
 
 
 class MiniLMRecipe:
-    """Fine-tunes the encoder, then trains on what its int8 graph makes of the prompts.
+    """Fine-tunes the encoder, then trains on what its int8 graph makes of the prompts."""
 
-    Args:
-        data: The training set.
-        minilm: The weights to start from.
-        settings: Settings of the run.
-        seed: Seed of the fine-tuning.
-        progress: Told how far it is.
-        checkpoints: What was read and tuned; an interrupted training goes on from there.
-    """
-
-    def __init__(
-        self,
-        data: TrainingSet,
-        minilm: MiniLM,
-        settings: Settings,
-        seed: int,
-        progress: Progress,
-        checkpoints: Checkpoints,
-    ) -> None:
-        self._data, self._settings, self._seed = data, settings, seed
-        self._progress, self._checkpoints = progress, checkpoints
+    def __init__(self, run: TrainingRun, minilm: MiniLM) -> None:
+        self._run, settings = run, run.settings
         self._tokenizer_json = minilm.tokenizer.read_text(encoding="utf-8")
         self._weights: Mapping[str, Tensor] = minilm.weights
         self._read("frozen")
@@ -69,40 +43,30 @@ class MiniLMRecipe:
 
     def _read(self, stage: str) -> None:
         """Reads all prompts through the int8 graph, and standardises its vectors."""
-        checkpoint = self._checkpoints.stage(stage)
+        run = self._run
+        checkpoint = run.checkpoints.stage(stage)
         state = checkpoint.load()
         if state is None:
-            encoded = encoder_graph(self._weights, self._settings.layers)
-            self._vectors = read_through(encoded, self._data.ids, self._progress)
+            encoded = encoder_graph(self._weights, run.settings.layers)
+            self._vectors = read_through(encoded, run.data.ids, run.progress)
             checkpoint.save({"vectors": torch.from_numpy(self._vectors)}, {})
         else:
             self._vectors = state.tensors["vectors"].numpy()
-        training = self._vectors[~self._data.validation]
+        training = self._vectors[run.data.training]
         self._mean = training.mean(axis=0)
         self._scale = training.std(axis=0) + np.float32(1e-3)
-        dropout = self._settings.token_dropout
-        self.encoder = Pooled(self._vectors, self._mean, self._scale, dropout)
+        self.encoder = Pooled(self._vectors, self._mean, self._scale, run.settings.token_dropout)
 
     def _tuned(self) -> dict[str, Tensor]:
         """The encoder's weights after fine-tuning, which begins with heads on the frozen one."""
-        settings = replace(self._settings, members=1)
-        stages = self._checkpoints.stage
-        start = train_member(
-            self._data, self.encoder, settings, self._seed, self._progress, stages("start")
-        )
-        live = LiveEncoder(self._data.ids, self._weights, settings, self._mean, self._scale)
-        return tune(
-            self._data, live, start.network, settings, self._seed, stages("tuning"), self._progress
-        )
+        run = replace(self._run, settings=replace(self._run.settings, members=1))
+        start = train_member(run, self.encoder, run.seed, "start")
+        live = LiveEncoder(run.data.ids, self._weights, run.settings, self._mean, self._scale)
+        return tune(run, live, start.network)
 
     def graph(self, fitted: Fitted) -> bytes:
-        """The content of `model.onnx`.
-
-        Args:
-            fitted: The network trained on this recipe's encoder.
-        """
-        data = self._data
-        training = np.flatnonzero(~data.validation)
+        """The content of `model.onnx`."""
+        data, training = self._run.data, self._run.data.training
         ids = [data.ids[row] for row in training]
         words = self._weights["embeddings.word_embeddings.weight"]
         columns = quantise(token_columns(self._tokenizer_json, ids, len(words)))
@@ -110,13 +74,13 @@ class MiniLMRecipe:
         familiarity = fit_familiarity(
             (self._vectors[training] - self._mean) @ project,
             mean_tokens(columns.restored(), ids),
-            np.array([len(one) for one in ids], dtype=np.float64),
-            standardised_surface(data.surface[training], fitted.network),
+            ids,
             data.surface[training],
+            fitted.network,
         )
 
         def nodes(graph: Graph) -> str:
-            encoder_nodes(graph, self._weights, self._settings.layers)
+            encoder_nodes(graph, self._weights, self._run.settings.layers)
             graph.constant("project", project)
             graph.constant("project_bias", -self._mean @ project)
             graph.node("Gemm", ["pooled", "project", "project_bias"], ["token_hidden"])
@@ -127,26 +91,15 @@ class MiniLMRecipe:
         return export(fitted, familiarity, nodes, batch=1)
 
 
-def read_through(
-    encoder: bytes, ids: Sequence[npt.NDArray[np.int64]], progress: Progress
-) -> Floats32:
-    """What an encoder makes of texts, one at a time.
-
-    Args:
-        encoder: The graph, as `encoder_graph` makes it.
-        ids: Token ids of P texts.
-        progress: Told how far it has read.
+def read_through(encoder: bytes, ids: Sequence[Ints], progress: Progress) -> Floats32:
+    """What an encoder's graph makes of texts' token ids, one text at a time.
 
     Returns:
         (P, D) vectors.
     """
-    import onnxruntime
+    session = open_graph(encoder, ["pooled"])
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(encoder, options, providers=["CPUExecutionProvider"])
-
-    def read(ids: npt.NDArray[np.int64]) -> Floats32:
+    def read(ids: Ints) -> Floats32:
         given = ids if len(ids) else np.zeros(1, np.int64)
         found: Floats32 = session.run(["pooled"], {"token_ids": given[None]})[0]
         return found

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from llmroute.errors import ConfigurationError
+from llmroute.numerics import Bools, Floats32, Ints
 from llmroute.outcomes.outcomes import Outcomes
+from llmroute.outcomes.splits import is_held
 from llmroute.scoring.abilities import merged_names
 from llmroute.scoring.surface import surface_features
 from llmroute.scoring.text import RoutingText
@@ -19,9 +19,6 @@ from llmroute.scoring.text import RoutingText
 #: Grade-school word problems and MT-Bench stay out of training, because transfer to RouteLLM's
 #: GSM8K and MT-Bench test sets is claimed. A category is left out when one of these is in its name.
 LEFT_OUT: tuple[str, ...] = ("gsm8k", "mgsm", "grade-school", "mt_bench", "mt-bench", "mtbench")
-
-#: Part of the training prompts kept for early stopping and calibration.
-VALIDATION_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -41,56 +38,42 @@ class TrainingSet:
         models: The M names.
     """
 
-    ids: list[npt.NDArray[np.int64]]
-    surface: npt.NDArray[np.float32]
-    score: npt.NDArray[np.float32]
-    log_tokens: npt.NDArray[np.float32]
-    tokens: npt.NDArray[np.float32]
-    weight: npt.NDArray[np.float32]
-    source: npt.NDArray[np.int64]
+    ids: list[Ints]
+    surface: Floats32
+    score: Floats32
+    log_tokens: Floats32
+    tokens: Floats32
+    weight: Floats32
+    source: Ints
     category: list[str]
-    validation: npt.NDArray[np.bool_]
+    validation: Bools
     models: list[str]
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def training(self) -> Ints:
+        """Rows of the prompts that are trained on."""
+        return np.flatnonzero(~self.validation)
+
+    @property
+    def held(self) -> Ints:
+        """Rows of the others."""
+        return np.flatnonzero(self.validation)
+
 
 def without(outcomes: Outcomes, left_out: Sequence[str]) -> Outcomes:
-    """The outcomes without some categories.
-
-    Args:
-        outcomes: Any outcomes.
-        left_out: A category goes when one of these is part of its name, in any case.
-    """
+    """The outcomes without the categories that have one of these in their name, in any case."""
     parts = [part.lower() for part in left_out]
     kept = [not any(part in c.lower() for part in parts) for c in outcomes.categories]
     return outcomes.select(np.array(kept, dtype=bool))
-
-
-def is_validation(prompt: str, seed: int, share: float = VALIDATION_SHARE) -> bool:
-    """Whether a training prompt is kept for validation: by hash, so it is in every source or none.
-
-    Args:
-        prompt: The prompt's text.
-        seed: Seed of the training run.
-        share: Part of the prompts to keep.
-    """
-    normal = " ".join(prompt.lower().split())
-    digest = hashlib.sha256(f"{seed}:{normal}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
 def gather(
     sources: Sequence[Outcomes], tokenizer: Tokenizer, weights: Sequence[float], seed: int
 ) -> TrainingSet:
     """Joins outcomes of several sources, spellings of one model counting as one.
-
-    Args:
-        sources: Outcomes to train on.
-        tokenizer: The scorer's tokenizer.
-        weights: Weight of each source in the loss, per prompt.
-        seed: Seed of the validation part.
 
     Raises:
         ConfigurationError: No prompt, or no validation prompt.
@@ -99,7 +82,7 @@ def gather(
     models = list(dict.fromkeys(spelling.values()))
     column = {name: i for i, name in enumerate(models)}
     prompts = [prompt for source in sources for prompt in source.prompts]
-    validation = np.array([is_validation(p, seed) for p in prompts], dtype=bool)
+    validation = np.array([is_held(p, seed) for p in prompts], dtype=bool)
     if validation.all() or not validation.any():
         raise ConfigurationError(
             f"{len(prompts)} training prompts are too few to keep a tenth for validation; "
@@ -128,9 +111,7 @@ def gather(
     )
 
 
-def _joined_scores(
-    source: Outcomes, columns: Sequence[int], models: int
-) -> npt.NDArray[np.float32]:
+def _joined_scores(source: Outcomes, columns: Sequence[int], models: int) -> Floats32:
     """(P, models) scores; two hosts of one model in one source count as their mean."""
     total = np.zeros((len(source), models))
     count = np.zeros((len(source), models))
@@ -139,11 +120,11 @@ def _joined_scores(
         total[known, column] += source.score[known, place]
         count[known, column] += 1
     with np.errstate(invalid="ignore"):
-        mean: npt.NDArray[np.float32] = (total / count).astype(np.float32)
+        mean: Floats32 = (total / count).astype(np.float32)
     return mean
 
 
-def _log_tokens(source: Outcomes) -> npt.NDArray[np.float32]:
+def _log_tokens(source: Outcomes) -> Floats32:
     """Log output tokens a prompt takes, a model's own talkativeness removed."""
     counts = source.completion_tokens
     if counts is None or np.isnan(counts).all():
@@ -154,15 +135,15 @@ def _log_tokens(source: Outcomes) -> npt.NDArray[np.float32]:
     typical = each[known.any(0)].mean()
     rest = np.where(known, logs - each, 0.0).sum(1)
     asked = np.where(known.any(1), known.sum(1), np.nan)
-    logs_without_model: npt.NDArray[np.float32] = (typical + rest / asked).astype(np.float32)
+    logs_without_model: Floats32 = (typical + rest / asked).astype(np.float32)
     return logs_without_model
 
 
-def _mean_tokens(source: Outcomes) -> npt.NDArray[np.float32]:
+def _mean_tokens(source: Outcomes) -> Floats32:
     counts = source.completion_tokens
     if counts is None:
         return np.full(len(source), np.nan, dtype=np.float32)
     known = ~np.isnan(counts)
     with np.errstate(invalid="ignore"):
-        mean: npt.NDArray[np.float32] = np.where(known, counts, 0.0).sum(1) / known.sum(1)
+        mean: Floats32 = np.where(known, counts, 0.0).sum(1) / known.sum(1)
     return mean.astype(np.float32)

@@ -27,7 +27,7 @@ class Encoder(Protocol):
 
         Args:
             rows: (B,) which prompts.
-            generator: In a training pass, what to draw the dropout from.
+            generator: In training, what to draw the dropout from.
         """
         ...
 
@@ -41,7 +41,7 @@ class TokenMeans:
     Args:
         ids: Token ids of the P prompts.
         vectors: (V, D) token vectors.
-        dropout: Part of the tokens left out of a prompt in a training pass.
+        dropout: Part of the tokens left out of a prompt in training.
     """
 
     def __init__(self, ids: Sequence[Ints], vectors: Tensor, dropout: float) -> None:
@@ -49,16 +49,11 @@ class TokenMeans:
         self.width = int(vectors.shape[1])
 
     def __call__(self, rows: Ints, generator: np.random.Generator | None = None) -> Tensor:
-        """Vectors of B prompts, (B, D).
-
-        Args:
-            rows: (B,) which prompts.
-            generator: In a training pass, what to draw the dropout from.
-        """
+        """Vectors of B prompts, (B, D), of the tokens that dropout leaves."""
         ids = [self._ids[row] for row in rows]
         if generator is not None:
-            ids = [one[generator.random(len(one)) < self._keep] for one in ids]
-        lengths = np.array([0, *(len(one) for one in ids[:-1])], dtype=np.int64)
+            ids = [text[generator.random(len(text)) < self._keep] for text in ids]
+        lengths = np.array([0, *(len(text) for text in ids[:-1])], dtype=np.int64)
         offsets = torch.from_numpy(np.cumsum(lengths))
         return fn.embedding_bag(
             torch.from_numpy(np.concatenate(ids)), self._vectors, offsets, mode="mean"
@@ -66,14 +61,7 @@ class TokenMeans:
 
 
 class Pooled:
-    """What an encoder that is not trained any more made of each prompt, standardised.
-
-    Args:
-        vectors: (P, D) its vectors.
-        mean: (D,) their mean on the training prompts.
-        scale: (D,) their standard deviation there.
-        dropout: Part of a vector's entries left out in a training pass.
-    """
+    """What a frozen encoder made of each prompt, (P, D), standardised by (D,) numbers."""
 
     def __init__(self, vectors: Floats32, mean: Floats32, scale: Floats32, dropout: float) -> None:
         self._vectors = torch.from_numpy((vectors - mean) / scale)
@@ -81,10 +69,5 @@ class Pooled:
         self.width = vectors.shape[1]
 
     def __call__(self, rows: Ints, generator: np.random.Generator | None = None) -> Tensor:
-        """Vectors of B prompts, (B, D).
-
-        Args:
-            rows: (B,) which prompts.
-            generator: In a training pass, what to draw the dropout from.
-        """
+        """Vectors of B prompts, (B, D)."""
         return fn.dropout(self._vectors[rows], self._dropout, generator is not None)

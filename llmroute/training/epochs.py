@@ -1,4 +1,4 @@
-"""Training in passes: AdamW with a rate that rises and falls, the best pass kept, checkpoints."""
+"""Training in epochs: AdamW with a rate that rises and falls, the best epoch kept, checkpoints."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ class Group:
     decay: float
 
 
-class Passes:
+class Epochs:
     """Parameters in training: everything that a checkpoint holds.
 
-    A checkpoint is written between passes, after each parameter has had a gradient.
+    A checkpoint is written between epochs, after each parameter has had a gradient.
 
     Attributes:
         done: Passes that were made.
-        best: Copies of the parameters after the best pass.
-        best_pass: Which pass that was; 0 for the start.
+        best: Copies of the parameters after the best epoch.
+        best_epoch: Which epoch that was; 0 for the start.
         least: Its validation loss.
 
     Args:
         groups: The parameters; what they hold is trained in place.
-        passes: Passes, at most.
-        steps: Steps in a pass.
+        epochs: Passes, at most.
+        steps: Steps in a epoch.
         device: Where the parameters are.
     """
 
     def __init__(
-        self, groups: Sequence[Group], passes: int, steps: int, device: str = "cpu"
+        self, groups: Sequence[Group], epochs: int, steps: int, device: str = "cpu"
     ) -> None:
         self._parameters = {
             name: parameter.requires_grad_(True)
@@ -63,22 +63,18 @@ class Passes:
                 for g in groups
             ]
         )
-        self._whole, self._steps, self._device = passes * steps, steps, device
+        self._whole, self._steps, self._device = epochs * steps, steps, device
         self._taken = 0
-        self.done, self.best_pass, self.least = 0, 0, float("inf")
+        self.done, self.best_epoch, self.least = 0, 0, float("inf")
         self.best: dict[str, Tensor] = {}
 
     @property
     def is_overfitted(self) -> bool:
-        """Whether the last pass was worse on the validation part than the best one."""
-        return self.best_pass < self.done
+        """Whether the last epoch was worse on the validation part than the best one."""
+        return self.best_epoch < self.done
 
     def step(self, loss: Tensor) -> None:
-        """One step of AdamW.
-
-        Args:
-            loss: What to make smaller.
-        """
+        """One step of AdamW."""
         self._taken += 1
         self._set_rates(self._taken / self._whole)
         self._optimiser.zero_grad()
@@ -87,44 +83,29 @@ class Passes:
         self._optimiser.step()
 
     def judged(self, validation_loss: float) -> None:
-        """Keeps the parameters as they are if none before were better.
-
-        Args:
-            validation_loss: Their loss on the validation part.
-        """
+        """Keeps the parameters as they are if none before were better."""
         if validation_loss < self.least:
-            self.least, self.best_pass = validation_loss, self.done
+            self.least, self.best_epoch = validation_loss, self.done
             self.best = {name: p.detach().clone() for name, p in self._parameters.items()}
 
-    def finish_pass(self, validation_loss: float) -> None:
-        """Counts a pass and judges it.
-
-        Args:
-            validation_loss: Loss on the validation part after it.
-        """
+    def finish_epoch(self, validation_loss: float) -> None:
+        """Counts a epoch and judges it."""
         self.done += 1
         self._taken = self.done * self._steps
         self.judged(validation_loss)
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Writes the checkpoint.
-
-        Args:
-            checkpoint: Where.
-        """
+        """Writes the checkpoint."""
         tensors = {f"now.{name}": p for name, p in self._parameters.items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         for name, parameter in self._parameters.items():
             state = self._optimiser.state[parameter]
             tensors |= {f"{m}.{name}": state[m] for m in _MOMENTS}
-        numbers = {"done": self.done, "best_pass": self.best_pass, "least": self.least}
+        numbers = {"done": self.done, "best_pass": self.best_epoch, "least": self.least}
         checkpoint.save(tensors, numbers)
 
     def resume(self, checkpoint: Checkpoint) -> bool:
         """Goes on from a checkpoint of the same run.
-
-        Args:
-            checkpoint: Where it may lie.
 
         Returns:
             Whether there was one.
@@ -132,7 +113,7 @@ class Passes:
         state = checkpoint.load(self._device)
         if state is None:
             return False
-        self.done, self.best_pass = state.numbers["done"], state.numbers["best_pass"]
+        self.done, self.best_epoch = state.numbers["done"], state.numbers["best_pass"]
         self.least, self._taken = state.numbers["least"], self.done * self._steps
         for name, parameter in self._parameters.items():
             with torch.no_grad():

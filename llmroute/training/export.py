@@ -35,13 +35,7 @@ _APART = np.flatnonzero(surface_limits() != SURFACE_LIMIT)
 def export(
     fitted: Fitted, familiarity: Familiarity, encoder: EncoderNodes, batch: str | int = "batch"
 ) -> bytes:
-    """The graph of a trained network.
-
-    Args:
-        fitted: The network.
-        familiarity: The distance.
-        encoder: Adds the encoder's nodes.
-        batch: Texts in a run: any number, or 1.
+    """The content of `model.onnx`, for a number of texts in a run: any, or 1.
 
     Returns:
         The content of `model.onnx`.

@@ -14,9 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from llmroute.numerics import Floats32
+from llmroute.numerics import Floats, Floats32, Ints
 from llmroute.scoring.surface import FEATURES
 from llmroute.training.network import SURFACE_LIMIT, LatentNetwork
 
@@ -72,15 +71,8 @@ def surface_limits() -> Floats32:
     return limits
 
 
-def token_columns(
-    tokenizer_json: str, ids: Sequence[npt.NDArray[np.int64]], vocabulary: int
-) -> Floats32:
+def token_columns(tokenizer_json: str, ids: Sequence[Ints], vocabulary: int) -> Floats32:
     """Surprisal of each token, and whether it continues a word.
-
-    Args:
-        tokenizer_json: Content of the WordPiece tokenizer's file.
-        ids: Token ids of the training prompts.
-        vocabulary: V.
 
     Returns:
         (V, 2) columns.
@@ -98,24 +90,26 @@ def token_columns(
 def fit_familiarity(
     hidden_means: Floats32,
     column_means: Floats32,
-    tokens_read: npt.NDArray[np.float64],
-    standardised: Floats32,
+    ids: Sequence[Ints],
     surface: Floats32,
+    network: LatentNetwork,
 ) -> Familiarity:
     """Fits the distance on P training prompts.
 
     Args:
         hidden_means: (P, H) the encoder's part of the hidden layer.
         column_means: (P, A) means of the token columns.
-        tokens_read: (P,) tokens of each.
-        standardised: (P, F) from `standardised_surface`.
+        ids: Token ids of each.
         surface: (P, F) raw surface features.
+        network: The trained network.
     """
     hidden, beside = hidden_means.shape[1], column_means.shape[1]
     directions = _directions(hidden_means, hidden, beside, surface.shape[1])
+    standardised = standardised_surface(surface, network)
     features = np.concatenate([hidden_means, column_means, standardised], axis=1)
     projected = features @ directions
     centre = projected.mean(axis=0)
+    tokens_read = np.array([len(each) for each in ids], dtype=np.float64)
     characters = np.exp(surface[:, FEATURES.index("log_characters")])
     inverse = 1.0 / np.maximum(tokens_read, characters / CHARACTERS_PER_TOKEN)
     between, within = _variances((projected - centre) ** 2, inverse)
@@ -123,27 +117,17 @@ def fit_familiarity(
 
 
 def standardised_surface(surface: Floats32, network: LatentNetwork) -> Floats32:
-    """(P, F) surface features in a network's units, cut at `surface_limits`.
-
-    Args:
-        surface: (P, F) raw surface features.
-        network: The network.
-    """
+    """(P, F) surface features in a network's units, cut at `surface_limits`."""
     mean, scale = network.surface_mean.numpy(), network.surface_scale.numpy()
     limits = surface_limits()
     cut: Floats32 = np.clip((surface - mean) / scale, -limits, limits)
     return cut
 
 
-def mean_tokens(tokens: Floats32, ids: Sequence[npt.NDArray[np.int64]]) -> Floats32:
-    """(P, C) mean of the tokens' rows in each prompt; zero for a prompt without tokens.
-
-    Args:
-        tokens: (V, C) rows.
-        ids: Token ids of P prompts.
-    """
+def mean_tokens(tokens: Floats32, ids: Sequence[Ints]) -> Floats32:
+    """(P, C) mean of the tokens' (V, C) rows in each prompt; zero for a prompt without tokens."""
     empty = np.zeros(tokens.shape[1], dtype=np.float32)
-    return np.stack([tokens[one].mean(axis=0) if len(one) else empty for one in ids])
+    return np.stack([tokens[text].mean(axis=0) if len(text) else empty for text in ids])
 
 
 def _directions(hidden_means: Floats32, hidden: int, beside: int, surface: int) -> Floats32:
@@ -160,7 +144,7 @@ def _directions(hidden_means: Floats32, hidden: int, beside: int, surface: int) 
     return directions
 
 
-def _variances(squares: Floats32, inverse: npt.NDArray[np.float64]) -> tuple[Floats32, Floats32]:
+def _variances(squares: Floats32, inverse: Floats) -> tuple[Floats32, Floats32]:
     """Least-squares B and W of squares ≈ B + W · inverse, neither negative."""
     design = np.stack([np.ones_like(inverse), inverse], axis=1)
     solution = np.linalg.lstsq(design, squares, rcond=None)[0]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from llmroute.numerics import Floats
+from llmroute.scoring.progress import Progress
 from llmroute.training.ability_start import refit, starting_general
-from llmroute.training.checkpoints import Checkpoint, Checkpoints
+from llmroute.training.checkpoints import Checkpoints
 from llmroute.training.data import TrainingSet
 from llmroute.training.encoders import Encoder
 from llmroute.training.loss import LatentLoss
 from llmroute.training.network import LatentNetwork, merged
-from llmroute.training.settings import Progress, Settings
+from llmroute.training.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -31,49 +33,45 @@ class Fitted:
     """
 
     network: LatentNetwork
-    abilities: npt.NDArray[np.float64]
+    abilities: Floats
     general_demand: float
     difficulty_shift: float
     log_tokens_mean: float
     epochs: int
 
 
-def fit(
-    data: TrainingSet,
-    encoder: Encoder,
-    settings: Settings,
-    seed: int,
-    progress: Progress,
-    checkpoints: Checkpoints,
-) -> Fitted:
-    """Trains the networks, joins them, and fits every model's ability under them.
+@dataclass(frozen=True)
+class TrainingRun:
+    """What a training is made of.
 
-    Args:
+    Attributes:
         data: Prompts and scores.
-        encoder: The prompts' vectors.
-        settings: Settings of the run.
+        settings: Its settings.
         seed: Seed of initial weights, order and dropout; the same seed gives the same network on
             the same machine and number of threads.
-        progress: Told after each epoch.
-        checkpoints: One is written after each network; an interrupted training goes on from there.
+        progress: Told how far it is.
+        checkpoints: What is done is kept there; an interrupted training goes on from it.
     """
-    training = np.flatnonzero(~data.validation)
+
+    data: TrainingSet
+    settings: Settings
+    seed: int
+    progress: Progress
+    checkpoints: Checkpoints
+
+
+def fit(run: TrainingRun, encoder: Encoder) -> Fitted:
+    """Trains the networks on the prompts' vectors, joins them, and fits the models' abilities."""
+    data, settings = run.data, run.settings
     members = [
-        train_member(
-            data,
-            encoder,
-            settings,
-            seed * settings.members + i,
-            progress,
-            checkpoints.stage(f"member-{i}"),
-        )
+        train_member(run, encoder, run.seed * settings.members + i, f"member-{i}")
         for i in range(settings.members)
     ]
     network = merged([member.network for member in members])
-    loss = LatentLoss(data, encoder, network, settings, training)
+    loss = LatentLoss(data, encoder, network, settings)
     with torch.inference_mode():
-        out = loss.heads(training)
-        whole = out.difficulty + loss.source_difficulty(training)
+        out = loss.heads(data.training)
+        whole = out.difficulty + loss.source_difficulty(data.training)
     demand, difficulty = (t.numpy().astype(np.float64) for t in (out.demand, whole))
     abilities = refit(data, demand, difficulty, settings.refit_shrinkage)
     return Fitted(
@@ -86,42 +84,21 @@ def fit(
     )
 
 
-@dataclass(frozen=True)
-class Member:
-    """One of the networks that are joined.
-
-    Attributes:
-        network: The network after its best epoch, in evaluation mode.
-        epochs: Which epoch that was.
-    """
+class Member(NamedTuple):
+    """One of the networks that are joined: after its best epoch, in evaluation mode, and which."""
 
     network: LatentNetwork
     epochs: int
 
 
-def train_member(
-    data: TrainingSet,
-    encoder: Encoder,
-    settings: Settings,
-    seed: int,
-    progress: Progress,
-    checkpoint: Checkpoint,
-) -> Member:
-    """Trains one network on vectors that stay as they are.
-
-    Args:
-        data: Prompts and scores.
-        encoder: The prompts' vectors.
-        settings: Settings of the run.
-        seed: Seed of initial weights, order and dropout.
-        progress: Told after each epoch.
-        checkpoint: Written at the end; if it is there, the network is read from it.
-    """
+def train_member(run: TrainingRun, encoder: Encoder, seed: int, stage: str) -> Member:
+    """Trains one network on vectors that stay as they are, or reads it from its checkpoint."""
     torch.manual_seed(seed)
-    network = _untrained(data, encoder, settings)
+    network = _untrained(run.data, encoder, run.settings)
+    checkpoint = run.checkpoints.stage(stage)
     state = checkpoint.load()
     if state is None:
-        epochs = _trained(network, data, encoder, settings, np.random.default_rng(seed), progress)
+        epochs = _trained(network, run, encoder, np.random.default_rng(seed))
         checkpoint.save(network.state_dict(), {"epochs": epochs})
     else:
         network.load_state_dict(state.tensors)
@@ -131,7 +108,7 @@ def train_member(
 
 
 def _untrained(data: TrainingSet, encoder: Encoder, settings: Settings) -> LatentNetwork:
-    surface = data.surface[~data.validation]
+    surface = data.surface[data.training]
     network = LatentNetwork(
         encoder.width,
         surface.mean(axis=0),
@@ -148,16 +125,11 @@ def _untrained(data: TrainingSet, encoder: Encoder, settings: Settings) -> Laten
 
 
 def _trained(
-    network: LatentNetwork,
-    data: TrainingSet,
-    encoder: Encoder,
-    settings: Settings,
-    generator: np.random.Generator,
-    progress: Progress,
+    network: LatentNetwork, run: TrainingRun, encoder: Encoder, generator: np.random.Generator
 ) -> int:
     """Trains the network in place and leaves it as it was after its best epoch, which it gives."""
-    training, held = np.flatnonzero(~data.validation), np.flatnonzero(data.validation)
-    loss = LatentLoss(data, encoder, network, settings, training)
+    data, settings, training = run.data, run.settings, run.data.training
+    loss = LatentLoss(data, encoder, network, settings)
     optimiser, schedule = _optimiser(network, settings, -(-len(training) // settings.batch))
     best, best_state, best_epoch = float("inf"), network.state_dict(), 0
     for epoch in range(settings.epochs):
@@ -170,8 +142,8 @@ def _trained(
             optimiser.step()
             schedule.step()
         network.eval()
-        current = loss.validation(held)
-        progress("epoch", epoch + 1, settings.epochs, f"validation log loss {current:.4f}")
+        current = loss.validation(data.held)
+        run.progress("epoch", epoch + 1, settings.epochs, f"validation log loss {current:.4f}")
         if current < best:
             best, best_epoch = current, epoch + 1
             best_state = {name: value.clone() for name, value in network.state_dict().items()}

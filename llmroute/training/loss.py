@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as fn
 
+from llmroute.numerics import Ints
 from llmroute.training.data import TrainingSet
 from llmroute.training.encoders import Encoder
 from llmroute.training.network import Heads, LatentNetwork
@@ -19,22 +19,10 @@ class LatentLoss:
 
     Attributes:
         log_tokens_mean: Mean log output tokens of the training prompts.
-
-    Args:
-        data: Prompts and scores.
-        encoder: The prompts' vectors.
-        network: The heads.
-        settings: Settings of the run.
-        training: Rows that are trained on.
     """
 
     def __init__(
-        self,
-        data: TrainingSet,
-        encoder: Encoder,
-        network: LatentNetwork,
-        settings: Settings,
-        training: npt.NDArray[np.int64],
+        self, data: TrainingSet, encoder: Encoder, network: LatentNetwork, settings: Settings
     ) -> None:
         self._encoder, self._network, self._settings = encoder, network, settings
         self._score = torch.from_numpy(data.score)
@@ -42,6 +30,7 @@ class LatentLoss:
         self._weight = torch.from_numpy(data.weight)
         self._source = torch.from_numpy(data.source)
         self._sources = int(data.source.max()) + 1
+        training = data.training
         logs = data.log_tokens[training]
         known = logs[~np.isnan(logs)]
         self.log_tokens_mean = float(known.mean()) if len(known) else 0.0
@@ -50,13 +39,8 @@ class LatentLoss:
         self._extremes = torch.from_numpy(_extremes(data, training))
         self._log_tokens = torch.from_numpy(data.log_tokens) - self.log_tokens_mean
 
-    def __call__(self, rows: npt.NDArray[np.int64], generator: np.random.Generator) -> Tensor:
-        """The loss of a training step.
-
-        Args:
-            rows: (B,) which prompts.
-            generator: What the encoder draws its dropout from.
-        """
+    def __call__(self, rows: Ints, generator: np.random.Generator) -> Tensor:
+        """The loss of a training step on the (B,) rows."""
         out = self._network(self._encoder(rows, generator), self._surface[rows])
         each, tokens = self._parts(out, rows)
         weight = self._weight[rows]
@@ -77,36 +61,24 @@ class LatentLoss:
         sums = zeros.index_add(0, source, further)
         return (sums**2 / counts[:, None]).sum() / len(further)
 
-    def validation(self, rows: npt.NDArray[np.int64]) -> float:
-        """The weighted mean log loss alone.
-
-        Args:
-            rows: (B,) which prompts.
-        """
+    def validation(self, rows: Ints) -> float:
+        """The weighted mean log loss alone."""
         with torch.inference_mode():
             each, _ = self._parts(self.heads(rows), rows)
             weight = self._weight[rows]
             return float((each * weight).sum() / weight.sum())
 
-    def heads(self, rows: npt.NDArray[np.int64]) -> Heads:
-        """What the network says of prompts.
-
-        Args:
-            rows: (B,) which prompts.
-        """
+    def heads(self, rows: Ints) -> Heads:
+        """What the network says of the (B,) rows."""
         out: Heads = self._network(self._encoder(rows), self._surface[rows])
         return out
 
-    def source_difficulty(self, rows: npt.NDArray[np.int64]) -> Tensor:
-        """(B,) how much harder the prompts' sources are than an average one.
-
-        Args:
-            rows: (B,) which prompts.
-        """
+    def source_difficulty(self, rows: Ints) -> Tensor:
+        """(B,) how much harder the prompts' sources are than an average one."""
         shift = self._network.source_shift
         return (shift - (shift * self._share).sum())[self._source[rows]]
 
-    def _parts(self, out: Heads, rows: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    def _parts(self, out: Heads, rows: Ints) -> tuple[Tensor, Tensor]:
         difficulty = out.difficulty + self.source_difficulty(rows)
         logits = out.demand @ self._network.abilities().T - difficulty[:, None]
         target = self._score[rows]
@@ -129,7 +101,7 @@ class LatentLoss:
         return each, misfit.sum() / counted.sum().clamp_min(1)
 
 
-def _extremes(data: TrainingSet, training: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _extremes(data: TrainingSet, training: Ints) -> Ints:
     """(S, 2) the model with the lowest and the one with the highest mean score in each source."""
     found = np.zeros((int(data.source.max()) + 1, 2), dtype=np.int64)
     for source in range(len(found)):

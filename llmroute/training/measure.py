@@ -12,8 +12,9 @@ from llmroute.metrics import Interval, Resamples, apgr_interval, interval
 from llmroute.numerics import Floats
 from llmroute.outcomes.outcomes import Outcomes
 from llmroute.pool import ModelPool
-from llmroute.scoring.artifact import Artifact, Metric
+from llmroute.scoring.artifact import Metric
 from llmroute.scoring.latent import LatentAbilityScorer
+from llmroute.scoring.latent_folder import Artifact
 
 _REPLICATES = 500
 _LEAST = 1e-6
@@ -32,11 +33,6 @@ def test_metrics(
     """Log loss, and APGR where two models are compared, on the folders' test splits.
 
     Categories that were left out of training are measured apart: they show transfer.
-
-    Args:
-        artifact: The finished router.
-        folders: The folders it was trained on.
-        left_out: Parts of the names of categories that were left out.
 
     Returns:
         Metrics by name, such as `"routellm/gsm8k APGR (failure)"`. A folder without test prompts
@@ -63,11 +59,6 @@ def validation_metrics(quality: Floats, score: Floats, sources: Sequence[str]) -
     """Log loss, and APGR where two models are compared, on the validation prompts.
 
     These are what settings are chosen by.
-
-    Args:
-        quality: (P, M) the network's probabilities of success for the training models.
-        score: (P, M) scores, NaN where unknown.
-        sources: (P,) which folder a prompt is from.
 
     Returns:
         Metrics by name, such as `"validation routellm log loss"`; of all of them first.
@@ -106,12 +97,7 @@ def _apgr(quality: Floats, score: Floats, preference: str) -> Interval:
 
 
 def log_loss(quality: Floats, score: Floats) -> Metric:
-    """Mean over prompts of the mean log loss over the models that answered.
-
-    Args:
-        quality: (P, M) probabilities of success.
-        score: (P, M) scores, NaN where unknown.
-    """
+    """Mean over prompts of the mean log loss over the models that answered, out of (P, M)."""
     known = ~np.isnan(score)
     quality = np.clip(quality, _LEAST, 1 - _LEAST)
     target = np.where(known, score, 0.0)

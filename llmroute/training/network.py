@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
+
+from llmroute.numerics import Floats32
 
 #: Standardised surface features are cut here, so that an odd text cannot take over the sum.
 SURFACE_LIMIT = 4.0
@@ -59,8 +59,8 @@ class LatentNetwork(nn.Module):  # type: ignore[misc]
     def __init__(
         self,
         width: int,
-        surface_mean: npt.NDArray[np.float32],
-        surface_scale: npt.NDArray[np.float32],
+        surface_mean: Floats32,
+        surface_scale: Floats32,
         *,
         models: int,
         dimensions: int,
@@ -86,12 +86,7 @@ class LatentNetwork(nn.Module):  # type: ignore[misc]
         nn.init.zeros_(self.heads.bias)
 
     def forward(self, text: Tensor, surface: Tensor) -> Heads:
-        """Heads for B texts.
-
-        Args:
-            text: (B, D) the texts' vectors.
-            surface: (B, F) raw surface features.
-        """
+        """Heads for B texts."""
         counted = (surface - self.surface_mean) / self.surface_scale
         counted = counted.clamp(-SURFACE_LIMIT, SURFACE_LIMIT)
         counted = fn.dropout(counted, 0.1, self.training)
@@ -117,9 +112,6 @@ def merged(networks: Sequence[LatentNetwork]) -> LatentNetwork:
 
     Difficulty and log tokens are means. Further demands stand side by side, so abilities have to be
     fitted again.
-
-    Args:
-        networks: Networks of one shape on the same vectors and surface features.
     """
     first, count = networks[0], len(networks)
     further, width = first.dimensions - 1, first.project.weight.shape[0]

@@ -25,11 +25,7 @@ class Graph:
         self._constants: dict[str, onnx.TensorProto] = {}
 
     def constant(self, name: str, value: npt.NDArray[np.generic]) -> str:
-        """Adds a constant.
-
-        Args:
-            name: Its name; a constant of that name that is there already is replaced.
-            value: Its value, of any type and shape.
+        """Adds a constant, in place of one of that name, and gives its name.
 
         Returns:
             The name.
@@ -40,13 +36,7 @@ class Graph:
     def node(
         self, kind: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: object
     ) -> str:
-        """Adds a node.
-
-        Args:
-            kind: The operator, such as `"Gemm"`.
-            inputs: Names of what it reads.
-            outputs: Names of what it makes.
-            **attributes: The operator's attributes.
+        """Adds a node of an operator such as `Gemm`, and gives the name of its first output.
 
         Returns:
             The name of the first output.
@@ -55,12 +45,7 @@ class Graph:
         return outputs[0]
 
     def finished(self, inputs: Values, outputs: Values) -> bytes:
-        """The model, checked, as `model.onnx` holds it.
-
-        Args:
-            inputs: What a caller gives.
-            outputs: What a caller may ask for.
-        """
+        """The model, checked, as `model.onnx` holds it."""
         graph = helper.make_graph(
             self._nodes,
             "llmroute-latent",

@@ -1,24 +1,9 @@
-"""Settings of a training run, and what is told of its progress."""
+"""Settings of a training run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
-
-
-class Progress(Protocol):
-    """Told how training goes, for progress bars."""
-
-    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
-        """One step was made.
-
-        Args:
-            stage: What is being done, such as `"epoch"`.
-            done: Steps done.
-            total: Steps in all.
-            note: Figures worth showing.
-        """
-        ...
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -43,7 +28,7 @@ class Settings:
         centring: Penalty on the squared mean of the further demands in each source. Without it they
             explain which source a prompt is from, in place of general ability.
         dropout: Of the hidden layer.
-        token_dropout: Part of the tokens left out of a prompt in each pass; of the encoder's vector
+        token_dropout: Part of the tokens left out of a prompt in an epoch; of the encoder's vector
             with the encoder `minilm`.
         tokens_weight: Weight of the output-token loss beside the log loss.
         win_weight: Weight of the log loss of "the source's best model is right where its worst is

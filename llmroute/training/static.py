@@ -9,70 +9,36 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from llmroute.training.checkpoints import Checkpoints
-from llmroute.training.data import TrainingSet
 from llmroute.training.encoders import TokenMeans
 from llmroute.training.export import export
-from llmroute.training.familiarity import (
-    fit_familiarity,
-    mean_tokens,
-    standardised_surface,
-    token_columns,
-)
-from llmroute.training.fit import Fitted
-from llmroute.training.int8_tables import quantise
-from llmroute.training.means import mean_nodes
+from llmroute.training.familiarity import fit_familiarity, mean_tokens, token_columns
+from llmroute.training.fit import Fitted, TrainingRun
+from llmroute.training.int8_tables import mean_nodes, quantise
 from llmroute.training.minilm_torch import MiniLM, token_vectors
-from llmroute.training.settings import Progress, Settings
+from llmroute.training.settings import Settings
 
 
 class StaticRecipe:
-    """Trains on token means and exports a table.
+    """Trains on token means and exports a table."""
 
-    Args:
-        data: The training set.
-        minilm: The weights that the token vectors start from.
-        settings: Settings of the run.
-        seed: Seed of the run; nothing here is random.
-        progress: Told how the preparation goes; there is none worth a bar.
-        checkpoints: Of the preparation; there is none worth keeping.
-    """
-
-    def __init__(
-        self,
-        data: TrainingSet,
-        minilm: MiniLM,
-        settings: Settings,
-        seed: int,
-        progress: Progress,
-        checkpoints: Checkpoints,
-    ) -> None:
-        self._data = data
+    def __init__(self, run: TrainingRun, minilm: MiniLM) -> None:
+        self._data = run.data
         self._tokenizer_json = minilm.tokenizer.read_text(encoding="utf-8")
-        self._vectors = starting_vectors(minilm, settings)
-        self.encoder = TokenMeans(data.ids, self._vectors, settings.token_dropout)
+        self._vectors = starting_vectors(minilm, run.settings)
+        self.encoder = TokenMeans(run.data.ids, self._vectors, run.settings.token_dropout)
 
     def graph(self, fitted: Fitted) -> bytes:
-        """The content of `model.onnx`.
-
-        Args:
-            fitted: The network trained on this recipe's encoder.
-        """
+        """The content of `model.onnx`."""
         data = self._data
         with torch.inference_mode():
             folded = (self._vectors @ fitted.network.project.weight.T).numpy()
-        training = np.flatnonzero(~data.validation)
-        ids = [data.ids[row] for row in training]
+        ids = [data.ids[row] for row in data.training]
         columns = token_columns(self._tokenizer_json, ids, len(folded))
         table = quantise(np.concatenate([folded, columns], axis=1))
         width = folded.shape[1]
         means = mean_tokens(table.restored(), ids)
         familiarity = fit_familiarity(
-            means[:, :width],
-            means[:, width:],
-            np.array([len(one) for one in ids], dtype=np.float64),
-            standardised_surface(data.surface[training], fitted.network),
-            data.surface[training],
+            means[:, :width], means[:, width:], ids, data.surface[data.training], fitted.network
         )
         return export(fitted, familiarity, lambda graph: mean_nodes(graph, table))
 
@@ -82,10 +48,6 @@ def starting_vectors(minilm: MiniLM, settings: Settings) -> Tensor:
 
     The weight grows with the logarithm of the token's rank, as model2vec does in place of the
     frequencies of SIF (Arora et al. 2017), because WordPiece orders its vocabulary by frequency.
-
-    Args:
-        minilm: The weights.
-        settings: How many layers and components.
 
     Returns:
         (V, vector_size) of unit variance.

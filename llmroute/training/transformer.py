@@ -34,11 +34,6 @@ _END = np.iinfo(np.int64).max
 def encoder_nodes(graph: Graph, weights: Mapping[str, Tensor], layers: int) -> str:
     """Adds the encoder to a graph that has the input `token_ids`.
 
-    Args:
-        graph: The graph.
-        weights: Parameters by their names in `model.safetensors`.
-        layers: Transformer layers to run.
-
     Returns:
         Name of the (1, 384) mean over the tokens.
     """
@@ -50,12 +45,7 @@ def encoder_nodes(graph: Graph, weights: Mapping[str, Tensor], layers: int) -> s
 
 
 def encoder_graph(weights: Mapping[str, Tensor], layers: int) -> bytes:
-    """The encoder alone, which training reads its features from.
-
-    Args:
-        weights: Parameters by their names in `model.safetensors`.
-        layers: Transformer layers to run.
-    """
+    """The encoder alone, which training reads its features from."""
     graph = Graph()
     encoder_nodes(graph, weights, layers)
     width = weights["embeddings.word_embeddings.weight"].shape[1]

@@ -16,13 +16,13 @@ from torch.nn import functional as fn
 
 from llmroute.numerics import Floats32, Ints
 from llmroute.training.batches import as_read, groups_by_length, stacked
-from llmroute.training.checkpoints import Checkpoint
 from llmroute.training.data import TrainingSet
-from llmroute.training.epochs import Group, Passes
+from llmroute.training.epochs import Epochs, Group
+from llmroute.training.fit import TrainingRun
 from llmroute.training.loss import LatentLoss
 from llmroute.training.minilm_torch import encode
 from llmroute.training.network import LatentNetwork
-from llmroute.training.settings import Progress, Settings
+from llmroute.training.settings import Settings
 
 #: Weight decay of the layers that are tuned.
 _DECAY = 0.01
@@ -36,13 +36,6 @@ class LiveEncoder:
         weights: Parameters by their names in `model.safetensors`; those of the tuned layers are
             trained in place.
         tuned: The tuned ones among them.
-
-    Args:
-        ids: Token ids of the P prompts.
-        weights: Parameters to start from; they stay as they are.
-        settings: How many layers, and how many of them are tuned.
-        mean: (D,) mean of the frozen encoder's vectors on the training prompts.
-        scale: (D,) their standard deviation there.
     """
 
     def __init__(
@@ -53,7 +46,7 @@ class LiveEncoder:
         mean: Floats32,
         scale: Floats32,
     ) -> None:
-        self.ids = [as_read(one) for one in ids]
+        self.ids = [as_read(text) for text in ids]
         self.weights = dict(weights)
         self.tuned: dict[str, Tensor] = {}
         first = max(settings.layers - settings.tuned_layers, 0)
@@ -67,12 +60,7 @@ class LiveEncoder:
         self._mean, self._scale = torch.from_numpy(mean), torch.from_numpy(scale)
 
     def __call__(self, rows: Ints, generator: np.random.Generator | None = None) -> Tensor:
-        """Vectors of B prompts, (B, D).
-
-        Args:
-            rows: (B,) which prompts.
-            generator: Given in a training pass; the dropout is drawn from torch's own.
-        """
+        """Vectors of B prompts, (B, D); dropout is drawn from torch's own generator."""
         block = torch.from_numpy(stacked(self.ids, rows))
         with torch.autocast("cpu", torch.bfloat16, enabled=_has_bfloat16()):
             hidden = encode(self.weights, block, self._layers)
@@ -80,64 +68,55 @@ class LiveEncoder:
         return fn.dropout(vectors, self._dropout, generator is not None)
 
 
-def tune(
-    data: TrainingSet,
-    encoder: LiveEncoder,
-    network: LatentNetwork,
-    settings: Settings,
-    seed: int,
-    checkpoint: Checkpoint,
-    progress: Progress,
-) -> dict[str, Tensor]:
-    """Trains the upper layers and the heads, and keeps the best pass by the validation prompts.
+def tune(run: TrainingRun, encoder: LiveEncoder, network: LatentNetwork) -> dict[str, Tensor]:
+    """Trains the upper layers and the heads, and keeps the best epoch by the validation prompts.
 
     Args:
-        data: Prompts and scores.
-        encoder: Reads them; its layers are trained.
+        run: What the training is made of.
+        encoder: Reads the prompts; its layers are trained.
         network: Heads trained on the frozen encoder's vectors.
-        settings: Settings of the run.
-        seed: Seed of order and dropout.
-        checkpoint: Written after each pass; an interrupted training goes on from it.
-        progress: Told how far it is.
 
     Returns:
-        All parameters of the encoder by name; those it started from where no pass was better.
+        All parameters of the encoder by name; those it started from where no epoch was better.
     """
-    training, held = np.flatnonzero(~data.validation), np.flatnonzero(data.validation)
-    loss = LatentLoss(data, encoder, network, settings, training)
+    data, settings, seed = run.data, run.settings, run.seed
+    checkpoint = run.checkpoints.stage("tuning")
+    loss = LatentLoss(data, encoder, network, settings)
     heads = {f"heads.{name}": value for name, value in network.named_parameters()}
-    passes = Passes(
+    epochs = Epochs(
         [
             Group(encoder.tuned, settings.tuning_rate, _DECAY),
             Group(heads, settings.tuning_head_rate, settings.weight_decay),
         ],
         settings.tuning_epochs,
-        steps=-(-len(training) // settings.tuning_batch),
+        steps=-(-len(data.training) // settings.tuning_batch),
     )
-    if not passes.resume(checkpoint):
-        passes.judged(_validation_loss(loss, encoder, network, data, held))
-    while passes.done < settings.tuning_epochs and not passes.is_overfitted:
-        name = f"tuning pass {passes.done + 1} of {settings.tuning_epochs}"
-        # Each pass has a seed of its own, so that it is the same after an interruption.
-        torch.manual_seed(seed * settings.tuning_epochs + passes.done)
-        generator = np.random.default_rng([seed, passes.done])
-        groups = list(groups_by_length(encoder.ids, training, settings.tuning_batch, generator))
+    if not epochs.resume(checkpoint):
+        epochs.judged(_validation_loss(loss, encoder, network, data))
+    while epochs.done < settings.tuning_epochs and not epochs.is_overfitted:
+        name = f"tuning pass {epochs.done + 1} of {settings.tuning_epochs}"
+        # Each epoch has a seed of its own, so that it is the same after an interruption.
+        torch.manual_seed(seed * settings.tuning_epochs + epochs.done)
+        generator = np.random.default_rng([seed, epochs.done])
+        groups = list(
+            groups_by_length(encoder.ids, data.training, settings.tuning_batch, generator)
+        )
         network.train()
         for done, rows in enumerate(groups):
-            progress(name, done, len(groups))
-            passes.step(loss(rows, generator))
-        found = _validation_loss(loss, encoder, network, data, held)
-        progress(name, len(groups), len(groups), f"validation log loss {found:.4f}")
-        passes.finish_pass(found)
-        passes.save(checkpoint)
-    return encoder.weights | {name: passes.best[name] for name in encoder.tuned}
+            run.progress(name, done, len(groups))
+            epochs.step(loss(rows, generator))
+        found = _validation_loss(loss, encoder, network, data)
+        run.progress(name, len(groups), len(groups), f"validation log loss {found:.4f}")
+        epochs.finish_epoch(found)
+        epochs.save(checkpoint)
+    return encoder.weights | {name: epochs.best[name] for name in encoder.tuned}
 
 
 def _validation_loss(
-    loss: LatentLoss, encoder: LiveEncoder, network: LatentNetwork, data: TrainingSet, held: Ints
+    loss: LatentLoss, encoder: LiveEncoder, network: LatentNetwork, data: TrainingSet
 ) -> float:
     network.eval()
-    groups = list(groups_by_length(encoder.ids, held, 64, None))
+    groups = list(groups_by_length(encoder.ids, data.held, 64, None))
     weights = [float(data.weight[rows].sum()) for rows in groups]
     losses = [loss.validation(rows) for rows in groups]
     return float(np.average(losses, weights=weights))

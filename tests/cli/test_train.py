@@ -16,8 +16,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from llmroute.cli.app import cli
-from llmroute.scoring import artifact as artefacts
-from llmroute.scoring.artifact import Card
+from llmroute.scoring import latent_folder as artefacts
+from llmroute.scoring.latent_folder import Card
 from tests.cli.conftest import Run
 
 PROOF = "Prove theorem number 7 about manifolds and homology groups."

@@ -14,10 +14,12 @@ from llmroute.evaluation import baselines
 from llmroute.evaluation.predictive_baselines import classic_runs
 from llmroute.metrics import aiq
 from llmroute.outcomes.outcomes import Outcomes
-from llmroute.routers import predictors
+from llmroute.routers import knn
+from llmroute.routers.features import features_named
+from llmroute.routers.mlp import NeuralNetwork
 from llmroute.routers.nearest import FADE, TIE
-from llmroute.routers.predictors import NearestAnswers, Network, SupportVectors
-from llmroute.routers.text_features import WordFeatures, features_named
+from llmroute.routers.svm import SupportVectors
+from llmroute.routers.word_features import WordFeatures
 
 pytestmark = pytest.mark.usefixtures("blas_threads")
 
@@ -102,8 +104,8 @@ def test_many_prompts_are_searched_in_blocks_and_groups_to_the_same_end(
     asked[0] = vectors[0]
     score = generator.random((990, 3))
     score[generator.random(score.shape) < 0.3] = np.nan
-    monkeypatch.setattr(predictors, "_BLOCK_CELLS", 5000)
-    found = NearestAnswers(vectors, score, k).predict(asked)
+    monkeypatch.setattr(knn, "_BLOCK_CELLS", 5000)
+    found = knn.Nearest(vectors, score, k).quality(asked)
     similarity = asked.astype(np.float64) @ vectors.astype(np.float64).T
     for row, alike in enumerate(similarity):
         below = np.sort(alike)[-min(k, 990)] - alike
@@ -130,11 +132,12 @@ def test_with_a_train_table_the_predictor_is_fitted_on_all_of_it_and_swept() -> 
     train, test = arithmetic_and_poems(), arithmetic_and_poems(40, seed=1)
     features = WordFeatures(seed=0).fit(train.prompts)
     known, asked = features.transform(train.prompts), features.transform(test.prompts)
-    predictors = [make(known, train.score) for make in (NearestAnswers, Network, SupportVectors)]
+    recipes = knn.Nearest, NeuralNetwork.trained, SupportVectors.trained
+    heads = [make(known, train.score) for make in recipes]
     runs = list(classic_runs(test, train, kinds=KINDS))
     assert [run.name for run in runs] == list(KINDS)
-    for predictor, run in zip(predictors, runs, strict=True):
-        assert run.quality == pytest.approx(np.clip(predictor.predict(asked), 0, 1), abs=1e-6)
+    for head, run in zip(heads, runs, strict=True):
+        assert run.quality == pytest.approx(head.quality(asked), abs=1e-6)
         swept = baselines.estimates_run("", test, run.quality, train.cost.mean(axis=0))
         assert (run.score == swept.score).all()
 
@@ -203,8 +206,8 @@ def test_faults_say_how_to_mend_them() -> None:
     ("package", "call", "extra"),
     [
         ("sklearn", "WordFeatures()", "eval"),
-        ("sklearn", "Network(np.eye(3), np.eye(3))", "eval"),
-        ("sklearn", "SupportVectors(np.eye(3), np.eye(3))", "eval"),
+        ("sklearn", "NeuralNetwork.trained(np.eye(3), np.eye(3))", "eval"),
+        ("sklearn", "SupportVectors.trained(np.eye(3), np.eye(3))", "eval"),
         ("sentence_transformers", "MiniLMFeatures()", "bench"),
     ],
 )
@@ -213,8 +216,9 @@ def test_what_is_not_installed_is_named(package: str, call: str, extra: str) -> 
         f"import sys; sys.modules[{package!r}] = None\n"
         "import numpy as np\n"
         "from llmroute.errors import MissingExtra\n"
-        "from llmroute.routers.predictors import Network, SupportVectors\n"
-        "from llmroute.routers.text_features import MiniLMFeatures, WordFeatures\n"
+        "from llmroute.routers.mlp import NeuralNetwork\n"
+        "from llmroute.routers.svm import SupportVectors\n"
+        "from llmroute.routers.features import MiniLMFeatures, WordFeatures\n"
         f"try: {call}\n"
         "except MissingExtra as fault: print(fault.extra)"
     )

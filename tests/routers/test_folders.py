@@ -11,7 +11,7 @@ import pytest
 from llmroute.errors import ArtifactError, ConfigurationError
 from llmroute.pool import Model, ModelPool
 from llmroute.routers import VECTOR_ROUTERS, load, train
-from llmroute.routers.dataset import lessons_of
+from llmroute.routers.dataset import dataset_of
 from llmroute.scoring.router_folder import read
 from llmroute.scoring.scorer import Scorer
 from tests.routers.material import comparisons, outcomes, prompts
@@ -200,16 +200,16 @@ def test_unknown_names_are_clear_messages(tmp_path: Path) -> None:
 
 def test_too_little_is_a_clear_message() -> None:
     with pytest.raises(ConfigurationError, match="too few"):
-        lessons_of([outcomes(2)])
+        dataset_of([outcomes(2)])
     with pytest.raises(ConfigurationError, match="one kind"):
-        lessons_of([outcomes(), comparisons()])  # type: ignore[list-item]
+        dataset_of([outcomes(), comparisons()])  # type: ignore[list-item]
     with pytest.raises(ConfigurationError, match="none were given"):
-        lessons_of([])
+        dataset_of([])
 
 
 def test_sources_are_joined_by_the_models_names(tmp_path: Path) -> None:
     first, second = outcomes(120), outcomes(120, start=120).only(["master", "guesser"])
-    lessons = lessons_of([first, second])
+    lessons = dataset_of([first, second])
     assert lessons.models == ("apprentice", "master", "guesser")
     assert np.isnan(lessons.target[120:, 0]).all()
     for name in VECTOR_ROUTERS:

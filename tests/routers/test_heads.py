@@ -13,7 +13,7 @@ from llmroute.errors import ConfigurationError
 from llmroute.numerics import sigmoid
 from llmroute.routers.base import quiet
 from llmroute.routers.clusters import Clusters, k_means
-from llmroute.routers.dataset import Lessons, lessons_of
+from llmroute.routers.dataset import Dataset, dataset_of
 from llmroute.routers.linear import Basis, Linear, logistic
 from llmroute.routers.mf import Factorised, pair_loss, win_rates
 from llmroute.routers.preferences import Preferences, preferences_of
@@ -23,11 +23,11 @@ from tests.routers.material import outcomes
 pytestmark = pytest.mark.usefixtures("blas_threads")
 
 
-def random_lessons(target: np.ndarray, given: Preferences | None = None) -> Lessons:
+def random_lessons(target: np.ndarray, given: Preferences | None = None) -> Dataset:
     held = np.arange(len(target)) % 10 == 0
     names = tuple(f"m{i}" for i in range(target.shape[1]))
     prompts = tuple(map(str, range(len(target))))
-    return Lessons(prompts, names, target, None, None, held, given)
+    return Dataset(prompts, names, target, None, None, held, given)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -149,7 +149,7 @@ def test_win_rates_are_means_over_the_others() -> None:
 
 
 def test_one_group_is_each_models_mean() -> None:
-    lessons = lessons_of([outcomes()])
+    lessons = dataset_of([outcomes()])
     vectors = unit(np.random.default_rng(0).normal(size=(len(lessons), 5)))
     everyone = np.ones(len(lessons), dtype=bool)
     head = Clusters.of(k_means(vectors, 1), vectors, lessons, everyone)

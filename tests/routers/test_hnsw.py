@@ -12,7 +12,7 @@ from llmroute.errors import ArtifactError, MissingExtra
 from llmroute.pool import ModelPool
 from llmroute.routers import knn, load, train
 from llmroute.routers.base import quiet
-from llmroute.routers.dataset import Lessons
+from llmroute.routers.dataset import Dataset
 from llmroute.routers.hnsw import ApproximateNearest
 from llmroute.scoring.router_folder import read, save
 from tests.routers.material import outcomes, prompts
@@ -24,7 +24,7 @@ POOL = ModelPool(["apprentice", "master", "guesser"])
 FRESH = prompts(20, 5000)
 
 
-def lessons(count: int = 4000, width: int = 32) -> tuple[np.ndarray, Lessons]:
+def lessons(count: int = 4000, width: int = 32) -> tuple[np.ndarray, Dataset]:
     """Vectors in loose groups, and scores that differ by group, a tenth of them unknown."""
     random = np.random.default_rng(5)
     group = random.integers(0, 40, count)
@@ -33,7 +33,7 @@ def lessons(count: int = 4000, width: int = 32) -> tuple[np.ndarray, Lessons]:
     target = (random.random((count, 3)) < random.random((40, 3))[group]).astype(float)
     target[random.random(target.shape) < 0.1] = np.nan
     held = np.arange(count) % 10 == 0
-    return vectors, Lessons(
+    return vectors, Dataset(
         tuple(map(str, range(count))), ("a", "b", "c"), target, None, None, held
     )
 

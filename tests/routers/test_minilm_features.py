@@ -13,9 +13,10 @@ import pytest
 from llmroute.errors import ArtifactError
 from llmroute.pool import ModelPool
 from llmroute.routers import load, train
-from llmroute.scoring.encoder import Encoder
+from llmroute.scoring.artifact import MODEL, TOKENIZER
 from llmroute.scoring.registry import bundled_artifact
-from llmroute.scoring.router_folder import MODEL, TOKENIZER, read, save
+from llmroute.scoring.router_folder import read, save
+from llmroute.scoring.session import Session
 from llmroute.scoring.surface import FEATURES, surface_features
 from tests.routers.material import outcomes, prompts
 
@@ -34,25 +35,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def files() -> dict[str, bytes]:
-    bundled = bundled_artifact("minilm")
-    return {MODEL: bundled.model.read_bytes(), TOKENIZER: bundled.tokenizer.read_bytes()}
+    return dict(bundled_artifact("minilm").files)
 
 
 def test_a_value_from_the_middle_of_a_graph_can_be_read(files: dict[str, bytes]) -> None:
     surface = surface_features(FRESH)
-    found = Encoder(files, "pooled").rows(FRESH, surface)
+    found = Session(files, ["pooled"]).rows(FRESH, surface)
     assert found.shape == (6, 384)
     # How a text looks enters the graph after the encoder, so it does not move the encoder's vector.
-    np.testing.assert_array_equal(found, Encoder(files, "pooled").rows(FRESH, 0 * surface))
-    declared = Encoder(files, "difficulty").rows(FRESH, surface)
+    np.testing.assert_array_equal(found, Session(files, ["pooled"]).rows(FRESH, 0 * surface))
+    declared = Session(files, ["difficulty"]).rows(FRESH, surface)
     assert declared.shape == (6,)
 
 
 def test_a_graph_without_that_value_is_one_clear_message(files: dict[str, bytes]) -> None:
     with pytest.raises(ArtifactError, match="has no 'dreams'"):
-        Encoder(files, "dreams")
+        Session(files, ["dreams"])
     with pytest.raises(ArtifactError, match=r"has no tokenizer\.json"):
-        Encoder({MODEL: files[MODEL]}, "pooled")
+        Session({MODEL: files[MODEL]}, ["pooled"])
 
 
 def test_the_folder_carries_the_encoder_and_names_where_it_is_from(

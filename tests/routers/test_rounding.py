@@ -10,15 +10,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from llmroute.routers.loading import head_class
 from threadpoolctl import threadpool_limits
 
 from llmroute.routers.base import Head, of_least_loss, quiet
 from llmroute.routers.clusters import Clusters, k_means
-from llmroute.routers.dataset import Lessons, lessons_of
+from llmroute.routers.dataset import Dataset, dataset_of
+from llmroute.routers.folder_loader import head_class
 from llmroute.routers.hnsw import ApproximateNearest
 from llmroute.routers.knn import Nearest
 from llmroute.routers.linear import Linear
+from llmroute.routers.mlp import NeuralNetwork
 from llmroute.routers.nearest import (
     FADE,
     TIE,
@@ -26,10 +27,10 @@ from llmroute.routers.nearest import (
     first_nearest,
     weights_of_nearest,
 )
-from llmroute.routers.predictors import NearestAnswers, Network, SupportVectors
 from llmroute.routers.preferences import preferences_of
+from llmroute.routers.svm import SupportVectors
 from llmroute.routers.sw import SimilarityWeighted
-from llmroute.routers.text_features import WordFeatures
+from llmroute.routers.word_features import WordFeatures
 from tests.routers.material import outcomes, prompts
 
 pytest.importorskip("sklearn")
@@ -77,7 +78,7 @@ def graded() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def knn(vectors: np.ndarray, target: np.ndarray, k: int) -> Callable[[np.ndarray], np.ndarray]:
-    return NearestAnswers(vectors, target, k).predict
+    return Nearest(vectors, target, k).quality
 
 
 def router(vectors: np.ndarray, target: np.ndarray, k: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -188,15 +189,15 @@ def test_weights_fade_from_the_tie_on() -> None:
     ]
 
 
-@pytest.mark.parametrize("predictor", [NearestAnswers, Network, SupportVectors])
-def test_a_prompt_has_the_same_estimate_in_every_batch(predictor: type) -> None:
+@pytest.mark.parametrize("learn", [Nearest, NeuralNetwork.trained, SupportVectors.trained])
+def test_a_prompt_has_the_same_estimate_in_every_batch(learn: Callable[..., Head]) -> None:
     train = outcomes()
     features = WordFeatures().fit(train.prompts)
-    fitted = predictor(features.transform(train.prompts), train.score)
+    fitted = learn(features.transform(train.prompts), train.score)
     asked = [*prompts(40, 5000), *prompts(9)]  # some of them it was fitted on
 
     def quality(texts: Sequence[str]) -> np.ndarray:
-        return fitted.predict(features.transform(texts))
+        return fitted.quality(features.transform(texts))
 
     for size in (1, 7):
         parts = in_parts(quality, asked, size)
@@ -207,8 +208,8 @@ def test_a_prompt_has_the_same_estimate_in_every_batch(predictor: type) -> None:
 
 
 @pytest.fixture(scope="module")
-def taught() -> tuple[Lessons, np.ndarray, np.ndarray]:
-    lessons = lessons_of([outcomes(160)])
+def taught() -> tuple[Dataset, np.ndarray, np.ndarray]:
+    lessons = dataset_of([outcomes(160)])
     random = np.random.default_rng(8)
     side = np.where(np.arange(160) % 2 == 0, 1.0, -1.0)
     rows = np.column_stack([side, random.normal(0, 0.5, (160, 7))])
@@ -218,14 +219,14 @@ def taught() -> tuple[Lessons, np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def heads(taught: tuple[Lessons, np.ndarray, np.ndarray]) -> dict[str, Head]:
+def heads(taught: tuple[Dataset, np.ndarray, np.ndarray]) -> dict[str, Head]:
     lessons, vectors, _ = taught
     return {name: head_class(name).fit(vectors, lessons, 0, quiet) for name in HEADS}
 
 
 @pytest.mark.parametrize("name", HEADS)
 def test_no_router_minds_the_batch_or_the_seventh_digit(
-    heads: dict[str, Head], taught: tuple[Lessons, np.ndarray, np.ndarray], name: str
+    heads: dict[str, Head], taught: tuple[Dataset, np.ndarray, np.ndarray], name: str
 ) -> None:
     head, asked = heads[name], taught[2]
     for table in (head.quality, head.cost):
@@ -238,7 +239,7 @@ def test_no_router_minds_the_batch_or_the_seventh_digit(
 
 @pytest.mark.parametrize("name", HEADS)
 def test_trained_on_one_thread_or_two_a_router_is_the_same(
-    heads: dict[str, Head], taught: tuple[Lessons, np.ndarray, np.ndarray], name: str
+    heads: dict[str, Head], taught: tuple[Dataset, np.ndarray, np.ndarray], name: str
 ) -> None:
     lessons, vectors, asked = taught
     for threads in (1, 2):
@@ -249,7 +250,7 @@ def test_trained_on_one_thread_or_two_a_router_is_the_same(
             )
 
 
-def routers_without_a_seed(vectors: np.ndarray, lessons: Lessons) -> Sequence[Head]:
+def routers_without_a_seed(vectors: np.ndarray, lessons: Dataset) -> Sequence[Head]:
     pairs = preferences_of(outcomes(160))
     return (
         Nearest(vectors, lessons.target, 40),
@@ -259,7 +260,7 @@ def routers_without_a_seed(vectors: np.ndarray, lessons: Lessons) -> Sequence[He
 
 
 def test_trained_on_vectors_that_differ_in_the_seventh_digit_routers_agree(
-    taught: tuple[Lessons, np.ndarray, np.ndarray],
+    taught: tuple[Dataset, np.ndarray, np.ndarray],
 ) -> None:
     lessons, vectors, asked = taught
     straight = routers_without_a_seed(vectors, lessons)
@@ -316,6 +317,9 @@ def test_a_prompt_like_no_other_is_not_weighted_by_rounding() -> None:
 
 @pytest.mark.parametrize("rounding", [-1e-15, 0.0, 1e-15])
 def test_of_equal_losses_the_first_setting_is_taken(rounding: float) -> None:
-    assert of_least_loss({40: 0.5, 80: 0.5 + rounding, 160: 0.6}) == 40
-    assert of_least_loss({40: 0.6, 80: 0.5, 160: 0.5 + rounding}) == 80
-    assert of_least_loss({1: float("nan"), 2: float("nan")}) == 1
+    def least(losses: dict[int, float]) -> int:
+        return of_least_loss(losses, losses.__getitem__)
+
+    assert least({40: 0.5, 80: 0.5 + rounding, 160: 0.6}) == 40
+    assert least({40: 0.6, 80: 0.5, 160: 0.5 + rounding}) == 80
+    assert least({1: float("nan"), 2: float("nan")}) == 1

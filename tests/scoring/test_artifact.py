@@ -6,7 +6,7 @@ import pytest
 
 from llmroute.errors import ArtifactError
 from llmroute.scoring import load_scorer
-from llmroute.scoring.artifact import load, save
+from llmroute.scoring.latent_folder import load, save
 
 
 def edit(folder: Path, **changes: object) -> None:
@@ -78,7 +78,7 @@ def test_other_features_are_refused(copied: Path) -> None:
 
 def test_a_graph_that_is_none_is_refused(copied: Path) -> None:
     artifact = load(copied)
-    files = {"model.onnx": b"not a graph", "tokenizer.json": artifact.tokenizer.read_bytes()}
+    files = {"model.onnx": b"not a graph", "tokenizer.json": artifact.files["tokenizer.json"]}
     save(copied, artifact.card, files)
     with pytest.raises(ArtifactError, match="onnxruntime"):
         load_scorer(copied)
@@ -86,7 +86,7 @@ def test_a_graph_that_is_none_is_refused(copied: Path) -> None:
 
 def test_a_tokenizer_that_is_none_is_refused(copied: Path) -> None:
     artifact = load(copied)
-    files = {"model.onnx": artifact.model.read_bytes(), "tokenizer.json": b"{}"}
+    files = {"model.onnx": artifact.files["model.onnx"], "tokenizer.json": b"{}"}
     save(copied, artifact.card, files)
     with pytest.raises(ArtifactError, match=r"tokenizer\.json"):
         load_scorer(copied)
@@ -99,20 +99,18 @@ def test_an_unknown_name_lists_the_bundled_ones() -> None:
 
 def test_saving_replaces_a_router_and_leaves_no_draft(copied: Path) -> None:
     artifact = load(copied)
-    files = {f.name: f.read_bytes() for f in (artifact.model, artifact.tokenizer)}
-    again = save(copied, artifact.card.model_copy(update={"version": "2"}), files)
+    again = save(copied, artifact.card.model_copy(update={"version": "2"}), artifact.files)
     assert again.card.version == "2"
     assert os.listdir(copied.parent) == ["router"]
 
 
 def test_saving_never_replaces_a_folder_of_something_else(copied: Path, tmp_path: Path) -> None:
     artifact = load(copied)
-    files = {f.name: f.read_bytes() for f in (artifact.model, artifact.tokenizer)}
     other = tmp_path / "thesis"
     other.mkdir()
     (other / "chapter1.txt").write_text("precious")
     with pytest.raises(ArtifactError, match="something else"):
-        save(other, artifact.card, files)
+        save(other, artifact.card, artifact.files)
     assert (other / "chapter1.txt").read_text() == "precious"
     assert sorted(os.listdir(tmp_path)) == ["router", "thesis"]
 

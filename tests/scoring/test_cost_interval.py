@@ -9,8 +9,8 @@ import pytest
 
 from llmroute.pool import Model, ModelPool
 from llmroute.records import Estimates, model_estimates
-from llmroute.scoring.artifact import TokenCalibration
 from llmroute.scoring.latent import LatentAbilityScorer
+from llmroute.scoring.latent_folder import TokenCalibration
 
 PROMPTS = ["What is the capital of France?", "Prove that the square root of 2 is irrational."]
 

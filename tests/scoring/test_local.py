@@ -205,3 +205,16 @@ def test_a_damaged_folder_is_refused(
     (folder / "local.json").write_text(json.dumps({**facts, "format": 99}))
     with pytest.raises(ArtifactError, match="format 99"):
         LocalScorer.load(folder)
+
+
+def test_a_folder_of_something_else_is_never_replaced(
+    scorer: LatentAbilityScorer, pool: ModelPool, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    local = LocalScorer.fit(answers(scorer, 30), pool=pool)
+    with pytest.raises(ArtifactError, match="something else"):
+        local.save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    folder = local.save(tmp_path / "mine")
+    assert local.save(folder) == folder  # its own kind is
+    assert sorted(path.name for path in folder.iterdir()) == ["local.json", "weights.npz"]

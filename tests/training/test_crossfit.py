@@ -21,10 +21,10 @@ from examples.reproduce.crossfit import BEGIN, END, main, measure, measured_rows
 from examples.reproduce.held_out import GROUPS, Ground, Reader, cross_fitted, reader
 from llmroute.errors import ConfigurationError
 from llmroute.numerics import Ints
+from llmroute.scoring.progress import quiet
 from llmroute.training import Settings
 from llmroute.training.encoders import Encoder
 from llmroute.training.minilm_torch import MiniLM, load_minilm
-from llmroute.training.train import quiet
 
 QUICK = Settings(
     members=1, layers=0, vector_size=16, hidden=16, dimensions=2, epochs=6, batch=64, rate=1e-2

@@ -22,8 +22,7 @@ from llmroute.training.familiarity import (
     standardised_surface,
 )
 from llmroute.training.fit import Fitted
-from llmroute.training.int8_tables import QuantisedTable, quantise
-from llmroute.training.means import mean_nodes
+from llmroute.training.int8_tables import QuantisedTable, mean_nodes, quantise
 from llmroute.training.network import LatentNetwork
 
 BUNDLED = Path(llmroute.scoring.__file__).parent / "bundled"

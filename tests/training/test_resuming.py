@@ -17,7 +17,7 @@ import torch
 from llmroute.scoring.artifact import MODEL
 from llmroute.training import Settings, train
 from llmroute.training.checkpoints import Checkpoint, Checkpoints
-from llmroute.training.epochs import Group, Passes
+from llmroute.training.epochs import Epochs, Group
 from tests.training.test_train import write
 
 QUICK = Settings(
@@ -136,25 +136,25 @@ def test_a_damaged_or_foreign_checkpoint_is_passed_over(tmp_path: Path) -> None:
     assert [file.name for file in stage.path.parent.iterdir()] == ["member-0.safetensors"]
 
 
-def test_passes_go_on_to_the_bit(tmp_path: Path) -> None:
-    def begun() -> tuple[torch.Tensor, Passes]:
+def test_epochs_go_on_to_the_bit(tmp_path: Path) -> None:
+    def begun() -> tuple[torch.Tensor, Epochs]:
         value = torch.ones(3)
-        return value, Passes([Group({"v": value}, 0.1, 0.0)], passes=3, steps=2)
+        return value, Epochs([Group({"v": value}, 0.1, 0.0)], epochs=3, steps=2)
 
-    def one_pass(value: torch.Tensor, passes: Passes, validation_loss: float) -> None:
+    def one_epoch(value: torch.Tensor, epochs: Epochs, validation_loss: float) -> None:
         for step in range(2):
-            passes.step(((value - passes.done - step) ** 2).sum())
-        passes.finish_pass(validation_loss)
+            epochs.step(((value - epochs.done - step) ** 2).sum())
+        epochs.finish_epoch(validation_loss)
 
     checkpoint = Checkpoint(tmp_path / "p.safetensors", "run")
-    value, passes = begun()
-    one_pass(value, passes, 0.5)
-    passes.save(checkpoint)
+    value, epochs = begun()
+    one_epoch(value, epochs, 0.5)
+    epochs.save(checkpoint)
     again, resumed = begun()
     assert resumed.resume(checkpoint)
-    for one in ((value, passes), (again, resumed)):
-        one_pass(*one, 0.7)
+    for one in ((value, epochs), (again, resumed)):
+        one_epoch(*one, 0.7)
     assert torch.equal(value, again)
     assert resumed.is_overfitted
-    assert (resumed.done, resumed.best_pass, resumed.least) == (2, 1, 0.5)
-    np.testing.assert_array_equal(resumed.best["v"], passes.best["v"])
+    assert (resumed.done, resumed.best_epoch, resumed.least) == (2, 1, 0.5)
+    np.testing.assert_array_equal(resumed.best["v"], epochs.best["v"])

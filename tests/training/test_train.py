@@ -17,7 +17,7 @@ from llmroute.pool import Model, ModelPool
 from llmroute.scoring import load_scorer
 from llmroute.training import Settings, train
 from llmroute.training.ability_start import starting_general
-from llmroute.training.data import TrainingSet, is_validation, without
+from llmroute.training.data import TrainingSet, is_held, without
 from llmroute.training.int8_tables import quantise
 from llmroute.training.measure import validation_metrics
 
@@ -167,10 +167,10 @@ def test_what_cannot_be_trained_is_refused(folder: Path, tmp_path: Path) -> None
 
 def test_validation_is_by_question_and_not_by_spelling() -> None:
     prompts = [f"question {i}" for i in range(3000)]
-    share = np.mean([is_validation(p, 0) for p in prompts])
+    share = np.mean([is_held(p, 0) for p in prompts])
     assert 0.08 < share < 0.12
-    assert all(is_validation(p, 0) == is_validation(p.upper() + "  ", 0) for p in prompts[:200])
-    assert any(is_validation(p, 0) != is_validation(p, 1) for p in prompts)
+    assert all(is_held(p, 0) == is_held(p.upper() + "  ", 0) for p in prompts[:200])
+    assert any(is_held(p, 0) != is_held(p, 1) for p in prompts)
 
 
 def test_a_quantised_table_is_close_and_its_padding_row_is_zero() -> None:
