@@ -136,12 +136,7 @@ class _MovedLoader:
 
 
 def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """A module's `__getattr__`, by which names answer that had another one, with a warning.
-
-    Args:
-        module: The module's `__name__`.
-        names: Old name → name now.
-    """
+    """A module's `__getattr__`, by which names answer that had another one, with a warning."""
 
     def load(name: str) -> Any:
         if name not in names:

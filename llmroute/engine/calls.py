@@ -150,12 +150,7 @@ class Attempt:
 
 
 def with_value(answered: Answered, value: object) -> Answered:
-    """The end of a flow with what the caller's method made of its answer.
-
-    Args:
-        answered: The end of the flow.
-        value: What the caller gets.
-    """
+    """The end of a flow with what the caller's method made of its answer."""
     return replace(answered, result=replace(answered.result, value=value))
 
 

@@ -27,11 +27,6 @@ def grade(kind: Kind, answer: str, said: str) -> float:
     is called the answer, or else one that leads the text, or the last one that stands alone. A text
     or a program's output: all of the text, or its last line, is the answer, whatever its case,
     marks and accents. JSON: the same value, in any order of keys, fenced or not.
-
-    Args:
-        kind: How it is checked.
-        answer: The right answer.
-        said: What the model said.
     """
     right = {
         "number": _number,

@@ -55,10 +55,6 @@ class DecisionContext:
 def decide(requests: Sequence[Request], context: DecisionContext) -> list[Decision]:
     """Choose a model for each request; the whole batch is scored at once.
 
-    Args:
-        requests: What was asked.
-        context: What they are decided on.
-
     Returns:
         A decision a request, in order.
 

@@ -116,11 +116,7 @@ class Router(RouterSettings):
         return await asyncio.to_thread(self.decide, input, config, **kwargs)
 
     def decide_requests(self, requests: Sequence[Request]) -> list[Decision]:
-        """`decide` for requests that have been read; they are scored together.
-
-        Args:
-            requests: What was asked, by `prepare_request`.
-        """
+        """`decide` for requests that have been read; they are scored together."""
         return decide(requests, self.decision_context())
 
     def decision_context(self) -> DecisionContext:
@@ -285,12 +281,7 @@ class Router(RouterSettings):
         return RoutedRequest(answered, decision, watching)
 
     def flow_for(self, request: Request, decision: Decision) -> Flow:
-        """The calls that a decision leads to, as a generator that makes none of them itself.
-
-        Args:
-            request: What was asked.
-            decision: What was decided on it.
-        """
+        """The calls that a decision leads to, as a generator that makes none of them itself."""
         checking = None
         if decision.check is not None and self.escalation is not None:
             policy = policy_of(request, self.policy)

@@ -167,11 +167,7 @@ class LatentAbilityScorer:
         )
 
     def latent(self, prompts: Sequence[str | RoutingText]) -> Latent:
-        """What can be said of prompts without a pool; fitting abilities starts from it.
-
-        Args:
-            prompts: P texts or routing texts.
-        """
+        """What can be said of prompts without a pool; fitting abilities starts from it."""
         read = read_all(prompts)
         ids = self._session.tokenize([r.text for r in read]) if read else []
         graph = self._run(ids, [surface_row(r.text) for r in read])
