@@ -130,11 +130,7 @@ class Attempt:
     start: float
 
     def returned(self, value: object) -> CallResult:
-        """What came of a call that returned.
-
-        Args:
-            value: What the chat model's method returned.
-        """
+        """What came of a call that returned."""
         fails = self.calls.empty_stream_fails
         result = succeeded(value, self.ask, self.start, self.request, empty_stream_fails=fails)
         return self._noted(result)

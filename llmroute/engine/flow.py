@@ -325,14 +325,7 @@ def call_record(ask: Ask, result: CallResult, decision: Decision, pool: ModelPoo
 
 
 def complete(decision: Decision, answered: Answered, pool: ModelPool, last: CallRecord) -> Decision:
-    """The decision with everything that came of it.
-
-    Args:
-        decision: The decision.
-        answered: The end of the flow.
-        pool: For prices.
-        last: The call whose answer the user gets.
-    """
+    """The decision with everything that came of it."""
     accepted = last.model_copy(update={"accepted": True})
     if answered.accepted is None:
         calls = [*answered.calls, accepted]

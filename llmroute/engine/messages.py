@@ -29,12 +29,7 @@ def is_cut(message: AIMessage) -> bool:
 
 
 def lacks_reason(provider: str | None, metadata: Mapping[str, Any]) -> bool:
-    """Whether metadata of a provider known to give a reason to end hold none.
-
-    Args:
-        provider: LangChain's name of the provider's protocol.
-        metadata: Of the message.
-    """
+    """Whether metadata of a provider known to give a reason to end hold none."""
     reasons = _FINISH.get(provider or "")
     return reasons is not None and not any(name in metadata for name in reasons)
 

@@ -62,11 +62,6 @@ class Calibration:
     ) -> Calibration:
         """Calibrates on recorded answers.
 
-        Args:
-            models: Names of the M models.
-            recorded: Their answers.
-            source: Name of the data, for the file.
-
         Raises:
             ConfigurationError: There are too few answers, or another number of models.
         """

@@ -49,11 +49,7 @@ class Prices:
         self.confident = self.confident or [False] * len(self.ask)
 
     def dearest(self, allowed: Sequence[bool]) -> float:
-        """USD of the dearest call, above 0.
-
-        Args:
-            allowed: Which models may be asked; at least one.
-        """
+        """USD of the dearest call, above 0."""
         return max(_LEAST_USD, *itertools.compress(self.ask, allowed))
 
 

@@ -80,10 +80,6 @@ class Vectors(ABC):
     def fit(cls, texts: Sequence[str], seed: int = 0) -> Vectors:
         """Learn what is needed.
 
-        Args:
-            texts: Training texts, cut to what a scorer reads.
-            seed: Seed of what is random.
-
         Raises:
             MissingExtra: What they need is not installed.
         """
@@ -102,11 +98,7 @@ class Vectors(ABC):
 
     @abstractmethod
     def transform(self, texts: Sequence[str]) -> Floats32:
-        """(P, D) vectors of length 1, or 0 where nothing is known.
-
-        Args:
-            texts: P texts, cut to what a scorer reads.
-        """
+        """(P, D) vectors of length 1, or 0 where nothing is known."""
 
     def settings(self) -> dict[str, Any]:
         """What is stored on the card; `kind` first."""
@@ -168,14 +160,7 @@ def of_least_loss(
     progress: Progress = quiet,
     stage: str = "settings",
 ) -> Option:
-    """The option of the least loss; of equals, the first.
-
-    Args:
-        options: What is tried, at least one.
-        loss: The loss of an option.
-        progress: Told how far it is.
-        stage: What the options are.
-    """
+    """The option of the least loss; of equals, the first."""
     tried, losses = list(options), []
     for done, option in enumerate(tried):
         progress(stage, done, len(tried), str(option))

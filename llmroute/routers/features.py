@@ -134,11 +134,6 @@ NAMES = tuple(_KINDS)
 def fit_vectors(name: str, texts: Sequence[str], seed: int = 0) -> Vectors:
     """Vectors by name, fitted on texts.
 
-    Args:
-        name: One of `NAMES`.
-        texts: Training texts, cut to what a scorer reads.
-        seed: Seed, where they have one.
-
     Raises:
         ConfigurationError: Another name.
         MissingExtra: What they need is not installed.

@@ -127,11 +127,7 @@ class Router(RouterSettings):
         )
 
     def fresh_copy(self, **settings: Any) -> Self:
-        """A copy with other settings, which has seen nothing yet.
-
-        Args:
-            settings: By name, the fields that differ.
-        """
+        """A copy with other settings, which has seen nothing yet."""
         copied = self.model_copy(update=settings)
         copied._state = RouterState()
         return copied
@@ -166,15 +162,7 @@ class Router(RouterSettings):
         stop: list[str] | None = None,
         schema: BoundSchema | None = None,
     ) -> Request:
-        """Read a call once: messages, what they need of a model, settings, and who answered last.
-
-        Args:
-            input: A string, messages, or a prompt value.
-            arguments: The call's keyword arguments.
-            config: The call's config.
-            stop: Where to stop.
-            schema: Structured output that is asked for.
-        """
+        """Read a call once: messages, what they need of a model, settings, and who answered last."""
         own = {
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,

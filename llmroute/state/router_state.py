@@ -48,11 +48,7 @@ class RouterState:
         return self._kept(self._quantiles, (name, share), lambda: RunningQuantile(share))
 
     def confidence_ranks(self, models: tuple[str, ...]) -> ConfidenceRanks:
-        """The confidences that the models of a pool gave before.
-
-        Args:
-            models: The pool's names, in its order.
-        """
+        """The confidences that the models of a pool gave before."""
         return self._kept(self._ranks, models, ConfidenceRanks)
 
     def _kept(

@@ -39,12 +39,7 @@ def traced(config: RunnableConfig, decide: Callable[[], Decision]) -> Decision:
 
 
 async def atraced(config: RunnableConfig, decide: Callable[[], Any]) -> Decision:
-    """`traced` on an event loop.
-
-    Args:
-        config: The call's.
-        decide: Gives an awaitable of the decision.
-    """
+    """`traced` on an event loop."""
     manager = _inside(config, AsyncCallbackManager)
     if manager is None:
         decision: Decision = await decide()

@@ -71,11 +71,6 @@ class LiveEncoder:
 def tune(run: TrainingRun, encoder: LiveEncoder, network: LatentNetwork) -> dict[str, Tensor]:
     """Trains the upper layers and the heads, and keeps the best epoch by the validation prompts.
 
-    Args:
-        run: What the training is made of.
-        encoder: Reads the prompts; its layers are trained.
-        network: Heads trained on the frozen encoder's vectors.
-
     Returns:
         All parameters of the encoder by name; those it started from where no epoch was better.
     """
