@@ -28,6 +28,7 @@ from llmroute.engine.drafts import config_kwargs
 from llmroute.engine.prepare import Prepared
 from llmroute.request.request import TOOLS_ARGUMENT, BoundSchema, BoundTools, Request
 from llmroute.routing.router import RoutedRequest, Router
+from llmroute.routing.structured_output import StructuredRouter
 
 
 class RouterChain(Router):
@@ -101,7 +102,7 @@ class RouterChain(Router):
         Raises:
             ConfigurationError: With file, line and column: what is wrong and what was expected.
         """
-        from llmroute.config import read_router
+        from llmroute.config import read_router  # noqa: PLC0415  # needs YAML, and most do not
 
         return read_router(cls, path, chat_models=chat_models)
 
@@ -114,7 +115,7 @@ class RouterChain(Router):
         Raises:
             ConfigurationError: Something of the router cannot be written, such as a function.
         """
-        from llmroute.config import write_router
+        from llmroute.config import write_router  # noqa: PLC0415  # likewise
 
         write_router(self, path)
 
@@ -338,8 +339,6 @@ class RouterChain(Router):
                 raw message's metadata. A parsed value alone has no place for it.
             kwargs: `method`, `strict` and what else the members' own method takes.
         """
-        from llmroute.routing.structured_output import StructuredRouter
-
         options = {**kwargs, "include_raw": include_raw}
         return StructuredRouter(router=self, bound=BoundSchema.of(schema, **options))
 

@@ -163,7 +163,7 @@ class Model(Frozen):
         """The chat model that answers for this member."""
         if self.chat_model is not None:
             return self.chat_model
-        from llmroute.backends.litellm import LiteLLMChat
+        from llmroute.backends.litellm import LiteLLMChat  # noqa: PLC0415  # a decision needs none of it
 
         return LiteLLMChat(
             model=self.litellm_name,

@@ -69,14 +69,14 @@ class Prepared:
 def warm_up(member: Model) -> None:
     """Import what the member's call needs, so that it is not counted as the call's latency."""
     if member.chat_model is None:
-        from llmroute.backends.litellm import import_litellm
+        from llmroute.backends.litellm import import_litellm  # noqa: PLC0415  # a decision needs none of it
 
         import_litellm()
 
 
 def is_warm(member: Model) -> bool:
     """Whether `warm_up` has nothing left to do."""
-    from llmroute.backends.litellm import litellm_is_imported
+    from llmroute.backends.litellm import litellm_is_imported  # noqa: PLC0415  # a decision needs none of it
 
     return member.chat_model is not None or litellm_is_imported()
 

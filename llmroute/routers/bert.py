@@ -55,8 +55,8 @@ def train(
         MissingExtra: The extra `train` is not installed.
         ArtifactError: The folder cannot be written.
     """
-    import llmroute.training  # noqa: F401  # says which package is missing, if one is
-    from llmroute.routers.finetune import fine_tune
+    import llmroute.training  # noqa: F401, PLC0415  # says which package is missing, if one is
+    from llmroute.routers.finetune import fine_tune  # noqa: PLC0415  # imports torch
 
     tuned = fine_tune(dataset, Path(out), layers, epochs, seed, progress)
     files = {MODEL: tuned.graph, TOKENIZER: tuned.tokenizer}

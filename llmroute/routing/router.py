@@ -162,7 +162,7 @@ class Router(RouterSettings):
         stop: list[str] | None = None,
         schema: BoundSchema | None = None,
     ) -> Request:
-        """Read a call once: messages, what they need of a model, settings, and who answered last."""
+        """Read a call: messages, what they need of a model, settings, and who answered last."""
         own = {
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,

@@ -95,7 +95,7 @@ class RouterSettings(BaseChatModel):
         if escalation is None:
             return None
         # Imported here, because a router without it needs none of its rules.
-        from llmroute.escalation.escalation import escalation_of
+        from llmroute.escalation.escalation import escalation_of  # noqa: PLC0415
 
         return escalation_of(escalation)
 
