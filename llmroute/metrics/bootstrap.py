@@ -135,13 +135,9 @@ class Resamples:
         return int(self.weights.shape[1])
 
     def select(self, which: npt.NDArray[np.bool_] | npt.NDArray[np.integer]) -> Resamples:
-        """The same draws of some of the prompts, such as one category.
+        """The same draws of some of the prompts, such as one category, by (P,) mask or indices.
 
-        Args:
-            which: (P,) mask, or indices.
-
-        Raises:
-            ConfigurationError: No prompt is left.
+        ConfigurationError where no prompt is left.
         """
         weights = self.weights[:, which]
         if not weights.shape[1]:
@@ -153,14 +149,8 @@ class Resamples:
     def sums(self, columns: Floats) -> Floats:
         """Weighted sums Σₚ wᵣₚ·xₚ; those of shards add up to those of the whole.
 
-        Args:
-            columns: (P, C) figures of each prompt, or (P,). A NaN makes its column NaN.
-
-        Returns:
-            (R+1, C), or (R+1,).
-
-        Raises:
-            ConfigurationError: Another number of prompts.
+        Of (P, C) figures of each prompt, or (P,): (R+1, C), or (R+1,). A NaN makes its column NaN;
+        another number of prompts is a ConfigurationError.
         """
         columns = np.asarray(columns, dtype=np.float64)
         self.check(columns)
@@ -171,14 +161,7 @@ class Resamples:
         return out
 
     def means(self, columns: Floats) -> Floats:
-        """Weighted means: `sums` over `totals`, NaN in a replicate that drew no prompt.
-
-        Args:
-            columns: (P, C) figures of each prompt, or (P,).
-
-        Returns:
-            (R+1, C), or (R+1,).
-        """
+        """Weighted means: `sums` over `totals`, NaN in a replicate that drew no prompt."""
         sums = self.sums(columns)
         with np.errstate(divide="ignore", invalid="ignore"):
             means: Floats = sums / self.totals.reshape(-1, *[1] * (sums.ndim - 1))
@@ -189,16 +172,9 @@ class Resamples:
     ) -> Iterator[tuple[slice, Floats, Floats]]:
         """Weighted sums within each group of equal values, for figures that hang on an order.
 
-        Args:
-            ranking: The P prompts in order, in G groups.
-            first: (P,) a figure of each prompt.
-            second: (P,) another.
-
-        Yields:
-            Some rows, and of either figure (rows, G) its sums Σ wᵣₚ·xₚ over each group.
-
-        Raises:
-            ConfigurationError: Another number of prompts.
+        Of the P prompts in order, in G groups, and two (P,) figures of each prompt. Yields some
+        rows, and of either figure (rows, G) its sums Σ wᵣₚ·xₚ over each group. Another number of
+        prompts is a ConfigurationError.
         """
         self.check(ranking.order, first, second)
         tied = len(ranking.starts) < len(ranking.order)
@@ -207,21 +183,13 @@ class Resamples:
         for start in range(0, len(self.weights), step):
             rows = slice(start, start + step)
             weights = np.take(self.weights[rows], ranking.order, axis=1).astype(np.float64)
-            one, other = (weights * each for each in ordered)
+            sums = [weights * each for each in ordered]
             if tied:
-                one = np.add.reduceat(one, ranking.starts, axis=1)
-                other = np.add.reduceat(other, ranking.starts, axis=1)
-            yield rows, one, other
+                sums = [np.add.reduceat(each, ranking.starts, axis=1) for each in sums]
+            yield rows, sums[0], sums[1]
 
     def check(self, *columns: Sized) -> None:
-        """Whether figures are of as many prompts as are drawn from.
-
-        Args:
-            columns: Arrays whose first axis is prompts.
-
-        Raises:
-            ConfigurationError: One has another number of prompts.
-        """
+        """Raises ConfigurationError unless the first axis of each array is the P prompts."""
         for column in columns:
             if len(column) != self.prompts:
                 raise ConfigurationError(
@@ -259,11 +227,7 @@ class Ranking:
 
 
 def ranked(values: Floats) -> Ranking:
-    """Prompts from the highest value to the lowest.
-
-    Args:
-        values: (P,) figures without NaN.
-    """
+    """Prompts from the highest of (P,) values without NaN to the lowest."""
     order = np.argsort(-values, kind="stable").astype(np.int64)
     in_order = values[order]
     starts = np.flatnonzero(np.append(True, in_order[1:] != in_order[:-1])).astype(np.int64)
@@ -275,11 +239,8 @@ def interval(values: Floats, prompts: int, level: float = 0.95) -> Interval:
 
     Where the figure has no meaning (NaN) on the sample itself, or on more replicates than may lie
     outside at one end, it has no interval: one of the others alone would look surer than it is.
-
-    Args:
-        values: (R+1,) the figure on the sample, then on each replicate.
-        prompts: Prompts it was measured on.
-        level: Part of the replicates that lies inside, 0..1.
+    `values` are (R+1,) the figure on the sample, then on each replicate; `level` is the part of the
+    replicates that lies inside, 0..1.
     """
     value, replicates = float(values[0]), np.asarray(values[1:])
     known = replicates[~np.isnan(replicates)]

@@ -11,8 +11,6 @@ Costs are USD or any other spend. Qualities are 0..1.
 
 from __future__ import annotations
 
-from typing import overload
-
 import numpy as np
 import numpy.typing as npt
 
@@ -31,15 +29,9 @@ def convex_hull(points: Floats) -> Floats:
     RouterBench's script (evaluation/AIQ.py) has the same curve, with the points beneath it lifted
     onto it.
 
-    Args:
-        points: (N, 2) cost and quality, or a stack (..., N, 2).
-
-    Returns:
-        (H, 2) vertices, cost and quality both rising, slopes falling. In a stack (..., H, 2),
-        where shorter hulls repeat their last vertex, and a picture with a NaN has a hull of NaN.
-
-    Raises:
-        ConfigurationError: No point, or no picture whose points are finite.
+    (H, 2) vertices, cost and quality both rising, slopes falling. In a stack (..., H, 2), where
+    shorter hulls repeat their last vertex, and a picture with a NaN has a hull of NaN.
+    ConfigurationError where there is no point, or no picture whose points are finite.
     """
     points = np.asarray(points, dtype=np.float64)
     if points.ndim < 2 or points.shape[-1] != 2 or not points.size:
@@ -61,13 +53,8 @@ def convex_hull(points: Floats) -> Floats:
 def quality_at(points: Floats, cost: Floats | float) -> Floats:
     """Quality that mixing the points at random reaches at a cost: the hull at that cost.
 
-    Args:
-        points: (N, 2) cost and quality, or a stack (..., N, 2).
-        cost: A cost, or (..., K) of them for each picture.
-
-    Returns:
-        (..., K); NaN below the cheapest point, where nothing can be had, and the best quality
-        beyond the hull's end.
+    Of a cost, or (..., K) of them for each picture: (..., K), NaN below the cheapest point, where
+    nothing can be had, and the best quality beyond the hull's end.
     """
     hull_cost, hull_quality, cost, single = _aligned(points, cost)
     segment = (hull_cost[..., None, :] <= cost[..., None]).sum(axis=-1) - 1
@@ -79,12 +66,8 @@ def quality_at(points: Floats, cost: Floats | float) -> Floats:
 def cost_at(points: Floats, quality: Floats | float) -> Floats:
     """Least cost at which mixing the points at random reaches a quality: the hull read backwards.
 
-    Args:
-        points: (N, 2) cost and quality, or a stack (..., N, 2).
-        quality: A quality, or (..., K) of them for each picture.
-
-    Returns:
-        (..., K); NaN above the best quality, and the least cost below the cheapest point's quality.
+    Of a quality, or (..., K) of them for each picture: (..., K), NaN above the best quality, and
+    the least cost below the cheapest point's quality.
     """
     hull_cost, hull_quality, quality, single = _aligned(points, quality)
     best = hull_quality[..., -1:]
@@ -97,11 +80,7 @@ def cost_at(points: Floats, quality: Floats | float) -> Floats:
     return _number(found[..., 0] if single else found)
 
 
-@overload
-def aiq(points: Floats, c_min: float, c_max: float) -> float: ...
-@overload
-def aiq(points: Floats, c_min: Floats, c_max: Floats) -> Floats: ...
-def aiq(points: Floats, c_min: Floats | float, c_max: Floats | float) -> Floats | float:
+def aiq(points: Floats, c_min: Floats | float, c_max: Floats | float) -> Floats:
     """Area under the hull over c_min..c_max, divided by that range (2403.12031).
 
     AIQ = 1/(c_max − c_min) ∫ NDCH(c) dc. The range is that of the pool's single models, so a
@@ -109,16 +88,9 @@ def aiq(points: Floats, c_min: Floats | float, c_max: Floats | float) -> Floats 
     flat beyond its last point. Before its first point nothing can be reached, and the area there
     counts as zero.
 
-    Args:
-        points: (N, 2) cost and quality of the router's settings, or a stack (..., N, 2).
-        c_min: Mean cost of the cheapest single model, (...,) in a stack.
-        c_max: Mean cost of the dearest.
-
-    Returns:
-        The figure, (...,) in a stack; NaN in a picture whose range is empty.
-
-    Raises:
-        ConfigurationError: An empty range (in a stack: in every picture), or no point.
+    `c_min` and `c_max` are the mean costs of the cheapest and of the dearest single model, (...,)
+    in a stack. NaN in a picture whose range is empty; ConfigurationError where the range is empty
+    in every picture, or there is no point.
     """
     low, high = np.asarray(c_min, dtype=np.float64), np.asarray(c_max, dtype=np.float64)
     if not (high > low).any():
@@ -136,34 +108,18 @@ def aiq(points: Floats, c_min: Floats | float, c_max: Floats | float) -> Floats 
     area = (width * (quality[..., :-1] + slope * (middle - cost[..., :-1]))).sum(axis=-1)
     area += (high - ends[..., -1]) * quality[..., -1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.where(high > low, area / (high - low), np.nan)
-    return float(found) if found.ndim == 0 else found
+        return _number(np.where(high > low, area / (high - low), np.nan))
 
 
-@overload
-def aiq_routerbench(points: Floats, c_max: float) -> float: ...
-@overload
-def aiq_routerbench(points: Floats, c_max: Floats) -> Floats: ...
-def aiq_routerbench(points: Floats, c_max: Floats | float) -> Floats | float:
+def aiq_routerbench(points: Floats, c_max: Floats | float) -> Floats:
     """AIQ as RouterBench's script has it (withmartian/routerbench, evaluation/AIQ.py).
 
     The area under the hull from its own first point to c_max, divided by c_max; the hull is
     extended flat to c_max. c_max is the largest cost on any of the hulls that are compared, so the
     figure changes with the company. (The paper's formula divides by c_max − c_min.)
-
-    Args:
-        points: (N, 2) cost and quality of the router's settings, or a stack (..., N, 2).
-        c_max: Largest cost on the hulls compared, (...,) in a stack.
-
-    Returns:
-        The figure, (...,) in a stack.
-
-    Raises:
-        ConfigurationError: c_max is not above 0, or no point.
+    (...,) in a stack; ConfigurationError where c_max is not above 0, or there is no point.
     """
-    if isinstance(c_max, np.ndarray):
-        return aiq(points, np.zeros_like(c_max), c_max)
-    return aiq(points, 0.0, c_max)
+    return aiq(points, np.zeros(np.shape(c_max)), c_max)
 
 
 def best_single(singles: Floats) -> Ints:
@@ -232,18 +188,11 @@ def gap_to_oracle(quality: Floats | float, oracle: Floats | float) -> Floats:
 
 
 def closed_gap(figure: Floats | float, zero: Floats | float, oracle: Floats | float) -> Floats:
-    """Part of the gap from zero router to oracle that is closed.
+    """Part of the gap from zero router to oracle closed: (f − f_zero) / (f_oracle − f_zero).
 
-    (f − f_zero) / (f_oracle − f_zero).
-
-    Args:
-        figure: A figure of the router, such as its AIQ or its quality at a cost.
-        zero: The same of the zero router, the hull of the single models.
-        oracle: The same of the oracle.
-
-    Returns:
-        Of the arguments' shape: 0 for the zero router, 1 for the oracle, negative below the zero
-        router; NaN where oracle and zero router are equally good.
+    Of a figure such as AIQ or the quality at a cost, and the same of the zero router (the hull of
+    the single models) and of the oracle. Of the arguments' shape: 0 for the zero router, 1 for the
+    oracle, negative below the zero router; NaN where the two are equally good.
     """
     figure, zero, oracle = (np.asarray(each, np.float64) for each in (figure, zero, oracle))
     gap = oracle - zero

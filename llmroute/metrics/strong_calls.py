@@ -109,8 +109,7 @@ def apgr_interval(
     preference: Floats, weak: Floats, strong: Floats, *, replicates: int = 1000, seed: int = 0
 ) -> Interval:
     """`apgr` with a 95 % bootstrap interval over prompts that have no ids but their row."""
-    _ranking(preference, weak, strong)
-    resamples = _by_row(len(weak), replicates, seed)
+    resamples = _by_row(preference, weak, strong, replicates, seed)
     return interval(apgr_replicates(preference, weak, strong, resamples), len(weak))
 
 
@@ -124,8 +123,7 @@ def cpt_interval(
     seed: int = 0,
 ) -> Interval:
     """`cpt` with a 95 % bootstrap interval over prompts that have no ids but their row."""
-    _ranking(preference, weak, strong)
-    resamples = _by_row(len(weak), replicates, seed)
+    resamples = _by_row(preference, weak, strong, replicates, seed)
     values = cpt_replicates(preference, weak, strong, resamples, [part])
     return interval(values[:, 0], len(weak))
 
@@ -148,10 +146,7 @@ def apgr_routellm(preference: Floats, weak: Floats, strong: Floats, bins: int = 
     `bins` are bins of equally many prompts, the script's `--num-results`; none is a
     ConfigurationError. NaN when the models are equally good.
     """
-    share, quality = _routellm_points(preference, weak, strong, bins)
-    low, high = _percent(weak), _percent(strong)
-    if abs(high - low) < 100 * _EQUAL:
-        return float("nan")
+    share, quality, low, high = _routellm_points(preference, weak, strong, bins)
     area = np.sum(np.diff(share / 100) * (quality[1:] + quality[:-1])) / 2
     return float((area - low) / (high - low))
 
@@ -171,18 +166,16 @@ def cpt_routellm(
     `part` is a part of the gap, 0..1; `bins` as in `apgr_routellm`. A strong-call share, 0..1; NaN
     when the models are equally good.
     """
-    share, quality = _routellm_points(preference, weak, strong, bins)
-    low, high = _percent(weak), _percent(strong)
-    if abs(high - low) < 100 * _EQUAL:
-        return float("nan")
+    share, quality, low, high = _routellm_points(preference, weak, strong, bins)
     return float(np.interp(part * (high - low) + low, quality, share) / 100)
 
 
 def _routellm_points(
     preference: Floats, weak: Floats, strong: Floats, bins: int
-) -> tuple[Floats, Floats]:
-    """Share and quality at each threshold by rising share, in percent.
+) -> tuple[Floats, Floats, float, float]:
+    """Share and quality at each threshold by rising share, and both models' quality, in percent.
 
+    The models' are NaN where they are equally good.
     Percent and `numpy.percentile` as in the script: a prompt on a threshold, or a point on the
     target, then falls to the same side to the last bit.
     """
@@ -194,15 +187,17 @@ def _routellm_points(
     calls[-1] = preference > thresholds[-1]
     share = calls.sum(axis=1) / len(preference) * 100
     quality = np.where(calls, strong, weak).sum(axis=1) / len(preference) * 100
-    return share[::-1], quality[::-1]
+    low, high = (float(score.sum() / len(score) * 100) for score in (weak, strong))
+    if abs(high - low) < 100 * _EQUAL:
+        low = high = float("nan")
+    return share[::-1], quality[::-1], low, high
 
 
-def _percent(score: Floats) -> float:
-    return float(score.sum() / len(score) * 100)
-
-
-def _by_row(prompts: int, replicates: int, seed: int) -> Resamples:
-    return Resamples([str(row) for row in range(prompts)], replicates, seed)
+def _by_row(
+    preference: Floats, weak: Floats, strong: Floats, replicates: int, seed: int
+) -> Resamples:
+    _ranking(preference, weak, strong)  # its error before that of the resamples
+    return Resamples([str(row) for row in range(len(weak))], replicates, seed)
 
 
 def _ranking(preference: Floats, weak: Floats, strong: Floats) -> Ranking:
