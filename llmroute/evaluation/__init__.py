@@ -31,18 +31,7 @@ _HOMES = {
     "replay": "llmroute.evaluation.replayer",
 }
 
-__all__ = [
-    "Evaluated",
-    "Interval",
-    "Outcomes",
-    "Report",
-    "Run",
-    "Samples",
-    "default_data",
-    "evaluate",
-    "pool_from_outcomes",
-    "replay",
-]
+__all__ = list(_HOMES)
 
 
 __getattr__ = lazy_face(__name__, _HOMES)

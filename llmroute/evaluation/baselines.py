@@ -152,13 +152,9 @@ def estimates_run(
     reaches the threshold, over thresholds (RouteLLM, arXiv 2406.18665). More models without
     costs: one setting, the best.
 
-    Args:
-        name: What it is called in a report.
-        outcomes: P prompts that all M models answered.
-        quality: (P, M) estimated quality, 0..1, all known.
-        cost: (P, M) or (M,) expected cost of a call, USD; needed where outcomes have costs.
-        preference: (P,) preference for the strong of two models without costs; by default its
-            estimated gain.
+    `quality` is (P, M) estimated quality, 0..1, all known; `cost` (P, M) or (M,) the expected cost
+    of a call, USD, needed where outcomes have costs; `preference` (P,) that for the strong of two
+    models without costs, by default its estimated gain.
     """
     _check(name, "quality", quality, outcomes)
     strong = strongest(outcomes)
@@ -175,9 +171,8 @@ def estimates_run(
         choices = np.where(ranking >= parameter[:, None], strong, 1 - strong)
     else:
         parameter, choices = np.zeros(1), _first_of_best(quality, _EQUAL)[None]
-    return run_of_choices(
-        name, outcomes, choices, parameter, quality=quality, preference=preference
-    )
+    details = {"quality": quality, "preference": preference}
+    return run_of_choices(name, outcomes, choices, parameter, **details)
 
 
 def willingness_to_pay(quality: Floats, cost: Floats) -> Floats:
@@ -243,9 +238,8 @@ def _check(name: str, what: str, values: Floats, outcomes: Outcomes) -> None:
         raise ConfigurationError(f"{name}: {what} needs the shape {shape}; it has {values.shape}.")
     unknown = np.isnan(values)
     if unknown.any():
-        named: list[str] = []
-        if values.ndim == 2:
-            named = [repr(outcomes.models[m]) for m in np.flatnonzero(unknown.any(axis=0))]
+        columns = np.flatnonzero(unknown.any(axis=0)) if values.ndim == 2 else ()
+        named = [repr(outcomes.models[m]) for m in columns]
         raise ConfigurationError(
             f"{name}: {what} is unknown in {unknown.sum():,} places"
             + (f", of {', '.join(named)}" if named else "")

@@ -39,13 +39,9 @@ def report_on(
 ) -> Report:
     """The router beside single models, zero router, category label and oracle.
 
-    Args:
-        scorer: The trained router.
-        test: What to measure on; at least two models, and a prompt that all of them answered.
-        train: What it was trained on, for the category label.
-        name: What it is called in the report; the router's name by default.
-        replicates: Bootstrap replicates.
-        pool: The outcomes' models in their order, where the router needs more than their names.
+    `test` needs two models and a prompt that all of them answered; `train` is what the router was
+    trained on, for the category label; `name` is what it is called in the report; `pool` holds the
+    outcomes' models in their order, where the router needs more than their names.
     """
     whole = test.complete()
     estimates = scorer.estimate(whole.prompts, pool or ModelPool(list(whole.models)))
@@ -94,14 +90,11 @@ def comparison_figures(scorer: Scorer, test: Preferences, train: Preferences) ->
     np.add.at(wins, (train.second, train.first), 1 - train.won)
     ranking = bradley_terry(wins[None])[0]
     resamples = Resamples([test.prompts[p] for p in prompt], 500)
-
-    means = {
-        "log loss": resamples.means(_log_losses(chance, won)),
-        "log loss of one ranking": resamples.means(
-            _log_losses(sigmoid(ranking[a] - ranking[b]), won)
-        ),
+    chances = {"log loss": chance, "log loss of one ranking": sigmoid(ranking[a] - ranking[b])}
+    figures = {
+        name: interval(resamples.means(_log_losses(p, won)), len(rows))
+        for name, p in chances.items()
     }
-    figures = {name: interval(values, len(rows)) for name, values in means.items()}
     decided = won != 0.5
     if decided.any():
         right = ((chance > 0.5) == (won > 0.5)).astype(np.float64)[decided]

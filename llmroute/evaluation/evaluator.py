@@ -113,18 +113,15 @@ def evaluate(
         source=whole.source,
         prompts=len(whole),
         models=whole.models,
-        singles={
-            model: (cost, quality)
-            for model, (cost, quality) in zip(whole.models, singles.tolist(), strict=True)
-        },
+        singles={m: (cost, q) for m, (cost, q) in zip(whole.models, singles.tolist(), strict=True)},
         strongest=whole.models[ground.strong],
         hull=convex_hull(singles),
         categories=dict(sorted(Counter(whole.categories).items())),
-        reliability={
-            model: reliability_bins(own.quality[:, m], whole.score[:, m])
-            for m, model in enumerate(whole.models)
-            if own.quality is not None
-        },
+        reliability={}
+        if own.quality is None
+        else dict(
+            zip(whole.models, map(reliability_bins, own.quality.T, whole.score.T), strict=True)
+        ),
         limits=limits,
         provenance=Provenance(
             command=command,

@@ -8,30 +8,10 @@ from itertools import chain
 
 import numpy as np
 
+from llmroute import metrics
 from llmroute.evaluation.results import Evaluated
 from llmroute.evaluation.run import Run, spend_of, strongest
-from llmroute.metrics import (
-    Resamples,
-    aiq,
-    aiq_routerbench,
-    apgr_replicates,
-    apgr_routellm,
-    auroc_replicates,
-    brier_replicates,
-    closed_gap,
-    convex_hull,
-    cost_at,
-    cost_save,
-    cpt_replicates,
-    cpt_routellm,
-    ece_replicates,
-    gap_to_oracle,
-    interval,
-    over_zero,
-    pareto_dist,
-    perf_gain,
-    quality_at,
-)
+from llmroute.metrics import Resamples
 from llmroute.numerics import Floats
 from llmroute.outcomes.outcomes import Outcomes
 
@@ -43,25 +23,15 @@ _HALF = 0.5
 
 
 class Ground:
-    """What every run is measured against.
-
-    Args:
-        outcomes: P prompts that all M models answered.
-        resamples: Replicates of the P prompts.
-
-    Attributes:
-        strong: Index of the strongest single model.
-        singles: (R+1, M, 2) mean spend and mean quality of each model.
-        best: (R+1, 2) those of the strongest.
-        low: (R+1,) mean spend of the cheapest.
-        high: (R+1,) mean spend of the dearest.
-    """
+    """What every run is measured against: P prompts that all M models answered, and replicates."""
 
     def __init__(self, outcomes: Outcomes, resamples: Resamples) -> None:
         self.outcomes, self.resamples, self.strong = outcomes, resamples, strongest(outcomes)
         spend, quality = resamples.means(spend_of(outcomes)), resamples.means(outcomes.score)
+        #: (R+1, M, 2) mean spend and mean quality of each model, and (R+1, 2) the strongest's.
         self.singles: Floats = np.stack([spend, quality], axis=-1)
         self.best: Floats = self.singles[:, self.strong]
+        #: (R+1,) mean spend of the cheapest and of the dearest model.
         self.low: Floats = spend.min(axis=1)
         self.high: Floats = spend.max(axis=1)
 
@@ -70,26 +40,18 @@ class Ground:
         if not (self.high > self.low).any():
             return np.full(len(points), np.nan)
         cheapest = self.singles[:, [int(np.argmin(self.singles[0, :, 0]))]]
-        return aiq(np.concatenate([cheapest, points], axis=1), self.low, self.high)
+        return metrics.aiq(np.concatenate([cheapest, points], axis=1), self.low, self.high)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The means of a run, on the sample and on every replicate.
+    """The means of a run, on the sample and on every replicate."""
 
-    Attributes:
-        run: The run without its (N, P) and (P, M) arrays.
-        points: (R+1, N, 2) mean spend and mean quality at each setting.
-        strong: (R+1, N) share of the prompts for which the strongest model was called.
-        own: Figures that need more than means.
-        categories: (C, N) mean quality in each category.
-    """
-
-    run: Run
-    points: Floats
-    strong: Floats
-    own: Mapping[str, Floats]
-    categories: Floats
+    run: Run  #: without its (N, P) and (P, M) arrays
+    points: Floats  #: (R+1, N, 2) mean spend and mean quality at each setting
+    strong: Floats  #: (R+1, N) share of the prompts for which the strongest model was called
+    own: Mapping[str, Floats]  #: figures that need more than means
+    categories: Floats  #: (C, N) mean quality in each category
 
     @property
     def typical_spend(self) -> Floats:
@@ -118,15 +80,11 @@ def measured(ground: Ground, run: Run) -> Measured:
 def evaluated(
     ground: Ground, everyone: Mapping[str, Measured], spend: Floats
 ) -> dict[str, Evaluated]:
-    """The figures of every way to choose.
+    """The figures of all runs by name, `oracle` among them.
 
-    Args:
-        ground: What they are measured against.
-        everyone: All runs by name, `oracle` among them. Figures that compare, such as the distance
-            to the common frontier, are taken among these without the oracle and the cascades with
-            a simulated judge, which are no routers that one could have.
-        spend: (R+1,) mean spend at which runs that are a sweep without a setting of their own are
-            shown: the router's.
+    Figures that compare, such as the distance to the common frontier, are taken among these without
+    the oracle and the cascades with a simulated judge, which are no routers that one could have.
+    `spend` is the router's, (R+1,): there a sweep without a setting of its own is shown.
     """
     field = _Field(ground, everyone, spend)
     return {name: _evaluated(ground, field, one) for name, one in everyone.items()}
@@ -140,7 +98,7 @@ class _Field:
         routers = [each.points for each in everyone.values() if not each.run.simulated]
         oracle = everyone["oracle"].points
         self.points: Floats = np.concatenate(routers, axis=1)
-        self.dearest: Floats = np.max([convex_hull(p)[:, -1, 0] for p in routers], axis=0)
+        self.dearest: Floats = np.max([metrics.convex_hull(p)[:, -1, 0] for p in routers], axis=0)
         self.oracle_aiq, self.zero_aiq = ground.aiq(oracle), ground.aiq(ground.singles)
         self.oracle_quality: Floats = oracle[..., 1].max(axis=-1)
 
@@ -161,7 +119,7 @@ def _evaluated(ground: Ground, field: _Field, means: Measured) -> Evaluated:
     return Evaluated(
         name=run.name,
         metrics={
-            name: interval(values, len(ground.outcomes))
+            name: metrics.interval(values, len(ground.outcomes))
             for name, values in figures
             if not np.isnan(values[0])
         },
@@ -178,7 +136,7 @@ def _at_setting(ground: Ground, field: _Field, means: Measured) -> Iterator[tupl
     setting = 0 if len(means.run) == 1 else means.run.setting
     if setting is None:
         # Mixing settings at random, as the zero router does, reaches every spend between them.
-        yield "quality_at_cost", quality_at(means.points, field.spend)
+        yield "quality_at_cost", metrics.quality_at(means.points, field.spend)
         return
     point = means.points[:, setting]
     yield "quality", point[:, 1]
@@ -187,10 +145,10 @@ def _at_setting(ground: Ground, field: _Field, means: Measured) -> Iterator[tupl
     with np.errstate(divide="ignore", invalid="ignore"):
         yield "saved", 1 - point[:, 0] / ground.best[:, 0]
         yield "kept", point[:, 1] / ground.best[:, 1]
-    over = over_zero(point[:, None], ground.singles)[:, 0]
+    over = metrics.over_zero(point[:, None], ground.singles)[:, 0]
     yield "over_zero", over
     yield "zero_at_cost", point[:, 1] - over
-    yield "gap_oracle", gap_to_oracle(point[:, 1], field.oracle_quality)
+    yield "gap_oracle", metrics.gap_to_oracle(point[:, 1], field.oracle_quality)
 
 
 def _of_sweep(ground: Ground, field: _Field, means: Measured) -> Iterator[tuple[str, Floats]]:
@@ -200,15 +158,15 @@ def _of_sweep(ground: Ground, field: _Field, means: Measured) -> Iterator[tuple[
     area = ground.aiq(means.points)
     yield "aiq", area
     yield "aiq_over_zero", area - field.zero_aiq
-    yield "aiq_closed", closed_gap(area, field.zero_aiq, field.oracle_aiq)
-    yield "aiq_routerbench", aiq_routerbench(means.points, field.dearest)
-    yield "perf_gain", perf_gain(means.points, ground.singles)
-    yield "cost_save", cost_save(means.points, ground.singles)
-    yield "pareto_dist", pareto_dist(means.points, field.points)
-    yield "quality_at_half", quality_at(means.points, _HALF * ground.best[:, 0])
+    yield "aiq_closed", metrics.closed_gap(area, field.zero_aiq, field.oracle_aiq)
+    yield "aiq_routerbench", metrics.aiq_routerbench(means.points, field.dearest)
+    yield "perf_gain", metrics.perf_gain(means.points, ground.singles)
+    yield "cost_save", metrics.cost_save(means.points, ground.singles)
+    yield "pareto_dist", metrics.pareto_dist(means.points, field.points)
+    yield "quality_at_half", metrics.quality_at(means.points, _HALF * ground.best[:, 0])
     for part in _KEPT:
         with np.errstate(divide="ignore", invalid="ignore"):
-            least = cost_at(means.points, part * ground.best[:, 1]) / ground.best[:, 0]
+            least = metrics.cost_at(means.points, part * ground.best[:, 1]) / ground.best[:, 0]
         yield f"cost_at_{part:.0%}".rstrip("%"), least
 
 
@@ -225,23 +183,23 @@ def _own_figures(ground: Ground, run: Run) -> Iterator[tuple[str, Floats]]:
     preference = run.preference_for(ground.strong)
     if preference is not None and len(outcomes.models) == 2:
         weak, strong = outcomes.score[:, 1 - ground.strong], outcomes.score[:, ground.strong]
-        yield "apgr", apgr_replicates(preference, weak, strong, resamples)
-        shares = cpt_replicates(preference, weak, strong, resamples, _PARTS)
+        yield "apgr", metrics.apgr_replicates(preference, weak, strong, resamples)
+        shares = metrics.cpt_replicates(preference, weak, strong, resamples, _PARTS)
         for part, share in zip(_PARTS, shares.T, strict=True):
             yield f"cpt{100 * part:.0f}", share
         # RouteLLM's own, on the sample only: its script has no intervals.
-        yield "apgr_routellm", np.array([apgr_routellm(preference, weak, strong)])
+        yield "apgr_routellm", np.array([metrics.apgr_routellm(preference, weak, strong)])
         for part in _PARTS:
-            value = cpt_routellm(preference, weak, strong, part)
+            value = metrics.cpt_routellm(preference, weak, strong, part)
             yield f"cpt{100 * part:.0f}_routellm", np.array([value])
     if run.quality is None:
         return
     models = range(len(outcomes.models))
     pairs = [(run.quality[:, m], outcomes.score[:, m]) for m in models]
-    yield "ece", np.mean([ece_replicates(*pair, resamples) for pair in pairs], axis=0)
-    yield "brier", np.mean([brier_replicates(*pair, resamples) for pair in pairs], axis=0)
+    yield "ece", np.mean([metrics.ece_replicates(*pair, resamples) for pair in pairs], axis=0)
+    yield "brier", np.mean([metrics.brier_replicates(*pair, resamples) for pair in pairs], axis=0)
     for name, pair in zip(outcomes.models, pairs, strict=True):
-        yield f"auroc:{name}", auroc_replicates(*pair, resamples)
+        yield f"auroc:{name}", metrics.auroc_replicates(*pair, resamples)
 
 
 def _by_category(categories: tuple[str, ...], score: Floats) -> Floats:

@@ -19,20 +19,14 @@ _STYLE_OF = {words: name for name, words in STYLES.items()}
 
 
 class Records:
-    """What models answered to one prompt, and what asking them again costs.
+    """What models answered to the prompt of one row, and what asking them again costs.
 
-    Args:
-        outcomes: P prompts that all models answered.
-        row: Which prompt.
-        lenient: Evidence that was not recorded counts as a call that failed, at no cost; otherwise
-            asking for it is an error.
-
-    Attributes:
-        cost: Spend of the calls so far, in the outcomes' unit.
+    `lenient` takes evidence that was not recorded for a call that failed, at no cost; otherwise
+    asking for it is an error.
     """
 
     def __init__(self, outcomes: Outcomes, row: int, *, lenient: bool = False) -> None:
-        self.cost = 0.0
+        self.cost = 0.0  #: spend of the calls so far, in the outcomes' unit
         self._lenient = lenient
         self._outcomes, self._row = outcomes, row
         self._drawn: set[int] = set()

@@ -111,30 +111,21 @@ def _answered(
     # One after the other, so that a replay gives the same record every time; and nobody waits.
     steps = router.flow_for(request, decision)
     answered = drive(steps, records.result, together=map, wait=lambda seconds: None)
-    last = answered.accepted or flow.call_record(
-        answered.ask, answered.result, decision, router.pool
-    )
+    ask, result = answered.ask, answered.result
+    last = answered.accepted or flow.call_record(ask, result, decision, router.pool)
     completed = flow.complete(decision, answered, router.pool, last)
-    return completed, records.score_of(answered.result.value), records.cost
+    return completed, records.score_of(result.value), records.cost
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a router made of P prompts, in numbers.
+    """What a router made of P prompts, in numbers."""
 
-    Attributes:
-        estimates: Its scorer's estimates.
-        allowed: (P, M) which of the pool's models can take each prompt at all.
-        calls: (P, M) how often each of them was called.
-        score: (P,) quality of the answer that was returned, 0..1.
-        cost: (P,) spend of all calls, in the outcomes' unit.
-    """
-
-    estimates: Estimates
-    allowed: Bools
-    calls: Ints
-    score: Floats
-    cost: Floats
+    estimates: Estimates  #: its scorer's
+    allowed: Bools  #: (P, M) which of the pool's models can take each prompt at all
+    calls: Ints  #: (P, M) how often each of them was called
+    score: Floats  #: (P,) quality of the answer that was returned, 0..1
+    cost: Floats  #: (P,) spend of all calls, in the outcomes' unit
 
 
 def replayed(router: Router, outcomes: Outcomes, progress: Progress | None = None) -> Replayed:
@@ -196,16 +187,8 @@ def swept_run(
     if len(column) == 2:
         strong = int(np.flatnonzero(column == strongest(outcomes))[0])
         preference = win_probability(estimates, weak=1 - strong, strong=strong)
-    return run_of_choices(
-        name,
-        outcomes,
-        column[choices],
-        parameter,
-        setting=setting,
-        quality=quality,
-        preference=preference,
-        home=home,
-    )
+    details = {"setting": setting, "quality": quality, "preference": preference, "home": home}
+    return run_of_choices(name, outcomes, column[choices], parameter, **details)
 
 
 def _sweep(policy: Policy, estimates: Estimates, allowed: Bools) -> tuple[Floats, Ints, int]:

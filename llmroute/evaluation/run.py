@@ -91,17 +91,10 @@ def strongest(outcomes: Outcomes) -> int:
 def run_of_choices(
     name: str, outcomes: Outcomes, choices: Ints, parameter: Floats, **details: Any
 ) -> Run:
-    """The run of a router that asks one model a prompt.
+    """The run of a router that asks one model a prompt: (N, P) choices, (N,) parameter.
 
-    Args:
-        name: What it is called in a report.
-        outcomes: P prompts that all M models answered.
-        choices: (N, P) the model asked, at each of N settings.
-        parameter: (N,) the settings.
-        details: What else is known of the `Run`: its setting, quality, preference, home.
-
-    Raises:
-        ConfigurationError: Choices of another shape, or of models that are not there.
+    The outcomes are P prompts that all M models answered; `details` are further fields of the
+    `Run`. ConfigurationError where choices have another shape, or are of models not there.
     """
     shape = (len(parameter), len(outcomes))
     if choices.shape != shape or (

@@ -46,14 +46,10 @@ def cascade(
     """The cascading router, swept over the budget of a prompt.
 
     The first model is always asked, and a further one where the spend on the prompt stays within
-    the budget with it.
-
-    Args:
-        outcomes: P prompts that all M models answered.
-        error_rate: ε, the probability that the judge's verdict is the wrong one, 0..1.
-        threshold: Score from which an answer is good, 0..1; by default RouterBench's.
-        budgets: The most that may be spent on a prompt, in the outcomes' unit; by default from the
-            first model only to all models.
+    the budget with it. `error_rate` is ε, the probability that the judge's verdict is the wrong
+    one, 0..1; `threshold` the score from which an answer is good, 0..1, by default RouterBench's;
+    `budgets` the most that may be spent on a prompt, in the outcomes' unit, by default from the
+    first model only to all models.
     """
     if not 0 <= error_rate <= 1:
         raise ConfigurationError(
