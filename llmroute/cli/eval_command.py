@@ -131,7 +131,7 @@ def _report(
 ) -> Report:
     """Evaluate on one of the data; `options` are those of `evaluate`."""
     from llmroute.evaluation import Outcomes, evaluate
-    from llmroute.evaluation.limits import LIMITS
+    from llmroute.evaluation.glossary import LIMITS
 
     def read(part: str) -> Outcomes:
         return Outcomes.read(path, part, score_name=score_name)  # type: ignore[arg-type]

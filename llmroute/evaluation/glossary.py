@@ -1,10 +1,10 @@
-"""What the figures of a report are called, how they are written and what they mean."""
+"""What the figures of a report are called and mean, and what well-known data cannot tell."""
 
 from __future__ import annotations
 
 import tomllib
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Entry(NamedTuple):
@@ -15,13 +15,14 @@ class Entry(NamedTuple):
     meaning: str
 
 
+def _table(file: str) -> dict[str, Any]:
+    return tomllib.loads(files("llmroute.evaluation").joinpath(file).read_text(encoding="utf-8"))
+
+
 #: Figure → its entry, in the order of the page; see `glossary.toml`.
-GLOSSARY = {
-    name: Entry(**entry)
-    for name, entry in tomllib.loads(
-        files("llmroute.evaluation").joinpath("glossary.toml").read_text(encoding="utf-8")
-    ).items()
-}
+GLOSSARY = {name: Entry(**entry) for name, entry in _table("glossary.toml").items()}
+#: Name of well-known outcomes → what they cannot tell, to be said beside their figures.
+LIMITS: dict[str, str] = _table("limits.toml")
 
 
 def entry_of(metric: str) -> Entry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from llmroute.evaluation.page import render
 from llmroute.evaluation.report import Report
 from llmroute.evaluation.results import Evaluated
 from llmroute.evaluation.run import Unit
@@ -49,38 +50,18 @@ _COLUMNS: dict[Unit, tuple[_Column, ...]] = {
 }
 
 
-_HEAD = """\
-# Benchmarks
-
-This page is made by a command; do not edit it. All figures come from recorded outcomes; no model \
-was called for them. Brackets hold 95 % intervals, from {first.replicates:,} bootstrap replicates \
-over prompts, seed {first.seed}. The last digit can differ by one on another CPU, mostly for \
-`knn`. The page on evaluation says what the baselines and the figures are.
-
-    {first.command}
-
-`llmroute` is the router as it is configured (with the default policy, unless the command says \
-otherwise). AIQ and other figures of a curve are over its policy's parameter; APGR and CPT are \
-over a threshold on the probability that only the strong model is right. For AIQ every router may \
-also always call the cheapest model. A router without a quality here is measured only as a curve. \
-PerfGain and CostSave take the best setting seen on these very prompts, for every router alike, \
-and so flatter all.
-
-Versions: {versions}.
-"""
-
-
 def write_page(path: str | Path, reports: Sequence[Report]) -> None:
-    """Write the figures of several reports as a Markdown page, atomically.
-
-    Args:
-        path: The file.
-        reports: What was found on each of the data.
-    """
-    first = reports[0].provenance
-    versions = ", ".join(f"{name} {version}" for name, version in first.versions.items())
-    text = _HEAD.format(first=first, versions=versions)
-    write_whole(path, text + "".join(f"\n{_section(report)}" for report in reports))
+    """Write the figures of several reports as a Markdown page, atomically."""
+    text = render(
+        "benchmarks.md",
+        first=reports[0].provenance,
+        reports=reports,
+        table=markdown_table,
+        figures=_figures,
+        by_model=_by_model,
+        calibration=_calibration,
+    )
+    write_whole(path, text)
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -89,39 +70,32 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> st
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _section(report: Report) -> str:
+def _figures(report: Report) -> str:
+    """The table of the figures that any run of the report has."""
     everyone = (report.router, *report.baselines.values())
     columns = [
         column for column in _COLUMNS[report.unit] if any(column[0] in e.metrics for e in everyone)
     ]
-    split = report.provenance.split
-    paragraphs = [
-        f"## {report.source}",
-        f"Prompts: {report.prompts:,}; categories: {len(report.categories)}; models: "
-        f"{len(report.models)}. {report.limits}".strip(),
-        f"{split[0].upper()}{split[1:]}.",
-        markdown_table(
-            ("router", *(heading for _, heading, *_ in columns)),
-            ([_name(row, report), *(_cell(row, column) for column in columns)] for row in everyone),
-        ),
-    ]
-    auroc = [
+    return markdown_table(
+        ("router", *(heading for _, heading, *_ in columns)),
+        ([_name(row, report), *(_cell(row, column) for column in columns)] for row in everyone),
+    )
+
+
+def _by_model(report: Report) -> list[tuple[str, str]]:
+    return [
         (name.partition(":")[2], f"{figure:.3f}")
         for name, figure in report.metrics.items()
         if name.startswith("auroc:")
     ]
-    if auroc:
-        calibration = " and ".join(
-            f"{label} {report.metrics[name]:.3f}"
-            for name, label in (("ece", "ECE"), ("brier", "Brier score"))
-            if name in report.metrics
-        )
-        paragraphs += [
-            f"Estimated against observed quality, mean over models: {calibration}. AUROC says how "
-            "well llmroute's estimate separates a model's good answers from its bad ones:",
-            markdown_table(("model", "AUROC"), auroc),
-        ]
-    return "\n\n".join(paragraphs) + "\n"
+
+
+def _calibration(report: Report) -> str:
+    return " and ".join(
+        f"{label} {report.metrics[name]:.3f}"
+        for name, label in (("ece", "ECE"), ("brier", "Brier score"))
+        if name in report.metrics
+    )
 
 
 def _cell(row: Evaluated, column: _Column) -> str:

@@ -49,18 +49,6 @@ def page(report: Results) -> str:
         MissingExtra: matplotlib or jinja2 is not installed.
     """
     drawn = list(_pictures(report))
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError:
-        raise MissingExtra("Writing the page of a report (jinja2)", "eval") from None
-    environment = Environment(
-        loader=PackageLoader("llmroute", "evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     models = sorted(report.singles, key=lambda name: -report.singles[name][1])
     # The router, then other routers, then single models, the strongest first.
     others = [row for name, row in report.baselines.items() if name not in report.singles]
@@ -69,7 +57,8 @@ def page(report: Results) -> str:
     present = {name.partition(":")[0] for row in rows for name in row.metrics}
     columns = heat_columns(report)
     shown = (report.router.name, report.strongest, "oracle")
-    return environment.get_template("page.html").render(
+    return render(
+        "page.html",
         report=report,
         origin=report.provenance,
         title=f"{report.router.name} on {report.source}",
@@ -95,6 +84,23 @@ def page(report: Results) -> str:
         heading=lambda name: _heading(name, report.unit),
         percent=_percent,
     )
+
+
+def render(template: str, **content: Any) -> str:
+    """A template of this package, filled in. MissingExtra where jinja2 is not installed."""
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError:
+        raise MissingExtra("Writing the page of a report (jinja2)", "eval") from None
+    environment = Environment(
+        loader=PackageLoader("llmroute", "evaluation"),
+        autoescape=template.endswith(".html"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(content)
 
 
 def verdict(report: Results) -> str:

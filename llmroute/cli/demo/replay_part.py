@@ -14,7 +14,7 @@ from llmroute.chain import RouterChain
 from llmroute.cli.render import clip, interval, progress, table, terminal
 from llmroute.errors import MissingExtra
 from llmroute.evaluation import Interval, Outcomes, Report, default_data, evaluate
-from llmroute.evaluation.limits import LIMITS
+from llmroute.evaluation.glossary import LIMITS
 from llmroute.files import plain
 from llmroute.policies import CheapestAbove
 from llmroute.pool import ModelPool
