@@ -46,6 +46,7 @@ escalation.words=answers.normalize evaluation.assemble=outcomes.assemble
 evaluation.calibrating=profiling.calibrate evaluation.cascading=evaluation.simulated_cascade
 evaluation.classic=evaluation.predictive_baselines evaluation.columns=outcomes.columns
 evaluation.describe=outcomes.describe evaluation.evaluating=evaluation.evaluator
+evaluation.limits=evaluation.glossary
 evaluation.labelling=evaluation.label_placement evaluation.measuring=evaluation.figures
 evaluation.metrics=metrics evaluation.outcomes=outcomes.outcomes evaluation.pools=scoring.pool_fit
 evaluation.predictors=routers.base evaluation.readers=outcomes.readers

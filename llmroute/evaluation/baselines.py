@@ -109,10 +109,7 @@ def category_prior(
 
 
 def fitted_run(
-    name: str,
-    outcomes: Outcomes,
-    train: Outcomes | None,
-    predict: Callable[[Ints, Ints], Floats],
+    name: str, outcomes: Outcomes, train: Outcomes | None, predict: Callable[[Ints, Ints], Floats]
 ) -> Run:
     """The run of a learned estimate, with each model's mean training cost as its cost.
 

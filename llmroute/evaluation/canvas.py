@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from llmroute.errors import MissingExtra
 
@@ -103,18 +103,10 @@ def short(name: str, most: int) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
-def as_svg(figure: Figure) -> bytes:
-    """A picture as SVG, its letters as outlines, so that it looks the same everywhere."""
-    return _saved(figure, "svg", {"Date": None, "Creator": None})
-
-
-def as_png(figure: Figure) -> bytes:
-    """A picture as PNG at 200 points an inch."""
-    return _saved(figure, "png", {"Software": None})
-
-
-def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
+def saved(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
+    """A picture as SVG, its letters as outlines, or as PNG at 200 points an inch; no date in it."""
     file = io.BytesIO()
+    omitted = ("Date", "Creator") if kind == "svg" else ("Software",)
     with drawing():
-        figure.savefig(file, format=kind, dpi=200, metadata=metadata)
+        figure.savefig(file, format=kind, dpi=200, metadata=dict.fromkeys(omitted))
     return file.getvalue()

@@ -9,14 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from llmroute.errors import MissingExtra
-from llmroute.evaluation.canvas import as_svg
+from llmroute.evaluation.canvas import saved
 from llmroute.evaluation.glossary import GLOSSARY, entry_of
-from llmroute.evaluation.plots import (
-    heat_columns,
-    largest_categories,
-    pictures,
-    strongest_models,
-)
+from llmroute.evaluation.plots import heat_columns, largest_categories, pictures, strongest_models
 from llmroute.evaluation.results import Results
 from llmroute.evaluation.run import Unit
 from llmroute.metrics import Interval
@@ -165,8 +160,8 @@ def _pictures(report: Results) -> Iterator[dict[str, Any]]:
         width, height = (round(96 * inches) for inches in light.get_size_inches())
         yield {
             "name": name,
-            "light": _data_url(as_svg(light)),
-            "dark": _data_url(as_svg(dark)),
+            "light": _data_url(saved(light, "svg")),
+            "dark": _data_url(saved(dark, "svg")),
             "width": width,
             "height": height,
             "in_words": in_words[name],

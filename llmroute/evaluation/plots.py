@@ -11,16 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from llmroute.evaluation.canvas import (
-    DARK,
-    LIGHT,
-    Ink,
-    as_png,
-    drawing,
-    figure_of,
-    panel,
-    short,
-)
+from llmroute.evaluation.canvas import DARK, LIGHT, Ink, drawing, figure_of, panel, saved, short
 from llmroute.evaluation.label_placement import label_points
 from llmroute.evaluation.results import Evaluated, Results
 from llmroute.evaluation.run import Unit
@@ -57,7 +48,7 @@ def write_pictures(report: Results, folder: str | Path) -> list[Path]:
     for name, draw in pictures(report).items():
         for dark in (False, True):
             path = Path(folder) / f"{name}{'-dark' * dark}.png"
-            write_whole(path, as_png(draw(report, dark)))
+            write_whole(path, saved(draw(report, dark), "png"))
             written.append(path)
     return written
 
@@ -292,17 +283,10 @@ def _annotate(axes: Axes, table: Floats) -> None:
     for (row, column), value in np.ndenumerate(table):
         if np.isnan(value):
             continue
-        single = 0 < column < table.shape[1] - 1
-        axes.text(
-            column,
-            row,
-            f"{value:.0f}",
-            ha="center",
-            va="center",
-            fontsize=7.5,
-            color="#ffffff" if value < 48 else "#000000",
-            fontweight="bold" if single and value == best[row] else "normal",
-        )
+        is_best = 0 < column < table.shape[1] - 1 and value == best[row]
+        style: dict[str, Any] = {"color": "#ffffff" if value < 48 else "#000000", "fontsize": 7.5}
+        weight = "bold" if is_best else "normal"
+        axes.text(column, row, f"{value:.0f}", ha="center", va="center", weight=weight, **style)
 
 
 def largest_categories(report: Results) -> list[str]:

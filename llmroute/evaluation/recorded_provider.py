@@ -63,12 +63,9 @@ class Records:
             message.response_metadata["logprobs"] = _logprobs(text or "", sure)
         given = self._cell(outcomes.prompt_tokens, column)
         taken = self._cell(outcomes.completion_tokens, column)
-        return CallResult(
-            latency_s=self._cell(outcomes.latency, column) or 0.0,
-            value=message,
-            usage=None if given is None or taken is None else Usage(round(given), round(taken)),
-            answered_by=ask.model,
-        )
+        usage = None if given is None or taken is None else Usage(round(given), round(taken))
+        seconds = self._cell(outcomes.latency, column) or 0.0
+        return CallResult(seconds, message, usage=usage, answered_by=ask.model)
 
     def _verified(self, ask: Ask) -> CallResult:
         """A yes, as sure as the model was when it was asked about its answer."""

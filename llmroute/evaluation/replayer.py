@@ -81,8 +81,7 @@ def _replay(
 def _replayable(router: Router, outcomes: Outcomes) -> Escalation | None:
     """What looks at answers, as far as answers were recorded."""
     if router.escalation is None or outcomes.responses is not None or outcomes.samples is not None:
-        escalation: Escalation | None = router.escalation
-        return escalation
+        return router.escalation
     if router.escalation.is_auto:
         return None  # answers give no evidence, so the policy chooses
     raise ConfigurationError(

@@ -109,14 +109,8 @@ class _Shard:
         """The outcomes without their texts, and what the router made of them."""
         outcomes = Outcomes.read(path, self._split).only(self._router.pool.names).complete()
         found = replayed(self._router, outcomes)
-        numbers = Outcomes(
-            prompts=outcomes.prompt_ids,
-            prompt_ids=outcomes.prompt_ids,
-            categories=outcomes.categories,
-            models=outcomes.models,
-            score=outcomes.score,
-            cost=outcomes.cost,
-        )
+        ids, categories, models = outcomes.prompt_ids, outcomes.categories, outcomes.models
+        numbers = Outcomes(ids, ids, categories, models, outcomes.score, outcomes.cost)
         estimates = replace(found.estimates, output_cost=None, output_range=None)
         return pickle.dumps((numbers, replace(found, estimates=estimates)))
 

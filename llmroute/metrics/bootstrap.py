@@ -215,15 +215,10 @@ def _drawn(prompt_ids: Sequence[str], replicates: int, seed: int) -> Counts:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Prompts in falling order of a value, in groups of equal values.
+    """P prompts in falling order of a value, in G groups of equal values."""
 
-    Attributes:
-        order: (P,) prompts, highest value first.
-        starts: (G,) place in `order` where each group begins.
-    """
-
-    order: Ints
-    starts: Ints
+    order: Ints  #: (P,) prompts, highest value first
+    starts: Ints  #: (G,) place in `order` where each group begins
 
 
 def ranked(values: Floats) -> Ranking:

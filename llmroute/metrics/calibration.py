@@ -20,17 +20,11 @@ from llmroute.numerics import Floats, Ints
 
 @dataclass(frozen=True)
 class ReliabilityBins:
-    """Estimates beside outcomes in bins of equal width, without the empty ones.
+    """Estimates beside outcomes in B bins of equal width, without the empty ones."""
 
-    Attributes:
-        expected: (B,) mean estimate in each bin, 0..1.
-        observed: (B,) mean outcome in it, 0..1.
-        prompts: (B,) prompts in it.
-    """
-
-    expected: Floats
-    observed: Floats
-    prompts: Floats
+    expected: Floats  #: (B,) mean estimate in each bin, 0..1
+    observed: Floats  #: (B,) mean outcome in it, 0..1
+    prompts: Floats  #: (B,) prompts in it
 
 
 def reliability_bins(estimate: Floats, outcome: Floats, bins: int = 10) -> ReliabilityBins:

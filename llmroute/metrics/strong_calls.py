@@ -34,11 +34,8 @@ _EQUAL = 1e-9
 class StrongCallCurve:
     """Quality against strong-call share, piecewise linear between its points.
 
-    Attributes:
-        share: (N,) strong-call shares from 0 to 1.
-        quality: (N,) mean quality at each.
-        recovered: (N,) PGR at each: part of the gap between the models that is recovered; NaN
-            where they are equally good.
+    At (N,) shares from 0 to 1 the mean quality, and PGR: the part of the gap between the models
+    that is recovered, NaN where they are equally good.
     """
 
     share: Floats
@@ -88,11 +85,7 @@ def apgr_replicates(
 
 
 def cpt_replicates(
-    preference: Floats,
-    weak: Floats,
-    strong: Floats,
-    resamples: Resamples,
-    parts: Sequence[float],
+    preference: Floats, weak: Floats, strong: Floats, resamples: Resamples, parts: Sequence[float]
 ) -> Floats:
     """(R+1, parts) `cpt` of several parts, 0..1, on the sample and on each bootstrap replicate.
 

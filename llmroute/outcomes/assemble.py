@@ -78,13 +78,12 @@ def assemble(
             `score` are needed. Taken where present: the other `NUMBER_COLUMNS`, `category`,
             `prompt_id`, `split` and `response`.
         source: The file, as error texts name it.
-        rows: How error texts name the rows.
+        rows: How they name its rows.
         split: The side that is wanted; None for both.
         name: The table's `source`; None for the file's name without its ending.
 
-    Raises:
-        ConfigurationError: Rows that cannot be used, a few at a time; a model without any cost
-            where others have one; or no prompt is left.
+    ConfigurationError for rows that cannot be used, a few at a time; a model without any cost where
+    others have one; or no prompt that is left.
     """
     faults = Faults(source, rows or Rows())
     model = text_column("model", columns["model"], faults).sorted()
@@ -104,11 +103,7 @@ def assemble(
 def to_outcomes(
     prompts: Prompts, answers: Answers, source: str, split: Split | None, name: str
 ) -> OutcomeTable:
-    """The grid of one side's prompts and all models; the arguments are those of `assemble`.
-
-    Raises:
-        ConfigurationError: No prompt is left; or a model without any cost where others have one.
-    """
+    """The grid of one side's prompts and all models; arguments and errors as of `assemble`."""
     numbers = {**answers.numbers, "cost": _costs(answers, source)}
     wanted = ("train", "test") if split is None else (split,)
     kept = np.flatnonzero([side in wanted for side in prompts.splits])

@@ -74,11 +74,9 @@ class Faults:
         self._more = 0
 
     def add(self, rows: Iterable[int], text: str | Callable[[int], str]) -> None:
-        """Notes a fault of some rows.
+        """Notes a fault of some rows, by their indices from 0.
 
-        Args:
-            rows: Their indices, from 0.
-            text: What is wrong, what was expected, and how to mend it; or what says so of a row.
+        The text, or what makes it of a row, says what is wrong, was expected, and how to mend it.
         """
         for count, row in enumerate(sorted(map(int, rows))):
             if count < _SHOWN:
@@ -100,15 +98,10 @@ class Faults:
 
 @dataclass(frozen=True)
 class Coded:
-    """N texts as numbers.
+    """N texts as numbers."""
 
-    Attributes:
-        codes: (N,) index in `names`.
-        names: The different texts, in the order of their first row.
-    """
-
-    codes: Ints
-    names: tuple[str, ...]
+    codes: Ints  #: (N,) index in `names`
+    names: tuple[str, ...]  #: the different texts, in the order of their first row
 
     @classmethod
     def of(cls, values: Iterable[str]) -> Coded:
@@ -209,13 +202,9 @@ def number_column(
 ) -> Floats:
     """A column of N numbers, in the unit of its field; NaN for an empty cell.
 
-    Args:
-        column: Its name, one of `NUMBER_COLUMNS`, which says what range and unit it has.
-        values: The N cells, a sequence or an array: numbers, texts of numbers, None; of a score
-            also booleans.
-        faults: Where to note cells that are no number or out of range.
-        label: What error texts call it, where that is not its name.
-        needed: Note empty cells too.
+    Its name, one of `NUMBER_COLUMNS`, says what range and unit it has. Cells are numbers, texts of
+    numbers, None; of a score also booleans. Others are noted, and with `needed` empty cells too.
+    Error texts call the column `label`, by default its name.
     """
     label = label or column
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":

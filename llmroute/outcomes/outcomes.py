@@ -14,10 +14,10 @@ from llmroute.outcomes.readers.logs import read_document, read_lines, read_table
 from llmroute.outcomes.readers.parquet import SAMPLES, read_parquet
 from llmroute.outcomes.readers.routellm import is_checkout, read_routellm
 from llmroute.outcomes.readers.routerbench import read_routerbench
-from llmroute.outcomes.table import OUTCOMES, PROMPTS, OutcomeTable, Split
+from llmroute.outcomes.table import OUTCOMES, PROMPTS, OutcomeTable, Split, Wanted
 
 #: How a file's name ends → what reads it.
-_READERS: dict[str, Callable[[Path, Split | None, bool, str | None], OutcomeTable]] = {
+_READERS: dict[str, Callable[[Path, Wanted], OutcomeTable]] = {
     ".csv": read_table,
     ".tsv": read_table,
     ".jsonl": read_lines,
@@ -67,7 +67,7 @@ class Outcomes(OutcomeTable):
         """
         if split not in ("train", "test", None):
             raise ConfigurationError(f"split is 'train', 'test' or None; {split!r} was given.")
-        path = Path(path)
+        path, wanted = Path(path), Wanted(split, responses, score_name)
         is_folder_of_outcomes = (path / PROMPTS).is_file()
         reader = _READERS.get(path.suffix.lower())
         if samples and not is_folder_of_outcomes:
@@ -80,9 +80,9 @@ class Outcomes(OutcomeTable):
             )
         if path.is_dir():
             if is_checkout(path) and not is_folder_of_outcomes:
-                table = read_routellm(path, split, responses)
+                table = read_routellm(path, wanted)
             else:
-                table = read_parquet(path, split, responses, samples)
+                table = read_parquet(path, wanted, samples)
         elif not path.is_file():
             raise ConfigurationError(
                 f"no file or folder {path}. A folder of outcomes holds {PROMPTS} and {OUTCOMES}."
@@ -93,7 +93,7 @@ class Outcomes(OutcomeTable):
                 "A parquet file is read as part of its folder."
             )
         else:
-            table = reader(path, split, responses, score_name)
+            table = reader(path, wanted)
         return cls(**vars(table))
 
     def describe(self) -> str:

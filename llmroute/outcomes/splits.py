@@ -21,17 +21,10 @@ VALIDATION_SHARE = 0.1
 
 
 def splits(outcomes: OutcomeTable, train: OutcomeTable | None) -> Iterator[tuple[Ints, Ints]]:
-    """Which prompts to learn from for which prompts.
+    """Prompts to learn from, and prompts of `outcomes` to estimate with them.
 
-    Args:
-        outcomes: The prompts to estimate.
-        train: The prompts to learn from; None for the folds of `outcomes`.
-
-    Yields:
-        Indices into `train` (or `outcomes`) and indices into `outcomes`.
-
-    Raises:
-        ConfigurationError: No two different prompts to deal to folds.
+    Yields indices into `train`, or, without one, of the other folds of `outcomes`, and indices into
+    `outcomes`. ConfigurationError where there are no two different prompts to deal to folds.
     """
     if train is not None:
         yield np.arange(len(train)), np.arange(len(outcomes))
@@ -92,21 +85,11 @@ def check_every_model_answered(outcomes: OutcomeTable, columns: Ints | None = No
 def category_splits(
     outcomes: OutcomeTable, train: OutcomeTable | None, groups: int = GROUPS
 ) -> Iterator[tuple[Ints, Ints]]:
-    """Which prompts to learn from for which prompts, when categories are left out.
+    """As `splits`, when categories are left out; without `train`, of `outcomes` themselves.
 
     Categories are dealt to the groups in turn, the largest first. What a group's prompts are
-    estimated with was learned from prompts of the other groups' categories.
-
-    Args:
-        outcomes: The prompts to estimate.
-        train: The prompts to learn from; None for the outcomes themselves.
-        groups: How many groups; fewer where there are fewer categories.
-
-    Yields:
-        As `splits` does.
-
-    Raises:
-        ConfigurationError: A single category, or nothing left to learn from.
+    estimated with was learned from prompts of the other groups' categories. ConfigurationError
+    where there is a single category, or nothing left to learn from.
     """
     source = outcomes if train is None else train
     names, sizes = np.unique(np.array(outcomes.categories), return_counts=True)

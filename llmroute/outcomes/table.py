@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,15 @@ from llmroute.numerics import Bools, Floats, Ints
 #: Texts, or None where there is none.
 Texts = npt.NDArray[np.object_]
 Split = Literal["train", "test"]
+
+
+class Wanted(NamedTuple):
+    """What of a file is wanted; `Outcomes.read` says what each is."""
+
+    split: Split | None = None
+    responses: bool = False
+    score_name: str | None = None
+
 
 #: The files of a folder of outcomes.
 PROMPTS, OUTCOMES = "prompts.parquet", "outcomes.parquet"
@@ -72,12 +81,9 @@ class Samples:
         return len(self.prompt)
 
     def select(self, index: Ints, prompts: int) -> Samples:
-        """The samples of some prompts, renumbered.
+        """The samples of the prompts at some present indices, of `prompts`, renumbered in order.
 
-        Args:
-            index: The prompts that are kept, by their present index, in their new order; one that
-                stands there twice has its samples twice.
-            prompts: How many prompts there are at present.
+        A prompt that stands there twice has its samples twice.
         """
         order = np.argsort(self.prompt, kind="stable")
         counts = np.bincount(self.prompt, minlength=prompts)
@@ -186,21 +192,13 @@ class OutcomeTable:
         return self.select(known)
 
     def only(self, models: Sequence[str]) -> Self:
-        """The outcomes of some models, in that order.
-
-        Raises:
-            ConfigurationError: One has no outcomes.
-        """
+        """The outcomes of some models, in that order; ConfigurationError where one has none."""
         columns = names_to_indices(self, models)
         return replace(self, models=tuple(models), **self._grids((slice(None), columns)))
 
 
 def names_to_indices(outcomes: OutcomeTable, names: Iterable[str]) -> Ints:
-    """Columns of the outcomes' models.
-
-    Raises:
-        ConfigurationError: A name that the outcomes lack.
-    """
+    """Columns of the outcomes' models; ConfigurationError for a name that they lack."""
     names = list(names)
     missing = sorted(set(names) - set(outcomes.models))
     if missing:

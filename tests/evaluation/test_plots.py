@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from llmroute import RouterChain, Threshold, WillingnessToPay
 from llmroute.evaluation import Outcomes, Report, evaluate
-from llmroute.evaluation.canvas import as_png, as_svg
+from llmroute.evaluation.canvas import saved
 from llmroute.evaluation.label_placement import label_points
 from llmroute.evaluation.plots import (
     category_heatmap,
@@ -84,13 +84,13 @@ class TestCostAgainstQuality:
         report = evaluate(["m0"] * len(free), free, **FEW)
         figure = cost_quality(report)
         assert figure.axes[0].get_xscale() == "symlog"
-        assert as_png(figure).startswith(PNG)
+        assert saved(figure, "png").startswith(PNG)
 
     def test_many_models_without_costs_are_counted_in_calls(self) -> None:
         free = made_up(costs=False)
         figure = cost_quality(evaluate(["m0"] * len(free), free, **FEW))
         assert figure.axes[0].get_xlabel() == "calls a prompt"
-        assert as_svg(figure)
+        assert saved(figure, "svg")
 
     def test_a_router_of_one_setting_is_a_point(self) -> None:
         report = evaluate(["m1"] * 400, made_up(), name="mine", **FEW)
@@ -102,7 +102,7 @@ class TestCostAgainstQuality:
         odd = replace(made_up(), models=("$\\frac$", "a_b^c$", "<script>"))
         report = evaluate(["a_b^c$"] * 400, odd, **FEW)
         assert "$\\frac$" in texts(cost_quality(report))
-        assert as_svg(cost_quality(report))
+        assert saved(cost_quality(report), "svg")
 
 
 class TestNames:
@@ -160,7 +160,7 @@ class TestCategories:
         sizes = {f"c{k:02}": k for k in range(1, 41)}
         many = replace(REPORT, categories=sizes)
         assert largest_categories(many) == [f"c{k}" for k in range(40, 10, -1)]
-        assert as_png(category_heatmap(many)).startswith(PNG)
+        assert saved(category_heatmap(many), "png").startswith(PNG)
 
     def test_one_category_is_no_picture(self) -> None:
         assert "category_heatmap" not in pictures(replace(REPORT, categories={"all": 400}))
@@ -200,22 +200,22 @@ class TestFiles:
 
     @pytest.mark.parametrize("draw", [cost_quality, category_heatmap, reliability])
     def test_the_same_report_gives_the_same_bytes(self, draw: object) -> None:
-        assert as_svg(draw(REPORT)) == as_svg(draw(REPORT))  # type: ignore[operator]
-        assert as_png(draw(REPORT)) == as_png(draw(REPORT))  # type: ignore[operator]
+        assert saved(draw(REPORT), "svg") == saved(draw(REPORT), "svg")  # type: ignore[operator]
+        assert saved(draw(REPORT), "png") == saved(draw(REPORT), "png")  # type: ignore[operator]
 
     def test_the_users_own_settings_change_nothing_and_stay(self) -> None:
         import matplotlib
 
-        expected = as_svg(cost_quality(REPORT))
+        expected = saved(cost_quality(REPORT), "svg")
         with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red"}):
-            assert as_svg(cost_quality(REPORT)) == expected
+            assert saved(cost_quality(REPORT), "svg") == expected
             assert matplotlib.rcParams["font.size"] == 30
 
     def test_dark_differs_from_light(self) -> None:
-        assert as_svg(cost_quality(REPORT, dark=True)) != as_svg(cost_quality(REPORT))
+        assert saved(cost_quality(REPORT, dark=True), "svg") != saved(cost_quality(REPORT), "svg")
 
     def test_an_svg_holds_no_date(self) -> None:
-        assert b"<dc:date>" not in as_svg(cost_quality(REPORT))
+        assert b"<dc:date>" not in saved(cost_quality(REPORT), "svg")
 
 
 WITHOUT = """

@@ -58,23 +58,12 @@ DOWNLOADS: dict[str, Download] = {
 
 
 def download(name: str, folder: str | Path, progress: Progress | None = None) -> Path:
-    """Fetches a published file into a folder, unless it is there already.
+    """Fetches one of `DOWNLOADS` into a folder, unless it is there already; the file.
 
-    Args:
-        name: One of `DOWNLOADS`.
-        folder: Where it goes; it is made where it is missing.
-        progress: Called about once a megabyte with how far it is.
-
-    Returns:
-        The file.
-
-    Raises:
-        ConfigurationError: An unknown name; no connection; the server refuses, sends less than it
-            said, or sends something else than was published.
-
-    Warns:
-        UserWarning: No SHA-256 is published: that of the first download is kept beside the file,
-            and later ones are compared with it.
+    `progress` is called about once a megabyte. ConfigurationError for an unknown name, no
+    connection, or a server that refuses, sends less than it said, or something else than was
+    published. Where no SHA-256 is published, a UserWarning: that of the first download is kept
+    beside the file, and later ones are compared with it.
     """
     if name not in DOWNLOADS:
         raise ConfigurationError(
@@ -156,10 +145,9 @@ def _check(file: Path, target: Path, source: Download) -> None:
             stacklevel=4,
         )
     elif sha256 != expected:
-        mend = "Delete it and ask again."
+        mend = "Delete it and ask again." if file == target else "It was deleted; ask again."
         if file != target:
             file.unlink()
-            mend = "It was deleted; ask again."
         raise ConfigurationError(
             f"{file.name} from {source.url} has the SHA-256 {sha256}; {expected} was expected. "
             f"{mend}"

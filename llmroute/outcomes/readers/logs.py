@@ -16,7 +16,7 @@ from llmroute.errors import ConfigurationError
 from llmroute.outcomes.assemble import assemble
 from llmroute.outcomes.columns import Faults, Rows, shown
 from llmroute.outcomes.readers.traces import find_traces, read_traces
-from llmroute.outcomes.table import OutcomeTable, Split
+from llmroute.outcomes.table import OutcomeTable, Wanted
 
 #: Column → the other names it may go by, in any case.
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -42,28 +42,20 @@ _MEND_QUOTES = "Is a quotation mark missing or not doubled?"
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def read_table(
-    path: Path, split: Split | None, responses: bool, score_name: str | None
-) -> OutcomeTable:
+def read_table(path: Path, wanted: Wanted) -> OutcomeTable:
     """Reads a CSV or TSV file with a header line; the arguments are those of `Outcomes.read`."""
-    columns, rows = csv_columns(
-        path, lambda header: _known_columns(header, path, responses, score_name)
-    )
+    columns, rows = csv_columns(path, lambda header: _known_columns(header, path, wanted))
     if not columns["prompt"]:
         raise ConfigurationError(f"{path} has no rows after its header.")
-    return assemble(columns, str(path), rows, split)
+    return assemble(columns, str(path), rows, wanted.split)
 
 
-def read_lines(
-    path: Path, split: Split | None, responses: bool, score_name: str | None
-) -> OutcomeTable:
+def read_lines(path: Path, wanted: Wanted) -> OutcomeTable:
     """Reads JSONL: a log of your own, or runs exported by LangSmith or Langfuse."""
-    return _read_objects(*json_lines(path), path, split, responses, score_name)
+    return _read_objects(*json_lines(path), path, wanted)
 
 
-def read_document(
-    path: Path, split: Split | None, responses: bool, score_name: str | None
-) -> OutcomeTable:
+def read_document(path: Path, wanted: Wanted) -> OutcomeTable:
     """Reads a JSON file: an export of LangSmith or Langfuse, or a list of rows of your own."""
     try:
         document = json.loads(path.read_bytes().decode("utf-8-sig"))
@@ -73,20 +65,13 @@ def read_document(
         ) from None
     except (ValueError, RecursionError) as fault:
         raise ConfigurationError(f"{path} is no JSON: {_json_fault(fault)}.") from None
-    return _read_objects(document, Rows("entry"), path, split, responses, score_name)
+    return _read_objects(document, Rows("entry"), path, wanted)
 
 
-def _read_objects(
-    document: Any,
-    rows: Rows,
-    path: Path,
-    split: Split | None,
-    responses: bool,
-    score_name: str | None,
-) -> OutcomeTable:
+def _read_objects(document: Any, rows: Rows, path: Path, wanted: Wanted) -> OutcomeTable:
     traces = find_traces(document)
     if traces is not None:
-        return read_traces(traces, str(path), rows, split, responses, score_name)
+        return read_traces(traces, str(path), rows, wanted)
     if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
         raise ConfigurationError(
             f"{path}: a list of objects was expected, each an answer with prompt, model and score, "
@@ -95,15 +80,14 @@ def _read_objects(
     if not document:
         raise ConfigurationError(f"{path} is empty.")
     names = list(dict.fromkeys(name for row in document for name in row))
-    places = _known_columns(names, path, responses, score_name)
+    places = _known_columns(names, path, wanted)
     columns = {column: [row.get(names[at]) for row in document] for column, at in places.items()}
-    return assemble(columns, str(path), rows, split)
+    return assemble(columns, str(path), rows, wanted.split)
 
 
-def _known_columns(
-    header: Sequence[str], path: Path, responses: bool, score_name: str | None
-) -> Mapping[str, int]:
+def _known_columns(header: Sequence[str], path: Path, wanted: Wanted) -> Mapping[str, int]:
     """Column → its place in the header, by its name or another it goes by."""
+    score_name = wanted.score_name
     plain = [name.strip().lower() for name in header]
     places: dict[str, int] = {}
     for column, aliases in ALIASES.items():
@@ -117,7 +101,7 @@ def _known_columns(
                 f"{path}: columns {', '.join(repr(header[at]) for at in matches)} could each be "
                 f"the {column}. Rename the one that is meant to {column!r}."
             )
-        if matches and (column != "response" or responses):
+        if matches and (column != "response" or wanted.responses):
             places[column] = matches[0]
     if "latency_s" in places:
         places.pop("latency_ms", None)
@@ -143,9 +127,8 @@ def csv_columns(
 ) -> tuple[dict[str, list[str]], Rows]:
     """Columns of a CSV or TSV file, and the names of its rows.
 
-    Args:
-        path: The file; a name that ends in .tsv is separated by tabs, any other by commas.
-        choose: Header → the wanted columns' names and their places in it.
+    A file whose name ends in .tsv is separated by tabs, any other by commas. `choose` goes from the
+    header to the wanted columns' names and their places in it.
     """
     faults = Faults(str(path), Rows("line"))
     columns: dict[str, list[str]] = {}

@@ -12,7 +12,7 @@ from llmroute.errors import ConfigurationError, MissingExtra
 from llmroute.numerics import Floats, Ints
 from llmroute.outcomes.assemble import Answers, Prompts, check_splits, to_outcomes
 from llmroute.outcomes.columns import Coded, Faults, Rows, check_pairs, check_range
-from llmroute.outcomes.table import OUTCOMES, PROMPTS, OutcomeTable, Samples, Split, Texts
+from llmroute.outcomes.table import OUTCOMES, PROMPTS, OutcomeTable, Samples, Texts, Wanted
 
 SAMPLES = "samples.parquet"
 _PROMPT_COLUMNS = ("prompt_id", "prompt", "category", "split")
@@ -35,7 +35,7 @@ _ROUNDING = 1e-12
 _SURE = 1e-6
 
 
-def read_parquet(folder: Path, split: Split | None, responses: bool, samples: bool) -> OutcomeTable:
+def read_parquet(folder: Path, wanted: Wanted, samples: bool) -> OutcomeTable:
     """Reads a folder of parquet files.
 
     `prompts.parquet` has `prompt_id`, `prompt`, `category` and `split`; `outcomes.parquet` has
@@ -51,7 +51,7 @@ def read_parquet(folder: Path, split: Split | None, responses: bool, samples: bo
     prompts, ids = _read_prompts(folder / PROMPTS)
     path = folder / OUTCOMES
     optional = {"conf_kind"}.union(*_COLUMNS.values()) - {"score"}
-    table = _table(path, _OUTCOME_COLUMNS, optional | ({"response"} if responses else set()))
+    table = _table(path, _OUTCOME_COLUMNS, optional | ({"response"} if wanted.responses else set()))
     faults = Faults(str(path), Rows())
     prompt = _prompt_indices(table, ids, faults)
     model = _codes(table, "model", faults)
@@ -67,7 +67,7 @@ def read_parquet(folder: Path, split: Split | None, responses: bool, samples: bo
         responses=_texts(table, "response") if "response" in table.column_names else None,
         samples=_read_samples(folder / SAMPLES, ids) if samples else None,
     )
-    return to_outcomes(prompts, answers, str(path), split, folder.name)
+    return to_outcomes(prompts, answers, str(path), wanted.split, folder.name)
 
 
 def _read_prompts(path: Path) -> tuple[Prompts, Any]:

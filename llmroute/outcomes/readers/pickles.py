@@ -48,8 +48,7 @@ class Record:
     def __new__(cls, *arguments: Any) -> Record:
         """Notes a call instead of making it."""
         record = super().__new__(cls)
-        record.arguments = arguments
-        record.state = None
+        record.arguments, record.state = arguments, None
         return record
 
     def __setstate__(self, state: Any) -> None:
@@ -117,11 +116,7 @@ class _Reader(pickle.Unpickler):
 
 
 def load_records(path: Path) -> Any:
-    """What a pickle holds, as records of the calls it asks for; none of them is made.
-
-    Raises:
-        ConfigurationError: It names something that a data frame does not need, or it is damaged.
-    """
+    """What a pickle holds, as records of the calls it asks for; none of them is made."""
     # Pickle hands out what it has cached for copyreg's extension codes without asking find_class.
     copyreg.clear_extension_cache()
     try:
@@ -166,8 +161,7 @@ class Frame:
     def column(self, name: str) -> Column:
         """A column: numbers, or objects where they are texts or mixed.
 
-        Raises:
-            ConfigurationError: It is of a kind that is not read, such as dates, or damaged.
+        ConfigurationError where it is of a kind that is not read, such as dates, or damaged.
         """
         block, row = self._places[self.columns.index(name)]
         with self._faults(f"column {name!r}: "):
@@ -195,8 +189,7 @@ def _manager(records: Any) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
     manager = _expect(state.get("_mgr", state.get("_data")), "manager")
     if manager.arguments:  # pandas 1.3 and later
         blocks, axes = manager.arguments
-        parts = [_expect(block, "block").arguments[:2] for block in blocks]
-        return [(values, placement) for values, placement in parts], tuple(axes)
+        return [_expect(block, "block").arguments[:2] for block in blocks], tuple(axes)
     old = manager.state[3]["0.14.1"]
     return [(block["values"], block["mgr_locs"]) for block in old["blocks"]], tuple(old["axes"])
 
@@ -214,22 +207,17 @@ def _places(blocks: list[tuple[Any, Any]], columns: int) -> list[tuple[Any, int]
 
 
 def _column_names(index: Any) -> tuple[str, ...]:
-    names: list[str] = _values(_index_state(index)["data"]).tolist()
+    names: list[str] = _values(_expect(index, "index").arguments[1]["data"]).tolist()
     if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
         raise _Damaged("column names that are no texts, or the same twice")
     return tuple(names)
 
 
 def _index_size(index: Any) -> int:
-    state = _index_state(index)
+    state = _expect(index, "index").arguments[1]
     if "data" in state:
         return len(_values(state["data"]))
     return len(range(state["start"], state["stop"], state["step"]))
-
-
-def _index_state(index: Any) -> dict[str, Any]:
-    state: dict[str, Any] = _expect(index, "index").arguments[1]
-    return state
 
 
 def _values(record: Any) -> Column:
@@ -305,7 +293,7 @@ def _backed(record: Record) -> Column:
     types = [part for part in parts if part.kind == "categories"]
     if not types:
         return values
-    names = _values(_index_state(types[0].state["categories"])["data"])
+    names = _values(_expect(types[0].state["categories"], "index").arguments[1]["data"])
     if values.min(initial=0) < -1:
         raise _Damaged("a category that is none")
     padded = np.fromiter([*names.tolist(), None], dtype=object)  # code −1 is a missing value

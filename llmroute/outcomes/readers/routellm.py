@@ -23,7 +23,7 @@ from llmroute.errors import ConfigurationError
 from llmroute.outcomes.assemble import assemble, side_of
 from llmroute.outcomes.columns import Faults, number_column, text_column
 from llmroute.outcomes.readers.logs import csv_columns, json_lines
-from llmroute.outcomes.table import OutcomeTable, Split
+from llmroute.outcomes.table import OutcomeTable, Split, Wanted
 
 _REPOSITORY = "lm-sys/RouteLLM"
 _EVALS = Path("routellm") / "evals"
@@ -54,7 +54,7 @@ def is_checkout(path: Path) -> bool:
     return any((evals / part).exists() for part in (_MMLU, _GSM8K, _JUDGEMENTS))
 
 
-def read_routellm(path: Path, split: Split | None, responses: bool) -> OutcomeTable:
+def read_routellm(path: Path, wanted: Wanted) -> OutcomeTable:
     """Reads RouteLLM's benchmark out of a checkout of its repository, or its `routellm/evals`.
 
     Categories are `mmlu_<subject>`, `gsm8k` and `mt_bench_<category>`; only GSM8K has responses.
@@ -69,9 +69,9 @@ def read_routellm(path: Path, split: Split | None, responses: bool) -> OutcomeTa
     if (evals / _JUDGEMENTS).is_file():
         answers += _judged(evals, {answer.model for answer in answers})
     columns = {field: [getattr(answer, field) for answer in answers] for field in _Answer._fields}
-    if not responses:
+    if not wanted.responses:
         del columns["response"]
-    return assemble(columns, str(evals), split=split, name="routellm")
+    return assemble(columns, str(evals), split=wanted.split, name="routellm")
 
 
 def _graded(

@@ -18,16 +18,14 @@ from llmroute.errors import ConfigurationError
 from llmroute.outcomes.assemble import Answers, Prompts, side_of, to_outcomes
 from llmroute.outcomes.columns import Coded, Faults, Rows, number_column, repeated, text_column
 from llmroute.outcomes.readers.pickles import Frame
-from llmroute.outcomes.table import OutcomeTable, Split, Texts
+from llmroute.outcomes.table import OutcomeTable, Texts, Wanted
 
 _PROMPT_COLUMNS = ("sample_id", "prompt", "eval_name")
 _LONG_COLUMNS = {*_PROMPT_COLUMNS, "model_name", "performance"}
 _RESPONSE, _COST = "|model_response", "|total_cost"
 
 
-def read_routerbench(
-    path: Path, split: Split | None, responses: bool, _: str | None
-) -> OutcomeTable:
+def read_routerbench(path: Path, wanted: Wanted) -> OutcomeTable:
     """Reads one of RouterBench's pickles, without running anything that is in it.
 
     The prompt's id is `sample_id`, its category `eval_name`. A few samples were asked with two
@@ -54,7 +52,7 @@ def read_routerbench(
         for field, as_column, parts in (("score", "score", scores), ("cost", "cost_usd", costs))
         if set(parts) <= set(frame.columns)
     }
-    answers = np.concatenate([_texts(frame, c) for c in texts]) if responses else None
+    answers = np.concatenate([_texts(frame, c) for c in texts]) if wanted.responses else None
     sample, prompts = _prompts(frame, faults)
     faults.check()
     prompt = sample.codes[rows]
@@ -69,7 +67,7 @@ def read_routerbench(
             responses=None if answers is None else answers[kept],
         ),
         str(path),
-        split,
+        wanted.split,
         path.stem,
     )
 

@@ -24,7 +24,7 @@ import numpy as np
 from llmroute.errors import ConfigurationError
 from llmroute.outcomes.assemble import assemble
 from llmroute.outcomes.columns import Coded, Rows, repeated
-from llmroute.outcomes.table import OutcomeTable, Split
+from llmroute.outcomes.table import OutcomeTable, Wanted
 
 Json = dict[str, Any]
 Scores = dict[str, float]
@@ -108,28 +108,14 @@ def _kind(entry: Json) -> Literal["LangSmith", "Langfuse"] | None:
     return "Langfuse" if is_trace or is_observation else None
 
 
-def read_traces(
-    traces: Traces,
-    source: str,
-    rows: Rows,
-    split: Split | None = None,
-    responses: bool = False,
-    score_name: str | None = None,
-) -> OutcomeTable:
+def read_traces(traces: Traces, source: str, rows: Rows, wanted: Wanted) -> OutcomeTable:
     """Outcomes out of an export. Calls without a score or a text are left out, and counted.
 
     A prompt is the text of all messages of the call. Of calls that asked the same model the same,
-    the first counts.
+    the first counts. Errors name the file and its entries by `source` and `rows`.
 
-    The arguments are those of `Outcomes.read`; errors name the file and its entries by `source` and
-    `rows`.
-
-    Raises:
-        ConfigurationError: No model call or no score; several scores and none named; a value out of
-            range; or no prompt is left.
-
-    Warns:
-        UserWarning: Calls were left out.
+    ConfigurationError where there is no model call or no score; several scores and none named; a
+    value out of range; or no prompt that is left. UserWarning where calls were left out.
     """
     read = _langsmith_calls if traces.kind == "LangSmith" else _langfuse_calls
     calls, of_traces = read(traces)
@@ -142,13 +128,13 @@ def read_traces(
     for call in calls:
         if calls_of[call.trace] == 1:
             call.scores = {**of_traces.get(call.trace, {}), **call.scores}
-    score = _chosen_score(calls, score_name, source)
+    score = _chosen_score(calls, wanted.score_name, source)
     kept = _usable(calls, score, source)
     columns: dict[str, Any] = {name: [call.cells[name] for call in kept] for name in kept[0].cells}
     columns["score"] = [call.scores[score] for call in kept]
-    if not responses:
+    if not wanted.responses:
         del columns["response"]
-    return assemble(columns, source, rows.select([call.entry for call in kept]), split)
+    return assemble(columns, source, rows.select([call.entry for call in kept]), wanted.split)
 
 
 def _chosen_score(calls: Sequence[_Call], name: str | None, source: str) -> str:
@@ -289,10 +275,8 @@ def _tokens(usage: Json, part: str) -> float | None:
 def _text(places: Sequence[Any], keys: Sequence[str]) -> str:
     """The text of a call's inputs or outputs: of all messages, in their order; or an empty one.
 
-    Args:
-        places: What was recorded, if anything: a text, messages, an object that holds them, or one
-            of these as JSON.
-        keys: Under which an object may hold them, the likelier ones first.
+    The first place, if any, holds a text, messages, an object that holds them under one of the
+    keys, the likelier ones first, or one of these as JSON.
     """
     value = next(iter(places), "")
     opened = _opened(value)
@@ -379,9 +363,7 @@ def _is_number(value: Any) -> TypeGuard[float]:
 def _seconds_between(start: Any, end: Any) -> float | None:
     """Seconds between two times, or None, also where the second is the earlier one.
 
-    Args:
-        start: ISO 8601, without a zone in UTC; or milliseconds of the epoch.
-        end: The same.
+    Both are ISO 8601, without a zone in UTC; or milliseconds of the epoch.
     """
     if _is_number(start) and _is_number(end):
         seconds = float(end - start) / 1000

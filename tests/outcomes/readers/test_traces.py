@@ -17,6 +17,7 @@ from llmroute.errors import ConfigurationError
 from llmroute.evaluation import Outcomes
 from llmroute.outcomes.columns import Rows
 from llmroute.outcomes.readers.traces import find_traces, read_traces
+from llmroute.outcomes.table import Wanted
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SPACE = UUID(int=7)
@@ -350,7 +351,7 @@ def test_fields_of_any_kind_are_read_or_refused_with_a_reason(entry: Any, data: 
     found = find_traces([entry, changed])
     assert found is not None
     try:
-        o = read_traces(found, "made up", Rows("entry"))
+        o = read_traces(found, "made up", Rows("entry"), Wanted())
     except ConfigurationError:
         return
     assert "Q" in o.prompts or "Be brief\n\nQ" in o.prompts
