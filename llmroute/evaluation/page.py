@@ -38,11 +38,7 @@ _Parts = tuple[str, ...]
 
 
 def page(report: Results) -> str:
-    """The report as an HTML page that needs no other file.
-
-    Raises:
-        MissingExtra: matplotlib or jinja2 is not installed.
-    """
+    """The report as an HTML page that needs no other file; MissingExtra as of `render`, `plots`."""
     drawn = list(_pictures(report))
     models = sorted(report.singles, key=lambda name: -report.singles[name][1])
     # The router, then other routers, then single models, the strongest first.

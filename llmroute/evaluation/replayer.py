@@ -42,19 +42,9 @@ def replay(
     """Each prompt through the router's own code, in order; no model is called.
 
     What the provider would have answered is read from the records, so the algorithm is the one that
-    runs in production: `decide`, then the flow, then the record with every call.
-
-    Args:
-        router: The router. Its models must be among those of the outcomes.
-        outcomes: P prompts that the router's models answered.
-        estimates: Its scorer's estimates of them, where they are known already.
-
-    Yields:
-        P completed decisions.
-
-    Raises:
-        ConfigurationError: A model of the pool has no outcomes.
-        NoEligibleModel: No model can take one of the prompts.
+    runs in production: `decide`, then the flow, then the record with every call. Yields P completed
+    decisions. `estimates` are its scorer's, where they are known already. ConfigurationError where
+    a model of the pool has no outcomes, NoEligibleModel where none can take one of the prompts.
     """
     names_to_indices(outcomes, router.pool.names)
     for decision, _, _ in _replay(router, outcomes, estimates):
@@ -81,7 +71,8 @@ def _replay(
 def _replayable(router: Router, outcomes: Outcomes) -> Escalation | None:
     """What looks at answers, as far as answers were recorded."""
     if router.escalation is None or outcomes.responses is not None or outcomes.samples is not None:
-        return router.escalation
+        escalation: Escalation | None = router.escalation
+        return escalation
     if router.escalation.is_auto:
         return None  # answers give no evidence, so the policy chooses
     raise ConfigurationError(

@@ -22,7 +22,6 @@ class Report(Results):
     def to_html(self, path: str | Path) -> None:
         """Write the page to a file that needs no other, atomically.
 
-        Raises:
-            MissingExtra: matplotlib or jinja2 is not installed.
+        MissingExtra where matplotlib or jinja2 is not installed.
         """
         write_whole(path, page(self))

@@ -142,8 +142,7 @@ class _Damaged(Exception):
 class Frame:
     """The data frame of a pickle, read without pandas. Columns are made when they are asked for.
 
-    Raises:
-        ConfigurationError: The pickle asks for anything else, is damaged, or is no data frame.
+    ConfigurationError where the pickle asks for anything else, is damaged, or is no data frame.
     """
 
     def __init__(self, path: Path) -> None:
