@@ -14,8 +14,15 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from llmroute.config.load import POLICIES, RULES, InitModel
-from llmroute.config.schema import ConfigModel, EscalationConfig, ModelConfig, RouterConfig
+from llmroute.config.load import InitModel
+from llmroute.config.schema import (
+    POLICIES,
+    RULES,
+    ConfigModel,
+    EscalationConfig,
+    ModelConfig,
+    RouterConfig,
+)
 from llmroute.config.secrets import is_key, may_be_key, variable_of
 from llmroute.config.source import JSON, Location, dotted, suffix_of
 from llmroute.errors import ConfigurationError

@@ -13,28 +13,15 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from llmroute.backends.provider_errors import redact, secrets_in
-from llmroute.config.schema import RouterConfig
+from llmroute.config.schema import POLICIES, RULES, RouterConfig
 from llmroute.config.source import Location, Source, read_source
 from llmroute.errors import ConfigurationError, MissingExtra
-from llmroute.escalation import rules
 from llmroute.escalation.escalation import Escalation
-from llmroute.escalation.rules import Rule
-from llmroute.policies import BUILT_IN, Policy
 from llmroute.pool import Model, ModelPool
 from llmroute.routing.router import Router
 
 _Made = TypeVar("_Made", bound=BaseModel)
 _Router = TypeVar("_Router", bound=Router)
-
-#: The policies and rules that a file can name. A function cannot be written down.
-POLICIES: dict[str, type[Policy]] = {kind.__name__: kind for kind in BUILT_IN}
-RULES: dict[str, type[Rule]] = {
-    kind.__name__: kind
-    for kind in (
-        *(rules.Margin, rules.StrongShare, rules.Disagreement, rules.CrossModel),
-        *(rules.SelfVerify, rules.Refine, rules.Either, rules.Both),
-    )
-}
 
 
 class InitModel(Model):
