@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 #: What draws a stage's bar; see `progress`.
 ShowProgress = Callable[..., None]
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_DIGITS = 2
 
 
 def terminal(*, stderr: bool = False) -> Console:
@@ -47,8 +46,8 @@ def table(*headings: str, title: str | None = None, caption: str | None = None) 
     """An empty table in the house's style.
 
     Args:
-        headings: The columns; one that begins with ">" holds numbers, to the right and unbroken.
-            Columns that need more are added by `add_column`.
+        headings: The columns; one that begins with ">" holds numbers, to the right and unbroken,
+            one with "|" is unbroken. Columns that need more are added by `add_column`.
         title: Stands above it.
         caption: Stands below it.
     """
@@ -64,9 +63,9 @@ def table(*headings: str, title: str | None = None, caption: str | None = None) 
         padding=(0, 1, 0, 0),  # with the box's own space, two between columns
     )
     for heading in headings:
-        numeric = heading.startswith(">")
-        justify: Literal["left", "right"] = "right" if numeric else "left"
-        empty.add_column(heading.removeprefix(">"), justify=justify, no_wrap=numeric)
+        justify: Literal["left", "right"] = "right" if heading.startswith(">") else "left"
+        unbroken = heading.startswith((">", "|"))
+        empty.add_column(heading.lstrip(">|"), justify=justify, no_wrap=unbroken)
     return empty
 
 
@@ -77,7 +76,7 @@ def money(usd: float | None) -> str:
     if usd == 0:
         return "$0"
     size = abs(usd)
-    decimals = 2 if size >= 1 else min(_DIGITS - 1 - math.floor(math.log10(size)), 10)
+    decimals = 2 if size >= 1 else min(1 - math.floor(math.log10(size)), 10)
     return f"{'-' if usd < 0 else ''}${size:,.{decimals}f}"
 
 
@@ -128,9 +127,7 @@ def clip(text: str, width: int) -> str:
 def progress(*, shown: bool = True) -> Iterator[ShowProgress]:
     """Bars on stderr that leave nothing behind, and are never shown where it is no terminal.
 
-    Yields:
-        A progress callback that draws a bar a stage: `show(stage, done, total, note)`; a total that
-        is None is not known yet.
+    Each stage has a bar: `show(stage, done, total, note)`; a total of None is not known yet.
     """
     console = terminal(stderr=True)
     display = Progress(

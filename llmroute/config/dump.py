@@ -173,10 +173,9 @@ class _Writer:
         config: type[ConfigModel] | None = None,
         done: Set[str] = frozenset(),
     ) -> dict[str, Any]:
-        """Those of an object's fields that are not as usual, in plain types.
+        """Those of an object's fields, but for `done`, that are not as usual, in plain types.
 
-        Usual is another object of its class, or the fields' defaults; `done` are fields to leave
-        out. Without a `config` a file can hold all others.
+        Usual is another of its class, or the defaults. Without a `config` a file can hold all.
         """
         content: dict[str, Any] = {}
         for name, info in type(value).model_fields.items():

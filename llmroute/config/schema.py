@@ -71,20 +71,6 @@ class ConfigModel(BaseModel):
             info.context[id(given)] = [f.alias or name for name, f in cls.model_fields.items()]
         return given
 
-    def stated(self) -> dict[str, Any]:
-        """The fields that the file has, in plain types."""
-        return {
-            info.alias or name: _plain(getattr(self, name))
-            for name, info in type(self).model_fields.items()
-            if name in self.model_fields_set
-        }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, ConfigModel):
-        return value.stated()
-    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
-
 
 def _descriptions(kind: type[BaseModel]) -> dict[str, str]:
     """What the docstring of a class says of its arguments, each in one line; none under -OO."""
