@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from llmroute.chain import RouterChain
+    from llmroute.cli.render import ShowProgress
     from llmroute.evaluation import Evaluated, Outcomes, Report
     from llmroute.policies import Policy
 
@@ -99,13 +100,7 @@ def eval(
     reports = {}
     for path in data:
         with progress(shown=not as_json) as show:
-            reports[path] = _report(
-                path,
-                routing,
-                policy,
-                lambda step, done, total: show("evaluating", done, total, step),
-                **options,
-            )
+            reports[path] = _report(path, routing, policy, show, **options)
         if out is not None:
             folder = out if len(data) == 1 else out / path.stem
             reports[path].to_json(folder / "report.json")
@@ -130,7 +125,7 @@ def _report(
     path: Path,
     routing: RoutingOptions,
     policy: Policy,
-    show: Callable[[str, int, int], None],
+    show: ShowProgress,
     *,
     split: str,
     score_name: str | None,
@@ -145,7 +140,7 @@ def _report(
     def read(part: str) -> Outcomes:
         return Outcomes.read(path, part, score_name=score_name)  # type: ignore[arg-type]
 
-    show(f"reading {path.name}", 0, 1)
+    show("evaluating", 0, 1, f"reading {path.name}")
     test = read(split)
     train = None
     if split != "train":
@@ -172,7 +167,7 @@ def _report(
         limits=LIMITS.get(test.source, ""),
         command=shlex.join(["llmroute", *sys.argv[1:]]),
         files=[path] if path.is_file() else sorted(path.glob("*.parquet")),
-        progress=show,
+        progress=lambda step, done, total: show("evaluating", done, total, step),
         **options,
     )
 

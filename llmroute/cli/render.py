@@ -43,13 +43,10 @@ def print_json(value: Any) -> None:
 
 
 def table(*headings: str, title: str | None = None, caption: str | None = None) -> Table:
-    """An empty table in the house's style.
+    """An empty table in the house's style, its title above and its caption below it.
 
-    Args:
-        headings: The columns; one that begins with ">" holds numbers, to the right and unbroken,
-            one with "|" is unbroken. Columns that need more are added by `add_column`.
-        title: Stands above it.
-        caption: Stands below it.
+    A column whose heading begins with ">" holds numbers, to the right and unbroken; one with "|" is
+    unbroken. Columns that need more are added by `add_column`.
     """
     empty = Table(
         title=title,
@@ -86,13 +83,10 @@ def number(value: float | None, form: str, unknown: str = "", unit: str = "") ->
 
 
 def interval(figure: Interval | None, form: str, *, wide: bool, scale: float = 1) -> str:
-    """`0.822 [0.810, 0.834]`, or where there is less room `0.822 ±0.012`; nothing for None.
+    """`0.822 [0.810, 0.834]`, or where it is not `wide` `0.822 ±0.012`; nothing for None.
 
-    Args:
-        figure: The figure; one of too few prompts has NaN for its interval, which is left out.
-        form: Python's format of each number; a sign is for the figure itself.
-        wide: Whether there is room for both ends.
-        scale: What the numbers are multiplied by, such as 100 for points.
+    An interval of NaN, which too few prompts have, is left out. A sign in the format `form` is for
+    the figure itself. The numbers are multiplied by `scale`, such as 100 for points.
     """
     if figure is None:
         return ""

@@ -40,7 +40,6 @@ from llmroute.pool import Capabilities, Model
 from llmroute.request.conversation import Conversation
 from llmroute.state.cooldown import Cooldown
 
-_Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 _Name: TypeAlias = Annotated[str, Field(min_length=1)]
 _Text = TypeVar("_Text")
 _Object = TypeVar("_Object")

@@ -38,18 +38,13 @@ class MistakeInFile(ConfigurationError):
 
 @dataclass(frozen=True)
 class Source:
-    """A file that was read.
+    """A file that was read."""
 
-    Attributes:
-        path: The file, as its user named it.
-        content: What it holds, in plain types.
-        positions: Line and column, from 1, of each value that has a name or a number.
-        fields: Which fields an object may have, by the object's `id`, as far as it is known.
-    """
-
-    path: Path
-    content: Any
+    path: Path  # as its user named it
+    content: Any  # in plain types
+    #: Line and column, from 1, of each value that has a name or a number.
     positions: Mapping[Location, tuple[int, int]]
+    #: Which fields an object may have, by the object's `id`, as far as it is known.
     fields: dict[int, list[str]] = field(default_factory=dict)
 
     def mistake(self, location: Location, message: str) -> MistakeInFile:

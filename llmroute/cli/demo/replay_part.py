@@ -35,7 +35,8 @@ _ABSENT = (
 )
 #: The shares of the best expected quality that are replayed; the last is the default.
 _QUALITIES = (0.8, 0.9, CheapestAbove().quality)
-_REPLICATES = 500
+#: Of every evaluation.
+_SETTINGS: dict[str, Any] = {"replicates": 500, "classic": False}
 #: Figure of the report → what the demo calls it, for two models whose calls are counted and for a
 #: pool with costs.
 _CALLS = {"apgr": "APGR", "cpt50": "CPT(50)", "cpt80": "CPT(80)"}
@@ -80,15 +81,8 @@ def _study(folder: Path, scorer: LatentAbilityScorer) -> dict[str, Any]:
         for quality in _QUALITIES
     }
     own, router = routers.popitem()
-    report = evaluate(
-        router,
-        test,
-        train=train,
-        name=f"{own} (default)",
-        others=routers,
-        replicates=_REPLICATES,
-        classic=False,
-    )
+    name = f"{own} (default)"
+    report = evaluate(router, test, train=train, name=name, others=routers, **_SETTINGS)
     figures = _figures(report)
     if test.cost is None:
         figures |= _figures_of_parts(pool, scorer, test)
@@ -160,7 +154,7 @@ def _figures_of_parts(
     parts = list(dict.fromkeys(names))
     for name in parts if len(parts) > 1 else ():
         part = test.select(np.array(names) == name)
-        report = evaluate(router, part, replicates=_REPLICATES, classic=False)
+        report = evaluate(router, part, **_SETTINGS)
         figures[f"APGR on {name} alone ({len(part):,})"] = report.metrics["apgr"]
         figures[f"APGR oracle on {name}"] = report.baselines["oracle"].metrics["apgr"].value
     return figures
