@@ -387,7 +387,11 @@ class StrongCalls(Policy):
 
 
 class Pinned(Policy):
-    """One model, named by the caller (`router.invoke(..., model="name")`); nothing is estimated."""
+    """One model takes every request, as `router.invoke(..., model="name")`; nothing is estimated.
+
+    Args:
+        model: The model's name in the pool.
+    """
 
     model: str
 

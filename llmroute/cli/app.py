@@ -11,18 +11,9 @@ import click
 from llmroute._version import __version__
 from llmroute.errors import AuthenticationFailed, LLMRouteError
 
-#: Command → the module that holds it under the same name. Imported when needed, so that
+#: The commands, each in a module named after it. Imported when needed, so that
 #: `llmroute --version` waits for nothing.
-_COMMANDS = {
-    "decide": "llmroute.cli.decide_command",
-    "ask": "llmroute.cli.ask_command",
-    "demo": "llmroute.cli.demo_command",
-    "train": "llmroute.cli.train_command",
-    "profile": "llmroute.cli.profile_command",
-    "calibrate": "llmroute.cli.calibrate_command",
-    "eval": "llmroute.cli.eval_command",
-    "download": "llmroute.cli.download_command",
-}
+_COMMANDS = ("decide", "ask", "demo", "train", "profile", "calibrate", "eval", "download")
 _KEY_HINT = (
     "\nSet the provider's key in the environment, such as OPENAI_API_KEY or ANTHROPIC_API_KEY; "
     "`llmroute demo` needs none."
@@ -38,7 +29,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name]), cmd_name)
+        module = importlib.import_module(f"llmroute.cli.{cmd_name}_command")
+        command: click.Command = getattr(module, cmd_name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -50,12 +50,8 @@ def _estimates(decision: Decision) -> RenderableType:
     from llmroute.cli.render import bar, clip, money, number, table
 
     prior = " (prior)" if decision.unfamiliar else ""
-    listing = table()
-    listing.add_column("model", overflow="fold")
-    listing.add_column(f"expected quality{prior}", no_wrap=True)
-    for heading in ("cost", "tokens"):
-        listing.add_column(heading, justify="right", no_wrap=True)
-    listing.add_column("", max_width=44)
+    listing = table("model", f"|expected quality{prior}", ">cost", ">tokens", "")
+    listing.columns[0].overflow, listing.columns[-1].max_width = "fold", 44
     for name, known in decision.estimates.items():
         chosen = name == decision.chosen
         why = Text(clip(decision.excluded.get(name, ""), 120), style="yellow")

@@ -26,11 +26,16 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from llmroute.chain import RouterChain
+    from llmroute.cli.render import ShowProgress
     from llmroute.evaluation import Evaluated, Outcomes, Report
     from llmroute.policies import Policy
 
 #: Characters from which there is room for intervals.
 _WIDE = 120
+_NOTHING_TO_FIT = (
+    "Warning: no rows for fitting (split train): abilities and prices are guessed from the models' "
+    "names."
+)
 
 
 @click.command("eval", short_help="Measure a router on recorded outcomes.")
@@ -82,6 +87,7 @@ def eval(
     """
     from llmroute.cli.render import print_json, progress, terminal
     from llmroute.evaluation.markdown import write_page
+    from llmroute.evaluation.plots import write_pictures
 
     policy = routing.policy()
     if options["shift"] and routing.models:
@@ -94,15 +100,12 @@ def eval(
     reports = {}
     for path in data:
         with progress(shown=not as_json) as show:
-            reports[path] = _report(
-                path,
-                routing,
-                policy,
-                lambda step, done, total: show("evaluating", done, total, step),
-                **options,
-            )
+            reports[path] = _report(path, routing, policy, show, **options)
         if out is not None:
-            _write(reports[path], out if len(data) == 1 else out / path.stem)
+            folder = out if len(data) == 1 else out / path.stem
+            reports[path].to_json(folder / "report.json")
+            reports[path].to_html(folder / "report.html")
+            write_pictures(reports[path], folder)
     if markdown is not None:
         write_page(markdown, list(reports.values()))
     if as_json:
@@ -122,7 +125,7 @@ def _report(
     path: Path,
     routing: RoutingOptions,
     policy: Policy,
-    show: Callable[[str, int, int], None],
+    show: ShowProgress,
     *,
     split: str,
     score_name: str | None,
@@ -132,23 +135,26 @@ def _report(
     """Evaluate on one of the data; `options` are those of `evaluate`."""
     from llmroute.evaluation import Outcomes, evaluate
     from llmroute.evaluation.glossary import LIMITS
+    from llmroute.evaluation.shift import unseen_categories
 
     def read(part: str) -> Outcomes:
         return Outcomes.read(path, part, score_name=score_name)  # type: ignore[arg-type]
 
-    show(f"reading {path.name}", 0, 1)
+    show("evaluating", 0, 1, f"reading {path.name}")
     test = read(split)
-    train = _train(read) if split != "train" else None
+    train = None
+    if split != "train":
+        try:
+            train = read("train")
+        except ConfigurationError:  # faults of the data were met when the test rows were read
+            click.echo(_NOTHING_TO_FIT, err=True)
     make = _router_maker(routing, policy, test)
     router = make(train)
     test = test.only(router.pool.names)
     others = {}
-    obstacle = _no_shift(router, test, train) if shift else None
-    if obstacle:
+    if shift and (obstacle := _no_shift(router, test, train)):
         click.echo(f"No figures under shift for {test.source}: {obstacle}.", err=True)
     elif shift and train is not None:
-        from llmroute.evaluation.shift import unseen_categories
-
         name = "llmroute, unseen categories"
         seen = train.only(router.pool.names)
         others[name] = unseen_categories(name, test.complete(), seen, make, home="llmroute")
@@ -161,7 +167,7 @@ def _report(
         limits=LIMITS.get(test.source, ""),
         command=shlex.join(["llmroute", *sys.argv[1:]]),
         files=[path] if path.is_file() else sorted(path.glob("*.parquet")),
-        progress=show,
+        progress=lambda step, done, total: show("evaluating", done, total, step),
         **options,
     )
 
@@ -178,8 +184,7 @@ def _split(split: str, train: Outcomes | None, router: RouterChain, outcomes: Ou
 
 def _trained_on(router: RouterChain) -> set[str]:
     """The data that the scorer was trained on, by name."""
-    card = getattr(router.scorer, "card", None)
-    return set() if card is None else {source.name for source in card.data}
+    return {source.name for source in getattr(getattr(router.scorer, "card", None), "data", ())}
 
 
 def _no_shift(router: RouterChain, outcomes: Outcomes, train: Outcomes | None) -> str | None:
@@ -193,18 +198,6 @@ def _no_shift(router: RouterChain, outcomes: Outcomes, train: Outcomes | None) -
     if outcomes.source in _trained_on(router):
         return "the scorer itself was trained on all of its categories"
     return None
-
-
-def _train(read: Callable[[str], Outcomes]) -> Outcomes | None:
-    try:
-        return read("train")
-    except ConfigurationError:  # all faults of the data were met when the test rows were read
-        click.echo(
-            "Warning: no rows for fitting (split train): abilities and prices are guessed from the "
-            "models' names.",
-            err=True,
-        )
-        return None
 
 
 def _router_maker(
@@ -241,14 +234,6 @@ def _prepare(out: Path, data: tuple[Path, ...]) -> None:
         raise click.ClickException(f"{out} cannot be made: {fault.strerror}.") from None
 
 
-def _write(report: Report, folder: Path) -> None:
-    from llmroute.evaluation.plots import write_pictures
-
-    report.to_json(folder / "report.json")
-    report.to_html(folder / "report.html")
-    write_pictures(report, folder)
-
-
 def report_table(report: Report, width: int) -> RenderableType:
     """The router and the baselines, one a row, for a terminal of `width` characters."""
     from llmroute.cli.render import clip, interval, table
@@ -256,17 +241,15 @@ def report_table(report: Report, width: int) -> RenderableType:
     wide = width >= _WIDE
     priced = report.unit == "USD"
     curve = "aiq" if priced else "apgr"
+    unit = "USD/1000" if priced else report.unit
     listing = table(
+        *("|who chooses", ">quality", f">{unit}", ">saved", ">kept", f">{curve.upper()}"),
         title=f"{report.source}: {report.prompts:,} prompts, {len(report.models)} models",
         caption="saved: part of the best single model's bill; kept: part of its quality; "
         + ("AIQ: area under the curve" if priced else "APGR: average gap recovered, random 0.5")
         + "; the same: a curve, read at the router's spend"
         + ("; [ ] 95 % intervals" if wide else "; ± 95 % intervals"),
     )
-    listing.add_column("who chooses", no_wrap=True)
-    unit = "USD/1000" if priced else report.unit
-    for heading in ("quality", unit, "saved", "kept", curve.upper()):
-        listing.add_column(heading, justify="right", no_wrap=True)
     for row in (report.router, *report.baselines.values()):
         quality = row.metrics.get("quality", row.metrics.get("quality_at_cost"))
         listing.add_row(

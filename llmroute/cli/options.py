@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -27,29 +27,19 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, path_type=Path)
 
 
-class ModelArgument(NamedTuple):
-    """A model named on the command line, with its prices in USD per million tokens if stated."""
-
-    name: str
-    input_price: float | None = None
-    output_price: float | None = None
-
-
+#: What is stated of a model on the command line: name, and USD per million tokens.
+ModelArgument = dict[str, Any]
 #: One provider's three sizes: a single key is enough to use them.
 DEFAULT_MODELS = tuple(
-    ModelArgument(f"openai/{name}") for name in ("gpt-4.1-nano", "gpt-4.1-mini", "gpt-4.1")
+    {"name": f"openai/{name}"} for name in ("gpt-4.1-nano", "gpt-4.1-mini", "gpt-4.1")
 )
 
 
 def read_model(text: str) -> ModelArgument:
-    """Read one `--model`: `NAME`, or `NAME=INPUT/OUTPUT` with prices.
-
-    Raises:
-        BadParameter: The prices cannot be read.
-    """
+    """`NAME`, or `NAME=INPUT/OUTPUT` with prices; BadParameter where these cannot be read."""
     name, equals, prices = text.rpartition("=")
     if not equals:
-        return ModelArgument(text)
+        return {"name": text}
     try:
         input_price, output_price = (float(part) for part in prices.split("/"))
         if not (name and 0 <= input_price < float("inf") and 0 <= output_price < float("inf")):
@@ -59,21 +49,14 @@ def read_model(text: str) -> ModelArgument:
             f"{text!r}: prices are written NAME=INPUT/OUTPUT, USD per million tokens, 0 or more, "
             "such as ollama/llama3.2=0/0."
         ) from None
-    return ModelArgument(name, input_price, output_price)
+    return {"name": name, "input_price": input_price, "output_price": output_price}
 
 
-def pool_of(models: Sequence[ModelArgument], api_base: str | None = None) -> ModelPool:
-    """The pool of some models, all served at `api_base` where that is stated.
-
-    Raises:
-        ConfigurationError: A pool that cannot work.
-    """
+def pool_of(models: Iterable[ModelArgument], api_base: str | None = None) -> ModelPool:
+    """The pool of some models, all served at `api_base` where that is stated."""
     from llmroute.pool import Model, ModelPool
 
-    def model(name: str, **stated: Any) -> Model:
-        return Model(name, **{field: value for field, value in stated.items() if value is not None})
-
-    return ModelPool([model(**argument._asdict(), api_base=api_base) for argument in models])
+    return ModelPool([Model(each["name"], **each, api_base=api_base) for each in models])
 
 
 def models_option(default: str = "", *, required: bool = False) -> _Decorator:
@@ -102,10 +85,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 @dataclass(frozen=True)
 class RoutingOptions:
-    """The router that a command line describes; the help of each option says what it means.
-
-    What a command does not take has a default here.
-    """
+    """The router that a command line describes; what a command does not take has a default."""
 
     models: tuple[ModelArgument, ...]
     quality: float | None
@@ -120,11 +100,7 @@ class RoutingOptions:
     config: Path | None = None
 
     def policy(self) -> Policy:
-        """The policy that the options describe.
-
-        Raises:
-            UsageError: Options that exclude each other.
-        """
+        """The policy that the options describe; UsageError where they exclude each other."""
         from llmroute.policies import BestWithin, CheapestAbove, Threshold, WillingnessToPay
 
         limits = {"cost": self.max_cost, "latency": self.max_latency}
@@ -147,23 +123,19 @@ class RoutingOptions:
     def router(self, *, asks: bool) -> RouterChain:
         """The router that the options, or the file of `--config`, describe.
 
-        Args:
-            asks: Whether models will be asked, which takes the keys that the file names.
-
-        Raises:
-            UsageError: Options that exclude each other.
-            ConfigurationError: A pool that cannot work, or a file that cannot be used.
-            ArtifactError: There is no such scorer.
+        Only where it `asks` models the keys are read that the file names. UsageError where options
+        exclude each other.
         """
         if self.config is not None:
-            _refuse_beside_config()
             from llmroute.chain import RouterChain
             from llmroute.config import read_router
+
+            _refuse_beside_config()
 
             return read_router(RouterChain, self.config, asks=asks)
         two = self.threshold is not None
         models = self.models or (DEFAULT_MODELS[::2] if two else DEFAULT_MODELS)
-        if len({model.name for model in models}) < len(models):
+        if len({model["name"] for model in models}) < len(models):
             raise click.UsageError("--model names a model twice; give each once.")
         if two and len(models) != 2:
             raise click.UsageError(
@@ -238,11 +210,7 @@ _OPTIONS: dict[str, _Decorator] = {
 
 
 def routing_options(*, without: Sequence[str] = ()) -> _Decorator:
-    """Add the options that describe a router, and hand them to the command as `routing`.
-
-    Args:
-        without: Fields of `RoutingOptions` that this command does not take.
-    """
+    """Hand the options that describe a router, `without` some, to a command as `routing`."""
     names = [name for name in _OPTIONS if name not in without]
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -261,11 +229,10 @@ def routing_options(*, without: Sequence[str] = ()) -> _Decorator:
 def _refuse_beside_config() -> None:
     """Raise UsageError where an option that describes a router stands beside `--config`."""
     context = click.get_current_context()
-    describing = {field.name for field in fields(RoutingOptions)} - {"config"}
     beside = [
         option.opts[0]
         for option in context.command.params
-        if option.name in describing
+        if option.name in _OPTIONS.keys() - {"config"}
         and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
     ]
     if beside:
@@ -276,11 +243,7 @@ def _refuse_beside_config() -> None:
 
 
 def read_prompt(argument: str) -> str:
-    """The prompt, from the argument or, for `-`, from stdin.
-
-    Raises:
-        UsageError: There is no prompt in it.
-    """
+    """The prompt, from the argument or, for `-`, from stdin; UsageError where it is empty."""
     text = argument
     if argument == "-":
         if isinstance(sys.stdin, TextIOWrapper):

@@ -46,10 +46,9 @@ def profile(
     api_base: str | None,
     out: Path,
     scorer: str,
-    workers: int,
-    keep_answers: bool,
     yes: bool,
     as_json: bool,
+    **asking: Any,
 ) -> None:
     """Ask models the anchor prompts, grade what they say, and write their abilities to a file.
 
@@ -76,7 +75,6 @@ def profile(
             click.echo(f"{model.name}: {len(left[model.name])} prompts {price}", err=True)
         if not yes:
             click.confirm("Ask them?", abort=True, err=True)
-    asking = {"keep_answers": keep_answers, "workers": workers}
     with progress(shown=not as_json) as show:
         for model in pool:
             _profile(model, left[model.name], loaded, out, show, **asking)
@@ -98,8 +96,7 @@ def _profile(
     profiles = read_profiles(out) if out.exists() else Profiles()
     earlier = profiles.models.get(model.name)
     graded = dict(earlier.graded) if earlier else {}
-    asked_before = len(graded)
-    lock = Lock()
+    asked_before, lock = len(graded), Lock()
 
     def write() -> None:
         fitted = fit_profile(scorer, model, graded)
@@ -110,8 +107,7 @@ def _profile(
             graded[anchor.id] = answer
             write()
             right = sum(answer.score for answer in graded.values())
-            asked = len(graded) - asked_before
-            show(model.name, asked, len(anchors), f"{right:.0f} right")
+            show(model.name, len(graded) - asked_before, len(anchors), f"{right:.0f} right")
 
     show(model.name, 0, len(anchors))
     ask_anchors(model, anchors, scorer=scorer, on_answer=keep, **asking)
@@ -123,10 +119,7 @@ def _show(profiles: Mapping[str, Profile], out: Path, as_json: bool) -> None:
     from llmroute.cli.render import money, number, print_json, table, terminal
 
     if as_json:
-        models = {
-            name: profile.model_dump(mode="json", exclude={"graded"})
-            for name, profile in profiles.items()
-        }
+        models = {n: p.model_dump(mode="json", exclude={"graded"}) for n, p in profiles.items()}
         print_json({"file": str(out), "models": models})
         return
     listing = table(

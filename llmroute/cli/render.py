@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 #: What draws a stage's bar; see `progress`.
 ShowProgress = Callable[..., None]
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_DIGITS = 2
 
 
 def terminal(*, stderr: bool = False) -> Console:
@@ -44,13 +43,10 @@ def print_json(value: Any) -> None:
 
 
 def table(*headings: str, title: str | None = None, caption: str | None = None) -> Table:
-    """An empty table in the house's style.
+    """An empty table in the house's style, its title above and its caption below it.
 
-    Args:
-        headings: The columns; one that begins with ">" holds numbers, to the right and unbroken.
-            Columns that need more are added by `add_column`.
-        title: Stands above it.
-        caption: Stands below it.
+    A column whose heading begins with ">" holds numbers, to the right and unbroken; one with "|" is
+    unbroken. Columns that need more are added by `add_column`.
     """
     empty = Table(
         title=title,
@@ -64,9 +60,9 @@ def table(*headings: str, title: str | None = None, caption: str | None = None) 
         padding=(0, 1, 0, 0),  # with the box's own space, two between columns
     )
     for heading in headings:
-        numeric = heading.startswith(">")
-        justify: Literal["left", "right"] = "right" if numeric else "left"
-        empty.add_column(heading.removeprefix(">"), justify=justify, no_wrap=numeric)
+        justify: Literal["left", "right"] = "right" if heading.startswith(">") else "left"
+        unbroken = heading.startswith((">", "|"))
+        empty.add_column(heading.lstrip(">|"), justify=justify, no_wrap=unbroken)
     return empty
 
 
@@ -77,7 +73,7 @@ def money(usd: float | None) -> str:
     if usd == 0:
         return "$0"
     size = abs(usd)
-    decimals = 2 if size >= 1 else min(_DIGITS - 1 - math.floor(math.log10(size)), 10)
+    decimals = 2 if size >= 1 else min(1 - math.floor(math.log10(size)), 10)
     return f"{'-' if usd < 0 else ''}${size:,.{decimals}f}"
 
 
@@ -87,13 +83,10 @@ def number(value: float | None, form: str, unknown: str = "", unit: str = "") ->
 
 
 def interval(figure: Interval | None, form: str, *, wide: bool, scale: float = 1) -> str:
-    """`0.822 [0.810, 0.834]`, or where there is less room `0.822 ±0.012`; nothing for None.
+    """`0.822 [0.810, 0.834]`, or where it is not `wide` `0.822 ±0.012`; nothing for None.
 
-    Args:
-        figure: The figure; one of too few prompts has NaN for its interval, which is left out.
-        form: Python's format of each number; a sign is for the figure itself.
-        wide: Whether there is room for both ends.
-        scale: What the numbers are multiplied by, such as 100 for points.
+    An interval of NaN, which too few prompts have, is left out. A sign in the format `form` is for
+    the figure itself. The numbers are multiplied by `scale`, such as 100 for points.
     """
     if figure is None:
         return ""
@@ -128,9 +121,7 @@ def clip(text: str, width: int) -> str:
 def progress(*, shown: bool = True) -> Iterator[ShowProgress]:
     """Bars on stderr that leave nothing behind, and are never shown where it is no terminal.
 
-    Yields:
-        A progress callback that draws a bar a stage: `show(stage, done, total, note)`; a total that
-        is None is not known yet.
+    Each stage has a bar: `show(stage, done, total, note)`; a total of None is not known yet.
     """
     console = terminal(stderr=True)
     display = Progress(

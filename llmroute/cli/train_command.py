@@ -36,6 +36,14 @@ _OWN = {
 _OF_OTHERS = {"labels", "features"}
 
 
+def _read_weight(text: str) -> tuple[str, float]:
+    folder, _, number = text.rpartition("=")
+    try:
+        return folder, float(number)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not FOLDER=NUMBER, such as routellm=2.") from None
+
+
 @click.command(short_help="Train a router on recorded outcomes or comparisons.")
 @click.argument("data", nargs=-1, required=True, type=EXISTING)
 @click.option(
@@ -57,6 +65,7 @@ _OF_OTHERS = {"labels", "features"}
 @click.option(
     "--weight",
     "weights",
+    type=_read_weight,
     multiple=True,
     metavar="FOLDER=NUMBER",
     help="latent: weight of a folder's prompts in the loss, by its name; 1 for the others.",
@@ -98,15 +107,7 @@ _OF_OTHERS = {"labels", "features"}
     help="causal: training prompts it is asked about, at most.  [default: 500]",
 )
 @json_option
-def train(
-    data: tuple[Path, ...],
-    out: Path,
-    router: str,
-    name: str | None,
-    seed: int,
-    as_json: bool,
-    **options: Any,
-) -> None:
+def train(data: tuple[Path, ...], out: Path, router: str, as_json: bool, **options: Any) -> None:
     """Train a router on the train split of DATA, and measure it on the test split.
 
     DATA are outcomes (a log, a folder of parquet files, an export; docs/outcomes.md) or tables of
@@ -117,6 +118,7 @@ def train(
     """
     from llmroute.cli.render import print_json, progress
 
+    of_all = {option: options.pop(option) for option in ("name", "seed")}
     stated = {option: value for option, value in options.items() if value not in (None, ())}
     foreign = [option for option in stated if option not in _OWN.get(router, _OF_OTHERS)]
     if foreign:
@@ -126,9 +128,9 @@ def train(
         )
     with progress(shown=not as_json) as show:
         if router == _LATENT:
-            trained = _train_latent(data, out, show, name=name, seed=seed, **stated)
+            trained = _train_latent(data, out, show, **of_all, **stated)
         else:
-            trained = _train_other(router, data, out, show, name=name, seed=seed, **stated)
+            trained = _train_other(router, data, out, show, **of_all, **stated)
     if not as_json:
         _print(trained)
         return
@@ -142,16 +144,12 @@ def train(
 
 @dataclass
 class _Trained:
-    """A router's folder, its card, and what was measured of it beside the baselines.
-
-    `left_out` is data that could not be measured on → why. The latent router has neither, because
-    its training measures it.
-    """
+    """A router's folder, its card, and reports on it; of the latent one its training has them."""
 
     folder: Path
     card: Card | RouterCard
     reports: list[Report] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)  # data that are not measured → why
 
 
 def _print(trained: _Trained) -> None:
@@ -194,7 +192,7 @@ def _train_latent(
     show: ShowProgress,
     *,
     label: str = "1",
-    weights: Iterable[str] = (),
+    weights: Iterable[tuple[str, float]] = (),
     **options: Any,
 ) -> _Trained:
     """Train the latent router, which measures itself."""
@@ -207,29 +205,9 @@ def _train_latent(
             "file. Give --router linear, or another of `llmroute train --help`."
         )
     settings = Settings(**{name: options.pop(name) for name in _SETTINGS if name in options})
-    artifact = train(
-        list(data),
-        out,
-        version=label,
-        weights=_weights(weights),
-        settings=settings,
-        progress=show,
-        **options,
-    )
+    options |= {"version": label, "weights": dict(weights), "settings": settings}
+    artifact = train(list(data), out, progress=show, **options)
     return _Trained(artifact.folder, artifact.card)
-
-
-def _weights(stated: Iterable[str]) -> dict[str, float]:
-    weights = {}
-    for argument in stated:
-        folder, _, number = argument.rpartition("=")
-        try:
-            weights[folder] = float(number)
-        except ValueError:
-            raise click.BadParameter(
-                f"{argument!r} is not FOLDER=NUMBER, such as routellm=2.", param_hint="--weight"
-            ) from None
-    return weights
 
 
 def _train_other(
@@ -244,14 +222,8 @@ def _train_other(
     learned = [_read(path, "train", samples=with_samples) for path in data]
     show("reading", len(data), len(data))
     sources = [_source(path, table) for path, table in zip(data, learned, strict=True)]
-    train(
-        router,
-        learned,  # type: ignore[arg-type]  # a list of both kinds is refused there
-        out,
-        sources=sources,
-        progress=show,
-        **options,
-    )
+    options |= {"sources": sources, "progress": show}
+    train(router, learned, out, **options)  # type: ignore[arg-type]  # refuses a list of both kinds
     trained = _Trained(out.resolve(), read(out).card)
     figures: dict[str, Metric] = {}
     for done, (path, table) in enumerate(zip(data, learned, strict=True)):
@@ -288,17 +260,14 @@ def _source(path: Path, table: Outcomes | Preferences) -> DataSource:
 
 def _measure(path: Path, train: Outcomes | Preferences, trained: _Trained) -> dict[str, Metric]:
     """Figures on the test split; what cannot be measured is noted."""
-    from llmroute.evaluation import Outcomes
     from llmroute.evaluation.card_metrics import card_figures, comparison_figures, report_on
     from llmroute.routers import Preferences, load
 
     scorer = load(trained.folder)
     try:
         test = _read(path, "test")
-        if isinstance(test, Preferences):
-            assert isinstance(train, Preferences)  # one file is of one kind
-            return comparison_figures(scorer, test, train)
-        assert isinstance(train, Outcomes)
+        if isinstance(test, Preferences) or isinstance(train, Preferences):
+            return comparison_figures(scorer, test, train)  # type: ignore[arg-type]  # of one kind
         shared = [name for name in test.models if name in train.models]
         report = report_on(scorer, test.only(shared), train.only(shared))
     except ConfigurationError as fault:  # no test prompts, or too few models on them

@@ -14,8 +14,15 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from llmroute.config.load import POLICIES, RULES, InitModel
-from llmroute.config.schema import ConfigModel, EscalationConfig, ModelConfig, RouterConfig
+from llmroute.config.load import InitModel
+from llmroute.config.schema import (
+    POLICIES,
+    RULES,
+    ConfigModel,
+    EscalationConfig,
+    ModelConfig,
+    RouterConfig,
+)
 from llmroute.config.secrets import is_key, may_be_key, variable_of
 from llmroute.config.source import JSON, Location, dotted, suffix_of
 from llmroute.errors import ConfigurationError
@@ -166,10 +173,9 @@ class _Writer:
         config: type[ConfigModel] | None = None,
         done: Set[str] = frozenset(),
     ) -> dict[str, Any]:
-        """Those of an object's fields that are not as usual, in plain types.
+        """Those of an object's fields, but for `done`, that are not as usual, in plain types.
 
-        Usual is another object of its class, or the fields' defaults; `done` are fields to leave
-        out. Without a `config` a file can hold all others.
+        Usual is another of its class, or the defaults. Without a `config` a file can hold all.
         """
         content: dict[str, Any] = {}
         for name, info in type(value).model_fields.items():

@@ -13,28 +13,15 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from llmroute.backends.provider_errors import redact, secrets_in
-from llmroute.config.schema import RouterConfig
+from llmroute.config.schema import POLICIES, RULES, RouterConfig
 from llmroute.config.source import Location, Source, read_source
 from llmroute.errors import ConfigurationError, MissingExtra
-from llmroute.escalation import rules
 from llmroute.escalation.escalation import Escalation
-from llmroute.escalation.rules import Rule
-from llmroute.policies import BUILT_IN, Policy
 from llmroute.pool import Model, ModelPool
 from llmroute.routing.router import Router
 
 _Made = TypeVar("_Made", bound=BaseModel)
 _Router = TypeVar("_Router", bound=Router)
-
-#: The policies and rules that a file can name. A function cannot be written down.
-POLICIES: dict[str, type[Policy]] = {kind.__name__: kind for kind in BUILT_IN}
-RULES: dict[str, type[Rule]] = {
-    kind.__name__: kind
-    for kind in (
-        *(rules.Margin, rules.StrongShare, rules.Disagreement, rules.CrossModel),
-        *(rules.SelfVerify, rules.Refine, rules.Either, rules.Both),
-    )
-}
 
 
 class InitModel(Model):
@@ -72,7 +59,7 @@ def read_router(
     with source.locating():
         config = RouterConfig.model_validate(source.content, context=source.fields)
     reader = _Reader(source, chat_models or {}, asks)
-    settings = reader.with_key((), config.stated())
+    settings = reader.with_key((), config.model_dump(by_alias=True, exclude_unset=True))
     for about_the_file in ("$schema", "format"):
         settings.pop(about_the_file, None)
     pool = settings["pool"] = reader.pool(settings["pool"])
@@ -91,10 +78,7 @@ def read_router(
 
 
 def _made(kind: type[_Made], settings: Mapping[str, Any]) -> _Made:
-    """An object of ours, whose mistakes are told with the fields they are in.
-
-    The classes' own `__init__` makes one text of them, which does not say where they belong.
-    """
+    """An object of ours, past its own `__init__`, which would not say where mistakes belong."""
     fresh = kind.__new__(kind)
     BaseModel.__init__(fresh, **settings)
     return fresh
@@ -119,16 +103,12 @@ class _Reader:
 
     def named(self, location: Location, content: Mapping[str, Any]) -> Any:
         """A policy or rule by its name; rules within rules too."""
-        settings = {
-            field: self._setting((*location, field), value)
-            for field, value in content.items()
-            if field != "name"
-        }
+        settings = {f: self._setting((*location, f), v) for f, v in content.items() if f != "name"}
         with self.source.locating(*location):
             return _made({**POLICIES, **RULES}[content["name"]], settings)
 
     def _setting(self, location: Location, value: Any) -> Any:
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             return tuple(self._setting((*location, n), each) for n, each in enumerate(value))
         return self.named(location, value) if isinstance(value, dict) else value
 

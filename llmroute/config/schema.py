@@ -1,12 +1,21 @@
 """What may stand in a router's file: one pydantic model, with what each field means.
 
-The fields are those of the classes that a file describes, under the same names. A test compares
-them in type, limits, default and meaning, so that neither side changes alone. A key has no field:
-`api_key_env` names the environment variable that holds it.
+The fields are those of the classes that a file describes, under the same names, and most objects
+are made of these classes and their docstrings. A test compares type, limits, default and meaning,
+so that neither side changes alone. A key has no field: `api_key_env` names the environment variable
+that holds it.
 """
+
+# The classes made below are no types to a checker.
+# mypy: disable-error-code="valid-type"
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Set
+from functools import reduce
+from inspect import getdoc
+from operator import or_
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from langchain_core.language_models.model_profile import ModelProfile
@@ -15,15 +24,22 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    FiniteFloat,
     Tag,
     ValidationInfo,
+    create_model,
     model_validator,
 )
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from typing_extensions import TypeAliasType
 
-_Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+from llmroute.escalation import rules
+from llmroute.escalation.escalation import Escalation
+from llmroute.escalation.rules import Rule
+from llmroute.policies import BUILT_IN, Policy
+from llmroute.pool import Capabilities, Model
+from llmroute.request.conversation import Conversation
+from llmroute.state.cooldown import Cooldown
+
 _Name: TypeAlias = Annotated[str, Field(min_length=1)]
 _Text = TypeVar("_Text")
 _Object = TypeVar("_Object")
@@ -54,145 +70,71 @@ class ConfigModel(BaseModel):
             info.context[id(given)] = [f.alias or name for name, f in cls.model_fields.items()]
         return given
 
-    def stated(self) -> dict[str, Any]:
-        """The fields that the file has, in plain types."""
-        return {
-            info.alias or name: _plain(getattr(self, name))
-            for name, info in type(self).model_fields.items()
-            if name in self.model_fields_set
-        }
+
+def _descriptions(kind: type[BaseModel]) -> dict[str, str]:
+    """What the docstring of a class says of its arguments, each in one line; none under -OO."""
+    said = (getdoc(kind) or "").partition("\nArgs:\n")[2].partition("\n\n")[0]
+    arguments = (text.partition(": ") for text in re.split(r"(?:^|\n) {4}(?=\w)", said))
+    return {name: " ".join(text.split()) for name, _, text in arguments}
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, ConfigModel):
-        return value.stated()
-    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+def _config_of(
+    kind: type[BaseModel], *, without: Set[str] = frozenset(), doc: str = "", **own: Any
+) -> type[ConfigModel]:
+    """The fields of a class as a file has them, with what its docstring says of each.
+
+    Args:
+        kind: The class.
+        without: Its fields that no file can hold.
+        doc: What the object is, where it is not the first line of the class's docstring.
+        own: By name, (type, default, description) of fields that are something else in a file, or
+            the description of one that only has another.
+    """
+    said, fields = _descriptions(kind), dict(own)
+    for name, info in kind.model_fields.items():
+        if isinstance(description := own.get(name, said.get(name)), str | None):
+            default = ... if info.is_required() else info.get_default(call_default_factory=True)
+            fields[name] = (info.rebuild_annotation(), default, description)
+    made: type[ConfigModel] = create_model(  # type: ignore[call-overload]
+        f"{kind.__name__}Config",
+        __base__=ConfigModel,
+        __doc__=doc or (getdoc(kind) or "").partition("\n")[0],
+        __module__=__name__,
+        **{
+            name: (shape, Field(default, description=description))
+            for name, (shape, default, description) in fields.items()
+            if name not in without
+        },
+    )
+    return made
 
 
-class CheapestAboveConfig(ConfigModel):
-    """The cheapest model whose expected quality is close enough to the best one's. The default."""
-
-    name: Literal["CheapestAbove"]
-    quality: _Share = 0.95
-    """The share of the best eligible model's expected quality that is enough, 0..1."""
+def _one_of(names: Iterable[str]) -> Any:
+    """One of several objects, which its field `name` tells apart."""
+    return Annotated[reduce(or_, (NAMED[name] for name in names)), Discriminator("name")]
 
 
-class WillingnessToPayConfig(ConfigModel):
-    """The model with the greatest value × quality − cost (RouterBench, arXiv 2403.12031)."""
-
-    name: Literal["WillingnessToPay"]
-    usd: float = Field(gt=0)
-    """What one good answer is worth, USD. RouterBench's λ."""
-
-
-class BestWithinConfig(ConfigModel):
-    """The best model whose expected cost and latency stay within limits."""
-
-    name: Literal["BestWithin"]
-    cost: float | None = Field(None, ge=0)
-    """USD one call may be expected to cost."""
-    latency: float | None = Field(None, gt=0)
-    """Seconds to the full answer it may be expected to take."""
-
-
-class ThresholdConfig(ConfigModel):
-    """Two models: the strong one where it is likely enough to win (RouteLLM, arXiv 2406.18665)."""
-
-    name: Literal["Threshold"]
-    threshold: _Share
-    """The win probability from which the strong model is asked, 0..1. Lower means more strong
-    calls."""
-    strong: str | None = None
-    """The strong model's name; by default the one with the better standing."""
-    weak: str | None = None
-    """The weak model's name; by default the other one of a pool of two."""
-
-
-class StrongCallsConfig(ConfigModel):
-    """A share of the prompts goes to the strongest model: those that gain most by it."""
-
-    name: Literal["StrongCalls"]
-    share: _Share
-    """Part of the prompts, 0..1."""
-
-
-class PinnedConfig(ConfigModel):
-    """One model takes every request; nothing is estimated."""
-
-    name: Literal["Pinned"]
-    model: str
-    """The model's name in the pool."""
-
-
-AnyPolicy: TypeAlias = Annotated[
-    CheapestAboveConfig
-    | WillingnessToPayConfig
-    | BestWithinConfig
-    | ThresholdConfig
-    | StrongCallsConfig
-    | PinnedConfig,
-    Discriminator("name"),
-]
-
-
-class MarginConfig(ConfigModel):
-    """The model is unsure of the token that decides (two-tier selection, arXiv 2405.02134)."""
-
-    name: Literal["Margin"]
-    below: _Share
-    """Escalate below this, 0..1."""
-    of: Literal["margin", "mean", "min"] = "margin"
-    """What is compared: `"margin"`, the first token of the final answer, its probability minus the
-    next likeliest token's, or, for prose, code, JSON and tool calls, the mean; `"mean"`, the
-    geometric mean of all tokens' probabilities; `"min"`, the least of them."""
-
-
-class StrongShareConfig(ConfigModel):
-    """A share of the traffic goes to the strong model: the answers that are least certain."""
-
-    name: Literal["StrongShare"]
-    share: _Share
-    """Part of the drafts that may be escalated, 0..1."""
-    of: Literal["margin", "mean", "min"] = "margin"
-    """What is compared; see `Margin`."""
-
-
-class DisagreementConfig(ConfigModel):
-    """The weak model's generations do not agree (cascades by disagreement, arXiv 2310.03094)."""
-
-    name: Literal["Disagreement"]
-    samples: int = Field(3, ge=2, le=64)
-    """Generations in all, the draft among them, 2 or more."""
-    agree: float = Field(0.6, gt=0, le=1)
-    """The share of them that must agree, above 0..1."""
-    temperature: float | None = Field(0.7, ge=0)
-    """Sampling temperature of the further ones; null leaves it to the model."""
-    styles: tuple[str, ...] = ("",)
-    """Ways to ask, in turn: `""` as the user did, `"steps"` step by step, `"program"` by writing a
-    program. Mixing them finds more mistakes than one alone."""
-    sure: float = Field(1.0, gt=0.5, le=1)
-    """Stop sampling early when the leading answer would win against the second with this
-    probability, were there no end of samples (adaptive consistency, arXiv 2305.11860); 1 stops
-    only when no further sample could change the outcome."""
-    together: bool = False
-    """Ask all further samples at once."""
-
-
-class CrossModelConfig(ConfigModel):
-    """Two cheap models differ: agreement of models is stronger than that of one model's samples."""
-
-    name: Literal["CrossModel"]
-    model: str | None = None
-    """The second model; by default the cheapest eligible one beside the draft's and the
-    strongest."""
-
-
-class SelfVerifyConfig(ConfigModel):
-    """The model, asked once, doubts that its answer is correct (AutoMix, arXiv 2310.12963)."""
-
-    name: Literal["SelfVerify"]
-    below: _Share = 0.5
-    """Escalate below this probability of yes, 0..1."""
+#: The policies and rules that a file can name. A function cannot be written down.
+POLICIES: dict[str, type[Policy]] = {kind.__name__: kind for kind in BUILT_IN}
+RULES: dict[str, type[Rule]] = {
+    kind.__name__: kind
+    for kind in (
+        *(rules.Margin, rules.StrongShare, rules.Disagreement, rules.CrossModel),
+        *(rules.SelfVerify, rules.Refine, rules.Either, rules.Both),
+    )
+}
+#: Policy or rule → what a file may say of it.
+NAMED = {
+    name: _config_of(kind, name=(Literal[name], ..., None))
+    for name, kind in {**POLICIES, **RULES}.items()
+    if name not in ("Disagreement", "Refine", "Either", "Both")
+}
+NAMED["Disagreement"] = _config_of(
+    rules.Disagreement,
+    name=(Literal["Disagreement"], ..., None),
+    temperature="Sampling temperature of the further ones; null leaves it to the model.",
+)
+AnyPolicy: Any = _one_of(POLICIES)
 
 
 class RefineConfig(ConfigModel):
@@ -211,135 +153,62 @@ class JoinedRulesConfig(ConfigModel):
     """In the order they are asked; later ones are not asked where earlier ones settle it."""
 
 
-AnyRule = TypeAliasType(  # a type with a name, since rules hold rules
-    "AnyRule",
-    Annotated[
-        MarginConfig
-        | StrongShareConfig
-        | DisagreementConfig
-        | CrossModelConfig
-        | SelfVerifyConfig
-        | RefineConfig
-        | JoinedRulesConfig,
-        Discriminator("name"),
-    ],
+NAMED["Refine"] = RefineConfig
+NAMED["Either"] = NAMED["Both"] = JoinedRulesConfig
+# A type with a name, since rules hold rules.
+AnyRule = TypeAliasType("AnyRule", _one_of(RULES))
+EscalationConfig = _config_of(
+    Escalation,
+    without={"agreement"},
+    doc="When and how a model's answer is looked at before the user sees it.",
+    rule=(
+        _TextOr[Literal["auto"], AnyRule],  # type: ignore[misc]
+        ...,
+        'When an answer is good enough: a rule; or `"auto"`, which plans every call by what it is '
+        "expected to gain and cost.",
+    ),
+    calibration=f"{_descriptions(Escalation).get('calibration')} Relative to this file.",
 )
-
-
-class EscalationConfig(ConfigModel):
-    """When and how a model's answer is looked at before the user sees it."""
-
-    rule: _TextOr[Literal["auto"], AnyRule]
-    """When an answer is good enough: a rule; or `"auto"`, which plans every call by what it is
-    expected to gain and cost."""
-    keep: bool = True
-    """When no stronger model can be had, return the rejected answer, marked `unchecked` in the
-    record; otherwise raise."""
-    buys: tuple[Literal["verify", "sample"], ...] = ("verify", "sample")
-    """For `"auto"`: what further evidence it may buy of an answer beside other models' answers:
-    verification calls, further samples, both or neither."""
-    latency: float | None = Field(None, gt=0)
-    """Seconds the whole request may take. Where a draft and the strongest model after it are not
-    expected to fit in, the strongest model is asked at once; where further evidence would not fit,
-    it is not gathered and the draft counts as rejected."""
-    calibration: str | None = None
-    """For `"auto"`: a file made by `llmroute calibrate`, with what your own recorded answers say of
-    evidence and success. Without it rounded general numbers serve. Relative to this file."""
-
-
-class CapabilitiesConfig(ConfigModel):
-    """What a model can do: true, false, or null for unknown. Unknown never rules a model out."""
-
-    tools: bool | None = None
-    """Tool calls."""
-    vision: bool | None = None
-    """Images as input."""
-    audio: bool | None = None
-    """Audio as input."""
-    pdf: bool | None = None
-    """PDF files as input."""
-    json_schema: bool | None = None
-    """Answers that keep to a JSON Schema."""
-    reasoning: bool | None = None
-    """Reasoning before the answer."""
-    logprobs: bool | None = None
-    """Log-probabilities of the answer's tokens."""
-    several: bool | None = None
-    """Several generations in one call, n>1."""
-    streaming: bool | None = None
-    """Streams."""
-
-
-class ModelConfig(ConfigModel):
-    """One member of a pool. Prices and limits that are left out are those of LiteLLM's table."""
-
-    name: _Name
-    """The name in this pool, and the LiteLLM model name unless `model` says otherwise."""
-    model: str | None = None
-    """The LiteLLM model name, when two members share one."""
-    chat_model: bool = False
-    """Whether a LangChain chat model answers for it, which is given to
-    `from_file(chat_models=...)` under its name."""
-    init: dict[str, Any] | None = None
-    """Arguments of `langchain.chat_models.init_chat_model`, which makes the chat model that answers
-    for it. Needs the extra `langchain`."""
-    api_base: str | None = None
-    """The provider's URL."""
-    api_key_env: str | None = None
-    """Name of the environment variable that holds the provider's key; otherwise LiteLLM reads its
-    usual environment variable."""
-    params: dict[str, Any] = {}
-    """Further arguments of every call, such as `{"temperature": 0}`."""
-    timeout: float | None = Field(None, gt=0)
-    """Seconds one attempt may take; by default the router's. A chat model of your own keeps its
-    own."""
-    input_price: float | None = None
-    """USD per million input tokens."""
-    cached_input_price: float | None = None
-    """USD per million input tokens read from the provider's prompt cache."""
-    output_price: float | None = None
-    """USD per million output tokens."""
-    context_window: int | None = Field(None, gt=0)
-    """Tokens of input it takes."""
-    max_output_tokens: int | None = Field(None, gt=0)
-    """Tokens of output it gives."""
-    capabilities: CapabilitiesConfig = CapabilitiesConfig()
-    """What it can do."""
-    tier: Literal["weak", "strong"] | None = None
-    """`"weak"` or `"strong"`, when its ability is not otherwise known."""
-    ability: FiniteFloat | tuple[FiniteFloat, ...] | None = None
-    """Its ability, 0 for an average model, about -2 for a 7B model of 2023 and +2 for a frontier
-    model; or a full ability vector of the scorer in use."""
-    verbosity: float = Field(1.0, gt=0)
-    """Output tokens relative to the average model."""
-    first_token_s: float | None = Field(None, ge=0)
-    """Seconds to its first token."""
-    tokens_per_s: float | None = Field(None, gt=0)
-    """Output tokens per second."""
-
-
-class CooldownConfig(ConfigModel):
-    """When a failing model is no longer asked, and for how long."""
-
-    after: int = Field(5, ge=1)
-    """Failures in a row (429, 5xx, no connection, timeout) from which it is not asked for a
-    while."""
-    seconds: float = Field(10.0, gt=0)
-    """How long. When a provider asks with its 429 for a longer wait than the router's
-    `max_retry_wait`, it is not asked from then on, for as long as the provider says."""
-
-
-class ConversationConfig(ConfigModel):
-    """How a conversation stays with its model."""
-
-    pin_tool_loops: bool = True
-    """Ask the model that called the tools until the user speaks again."""
-    count_cache: bool = True
-    """Let the last model's input count at its cached price."""
-    cache_seconds: float = Field(300.0, ge=0)
-    """How long a provider is expected to keep a prompt."""
-    cache_tokens: int = Field(1024, ge=0)
-    """The shortest conversation that providers keep, tokens."""
+CapabilitiesConfig = _config_of(
+    Capabilities,
+    doc="What a model can do: true, false, or null for unknown. Unknown never rules a model out.",
+    tools="Tool calls.",
+    vision="Images as input.",
+    audio="Audio as input.",
+    pdf="PDF files as input.",
+    json_schema="Answers that keep to a JSON Schema.",
+    reasoning="Reasoning before the answer.",
+    logprobs="Log-probabilities of the answer's tokens.",
+    several="Several generations in one call, n>1.",
+    streaming="Streams.",
+)
+ModelConfig = _config_of(
+    Model,
+    without={"litellm_router", "api_key"},
+    doc="One member of a pool. Prices and limits that are left out are those of LiteLLM's table.",
+    name=(_Name, ..., _descriptions(Model).get("name")),
+    chat_model=(
+        bool,
+        False,
+        "Whether a LangChain chat model answers for it, which is given to "
+        "`from_file(chat_models=...)` under its name.",
+    ),
+    init=(
+        dict[str, Any] | None,
+        None,
+        "Arguments of `langchain.chat_models.init_chat_model`, which makes the chat model that "
+        "answers for it. Needs the extra `langchain`.",
+    ),
+    api_key_env=(
+        str | None,
+        None,
+        "Name of the environment variable that holds the provider's key; otherwise LiteLLM reads "
+        "its usual environment variable.",
+    ),
+    params=(dict[str, Any], {}, _descriptions(Model).get("params")),
+    capabilities=(CapabilitiesConfig, CapabilitiesConfig(), "What it can do."),
+)
+CooldownConfig, ConversationConfig = _config_of(Cooldown), _config_of(Conversation)
 
 
 class RouterConfig(ConfigModel):

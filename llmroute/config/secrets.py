@@ -32,21 +32,12 @@ def may_be_key(text: str) -> bool:
 
 
 def is_key(name: str, value: Any) -> bool:
-    """Whether a setting is, or may be, a key, a token or a password.
-
-    Args:
-        name: Its name; empty where it has none.
-        value: Its value.
-    """
+    """Whether a setting is, or may be, a key, a token or a password; its name may be empty."""
     if isinstance(value, SecretStr):
         return True
     if value is None or isinstance(value, bool):
         return False
-    return _is_named_like_key(name) or (isinstance(value, str) and may_be_key(value))
-
-
-def _is_named_like_key(name: str) -> bool:
-    return without_secrets({name: ""}) == {}
+    return without_secrets({name: ""}) == {} or (isinstance(value, str) and may_be_key(value))
 
 
 def variable_of(key: SecretStr) -> str | None:
@@ -55,5 +46,5 @@ def variable_of(key: SecretStr) -> str | None:
     if len(value) < _SHORTEST_KEY:
         return None
     holding = sorted(name for name, held in os.environ.items() if held == value)
-    named_so = [name for name in holding if _is_named_like_key(name)]
-    return next(iter(named_so or holding), None)
+    # Those first that are named like keys.
+    return min(holding, key=lambda name: without_secrets({name: ""}) != {}, default=None)

@@ -38,25 +38,17 @@ class MistakeInFile(ConfigurationError):
 
 @dataclass(frozen=True)
 class Source:
-    """A file that was read.
+    """A file that was read."""
 
-    Attributes:
-        path: The file, as its user named it.
-        content: What it holds, in plain types.
-        positions: Line and column, from 1, of each value that has a name or a number.
-        fields: Which fields an object may have, by the object's `id`, as far as it is known.
-    """
-
-    path: Path
-    content: Any
+    path: Path  # as its user named it
+    content: Any  # in plain types
+    #: Line and column, from 1, of each value that has a name or a number.
     positions: Mapping[Location, tuple[int, int]]
+    #: Which fields an object may have, by the object's `id`, as far as it is known.
     fields: dict[int, list[str]] = field(default_factory=dict)
 
     def mistake(self, location: Location, message: str) -> MistakeInFile:
-        """The error of one mistake, in one line: `file:line:column: field: what was wrong`.
-
-        Where the field is missing, the object around it is pointed at.
-        """
+        """The error of one mistake, in one line: `file:line:column: field: what was wrong`."""
         return MistakeInFile(self._line(location, message))
 
     def _line(self, location: Location, message: str) -> str:
@@ -71,11 +63,7 @@ class Source:
 
     @contextmanager
     def locating(self, *location: str | int) -> Iterator[None]:
-        """Say of what goes wrong inside where in the file it stands.
-
-        Raises:
-            ConfigurationError: A line for each mistake, none with a value, which may be a key.
-        """
+        """Say of what goes wrong inside where in the file it stands, without any value."""
         try:
             yield
         except ValidationError as report:
@@ -114,31 +102,24 @@ class Source:
     def _message(self, error: Any, place: Location) -> str:
         """What was wrong, without the value."""
         if error["type"] == "extra_forbidden":
-            return self._unknown(place)
+            around = self.content
+            for step in place[:-1]:
+                around = around[step]
+            name, known = str(place[-1]), self.fields.get(id(around), [])
+            if f"{name}_env" in known:
+                return f"no key stands in a file; {name}_env names its environment variable."
+            return f"there is no such field; {did_you_mean(name, known)}"
         if error["type"] == "union_tag_invalid":
             names = error["ctx"]["expected_tags"].replace("'", "").split(", ")
             return f"there is nothing of this name; {did_you_mean(error['ctx']['tag'], names)}"
         message: str = _PLAINER.get(error["type"], error["msg"])
         return message.removeprefix("Value error, ")
 
-    def _unknown(self, place: Location) -> str:
-        around = self.content
-        for step in place[:-1]:
-            around = around[step]
-        name, known = str(place[-1]), self.fields.get(id(around), [])
-        if f"{name}_env" in known:
-            return f"no key stands in a file; {name}_env names its environment variable."
-        return f"there is no such field; {did_you_mean(name, known)}"
-
 
 def read_source(path: Path) -> Source:
     """Read a file; JSON if it is named so, otherwise YAML without aliases, merges and tags.
 
-    Args:
-        path: The file.
-
-    Raises:
-        ConfigurationError: It cannot be read, or is neither.
+    ConfigurationError where it cannot be read, or is neither.
     """
     is_json = suffix_of(path) in JSON
     try:
@@ -186,8 +167,7 @@ class _Walk:
         return self._value(node, ())
 
     def _wrong(self, node: yaml.Node, location: Location, message: str) -> NoReturn:
-        positions = {location: _start(node)}
-        raise Source(self.path, None, positions).mistake(location, message)
+        raise Source(self.path, None, {location: _start(node)}).mistake(location, message)
 
     def _value(self, node: yaml.Node, location: Location) -> Any:
         if id(node) in self.seen:  # also keeps a small file from meaning an endless one
@@ -198,11 +178,9 @@ class _Walk:
             return [self._value(each, (*location, n)) for n, each in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode):
             return self._object(node, location)
-        try:
+        with suppress(ValueError, KeyError):  # such as `!!int x`
             if node.tag in _SCALARS:
                 return self.loader.construct_object(node)
-        except (ValueError, KeyError):  # such as `!!int x`
-            pass
         return self._wrong(node, location, "a text, a number, true, false or null was expected.")
 
     def _object(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
@@ -222,11 +200,7 @@ def _start(node: yaml.Node) -> tuple[int, int]:
 
 
 def suffix_of(path: Path) -> str:
-    """The suffix by which a file's format is known.
-
-    Raises:
-        ConfigurationError: It is none of those that are known.
-    """
+    """The suffix by which a file's format is known; ConfigurationError where it is another."""
     suffix = path.suffix.lower()
     if suffix not in (*YAML, *JSON):
         known = ", ".join((*YAML, *JSON))

@@ -14,7 +14,7 @@ from pydantic import BaseModel, SecretStr, TypeAdapter
 import llmroute
 from llmroute import Capabilities, Escalation, Model, Policy, RouterChain
 from llmroute.config import RouterConfig, router_schema, schema
-from llmroute.config.load import POLICIES, RULES
+from llmroute.config.schema import POLICIES, RULES
 from llmroute.escalation import rules
 from llmroute.escalation.rules import Rule
 from llmroute.request.conversation import Conversation
@@ -30,13 +30,7 @@ CONFIGS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (schema.CooldownConfig, Cooldown),
     (schema.ConversationConfig, Conversation),
     (schema.EscalationConfig, Escalation),
-    (schema.JoinedRulesConfig, rules.Either),
-    (schema.JoinedRulesConfig, rules.Both),
-    *(
-        (getattr(schema, f"{name}Config"), kind)
-        for name, kind in {**POLICIES, **RULES}.items()
-        if name not in ("Either", "Both")
-    ),
+    *((schema.NAMED[name], kind) for name, kind in {**POLICIES, **RULES}.items()),
 ]
 #: Fields that only a file has, and fields of the classes that no file can hold.
 OF_FILES = {"schema_url", "format", "init"}

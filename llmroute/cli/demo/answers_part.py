@@ -48,12 +48,7 @@ def scripted_part(quality: float, scorer: str, as_json: bool) -> dict[str, Any]:
 def live_part(
     quality: float, scorer: str, as_json: bool, api_base: str | None, *, agreed: bool
 ) -> dict[str, Any]:
-    """Ask real providers once the user has agreed to the cost, and show what came of it.
-
-    Raises:
-        Abort: The user does not agree.
-        ConfigurationError: There is no key.
-    """
+    """Ask real providers once the user has agreed to the cost, and show what came of it."""
     router = _router(live.live_pool(api_base), quality, scorer, max_tokens=live.MAX_TOKENS)
     models = ", ".join(router.pool.names)
     if not agreed:

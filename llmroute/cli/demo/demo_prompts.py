@@ -18,27 +18,16 @@ Text = Annotated[str, BeforeValidator(lambda v: "\n".join(v) if isinstance(v, li
 
 @dataclass(frozen=True)
 class DemoPrompt:
-    """One request, and how the scripted models fare on it.
-
-    Attributes:
-        category: What kind of request it is.
-        messages: The conversation as (role, text), oldest first, the user's turn last.
-        difficulty: 0..1 on the scale of `llmroute.testing.Question`; for the script only.
-        tokens: About how long the scripted answer is; for the script only.
-        answer: What a scripted model that gets it right says.
-        tools: Tools to bind, in OpenAI's format.
-        schema: Structured output to ask for, as OpenAI describes a function.
-        trouble: What the scripted provider does to the first call.
-    """
+    """One request, and how the scripted models fare on it."""
 
     category: str
-    messages: list[tuple[Literal["system", "human", "ai"], Text]]
-    difficulty: float
-    tokens: int
+    messages: list[tuple[Literal["system", "human", "ai"], Text]]  # the user's turn is the last
+    difficulty: float  # 0..1 on the scale of `llmroute.testing.Question`
+    tokens: int  # about how long the scripted answer is
     answer: str = "A good answer would stand here."
-    tools: tuple[dict[str, Any], ...] = ()
-    schema: dict[str, Any] | None = None
-    trouble: Literal["rate_limit", "server_error"] | None = None
+    tools: tuple[dict[str, Any], ...] = ()  # to bind, in OpenAI's format
+    schema: dict[str, Any] | None = None  # to ask for, as OpenAI describes a function
+    trouble: Literal["rate_limit", "server_error"] | None = None  # of the first call
 
     @property
     def question(self) -> str:

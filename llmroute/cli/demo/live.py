@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from llmroute.backends.prices import lookup
 from llmroute.chain import RouterChain
 from llmroute.cli.demo.demo_prompts import DemoPrompt
-from llmroute.cli.options import ModelArgument, pool_of
+from llmroute.cli.options import pool_of
 from llmroute.errors import ConfigurationError
 from llmroute.pool import ModelPool
 
@@ -41,18 +41,14 @@ def models_for(environment: Mapping[str, str]) -> list[str]:
 
 
 def live_pool(api_base: str | None = None) -> ModelPool:
-    """A pool of what the environment's keys reach, all served at `api_base` where that is stated.
-
-    Raises:
-        ConfigurationError: There is no key.
-    """
+    """A pool of what the environment's keys reach; ConfigurationError where there is no key."""
     names = models_for(os.environ)
     if not names:
         raise ConfigurationError(
             "--live calls real providers and needs a key in the environment: one of "
             f"{', '.join(_PROVIDERS)}. Without --live the demo needs none."
         )
-    return pool_of([ModelArgument(name) for name in names], api_base)
+    return pool_of([{"name": name} for name in names], api_base)
 
 
 def expected_and_greatest_cost(

@@ -35,7 +35,8 @@ _ABSENT = (
 )
 #: The shares of the best expected quality that are replayed; the last is the default.
 _QUALITIES = (0.8, 0.9, CheapestAbove().quality)
-_REPLICATES = 500
+#: Of every evaluation.
+_SETTINGS: dict[str, Any] = {"replicates": 500, "classic": False}
 #: Figure of the report → what the demo calls it, for two models whose calls are counted and for a
 #: pool with costs.
 _CALLS = {"apgr": "APGR", "cpt50": "CPT(50)", "cpt80": "CPT(80)"}
@@ -43,11 +44,7 @@ _COSTS = {"aiq": "AIQ", "aiq_over_zero": "AIQ over zero router"}
 
 
 def replay_part(data: Path | None, scorer: str, as_json: bool) -> dict[str, Any] | None:
-    """Replay what is at hand, and show it; or say in one sentence how to get it.
-
-    Returns:
-        The studies as plain JSON types, or None where there is nothing to replay.
-    """
+    """Replay what is at hand, show it and return it; None where nothing is, and how to get it."""
     root = data or default_data()
     folders = [root / name for name in _FOLDERS if (root / name).is_dir()] if root else []
     if not folders:
@@ -84,15 +81,8 @@ def _study(folder: Path, scorer: LatentAbilityScorer) -> dict[str, Any]:
         for quality in _QUALITIES
     }
     own, router = routers.popitem()
-    report = evaluate(
-        router,
-        test,
-        train=train,
-        name=f"{own} (default)",
-        others=routers,
-        replicates=_REPLICATES,
-        classic=False,
-    )
+    name = f"{own} (default)"
+    report = evaluate(router, test, train=train, name=name, others=routers, **_SETTINGS)
     figures = _figures(report)
     if test.cost is None:
         figures |= _figures_of_parts(pool, scorer, test)
@@ -114,13 +104,11 @@ def _lines(report: Report, routed: list[str]) -> list[dict[str, Any]]:
 
     def line(label: str, metrics: Mapping[str, Interval], *, own: bool = False) -> dict[str, Any]:
         cost = metrics["cost"]
-        usd_per_1000 = replace(
-            cost, value=1000 * cost.value, low=1000 * cost.low, high=1000 * cost.high
-        )
+        per_1000 = {name: 1000 * getattr(cost, name) for name in ("value", "low", "high")}
         return {
             "label": label,
             "quality": metrics["quality"],
-            "usd_per_1000": usd_per_1000 if report.unit == "USD" else None,
+            "usd_per_1000": replace(cost, **per_1000) if report.unit == "USD" else None,
             "strong_share": metrics.get("strong_share"),
             "over_zero": metrics["over_zero"] if own else None,
         }
@@ -150,8 +138,7 @@ def _figures(report: Report) -> dict[str, Interval | float]:
     }
     name, label = next(iter(shown.items()))
     for other in ("random", "category", "zero", report.strongest, "oracle"):
-        figure = report.baselines[other].metrics.get(name)
-        if figure is not None:
+        if (figure := report.baselines[other].metrics.get(name)) is not None:
             title = "best single" if other == report.strongest else other
             figures[f"{label} {title}"] = figure
     return figures
@@ -167,7 +154,7 @@ def _figures_of_parts(
     parts = list(dict.fromkeys(names))
     for name in parts if len(parts) > 1 else ():
         part = test.select(np.array(names) == name)
-        report = evaluate(router, part, replicates=_REPLICATES, classic=False)
+        report = evaluate(router, part, **_SETTINGS)
         figures[f"APGR on {name} alone ({len(part):,})"] = report.metrics["apgr"]
         figures[f"APGR oracle on {name}"] = report.baselines["oracle"].metrics["apgr"].value
     return figures
@@ -177,16 +164,14 @@ def _lines_table(study: dict[str, Any], width: int) -> Table:
     """The ways to choose, one a row, for a terminal of `width` characters."""
     wide = width >= _WIDE
     priced = study["lines"][0]["usd_per_1000"] is not None
+    usd = [">USD per 1000" if wide else ">USD/1000"] if priced else []
     listing = table(
+        *("|who chooses", ">quality", *usd, ">strong calls", ">over zero"),
         title=f"Replay of {study['name']}: {study['prompts']:,} test prompts, {study['models']} "
         "models, what they answered then",
         caption="± and [ ]: 95 % intervals; over zero: points of quality above the zero router "
         "(single models mixed at random) at the same spend",
     )
-    listing.add_column("who chooses", no_wrap=True)
-    usd = ["USD per 1000" if wide else "USD/1000"] if priced else []
-    for heading in ("quality", *usd, "strong calls", "over zero"):
-        listing.add_column(heading, justify="right", no_wrap=True)
     for line in study["lines"]:
         cost, share = line["usd_per_1000"], line["strong_share"]
         cells = [

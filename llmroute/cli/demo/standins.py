@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from llmroute.chain import RouterChain
 from llmroute.cli.demo.demo_prompts import DemoPrompt
@@ -18,8 +19,6 @@ LABEL = (
 )
 _WRONG = "A poor answer would stand here."
 _FILLER = "This sentence only takes up the room of an answer."
-
-
 #: Name, USD per million input and output tokens, context window, ability for the router and for
 #: the script. The prices are like today's.
 _STAND_INS = (
@@ -49,20 +48,14 @@ def scripted_provider(prompts: Sequence[DemoPrompt]) -> ScriptedProvider:
 
 def stand_in_pool(base_url: str) -> ModelPool:
     """The stand-ins as pool members that LiteLLM calls where the provider listens."""
-    models = [
-        Model(
-            name,
-            model=f"openai/{name}",
-            api_base=base_url,
-            api_key=NOT_A_KEY,
-            input_price=input_price,
-            output_price=output_price,
-            context_window=context_window,
-            ability=ability,
-        )
-        for name, input_price, output_price, context_window, ability, _ in _STAND_INS
-    ]
-    return ModelPool(models)
+    fields = ("input_price", "output_price", "context_window", "ability")
+    served: dict[str, Any] = {"api_base": base_url, "api_key": NOT_A_KEY}
+    return ModelPool(
+        [
+            Model(name, model=f"openai/{name}", **served, **dict(zip(fields, known, strict=True)))
+            for name, *known, _ in _STAND_INS
+        ]
+    )
 
 
 def make_trouble(provider: ScriptedProvider, router: RouterChain, prompt: DemoPrompt) -> None:

@@ -97,10 +97,10 @@ def totals_table(totals: dict[str, Any], pool: ModelPool, label: str) -> Group:
 
 
 def _shares(totals: dict[str, Any], pool: ModelPool) -> Table:
-    listing = table("model", title="Who answered")
-    listing.add_column("share", no_wrap=True)
-    for heading in ("prompts", "in / out, USD per M tokens", "cost"):
-        listing.add_column(heading, justify="right")
+    listing = table(
+        *("model", "|share", ">prompts", ">in / out, USD per M tokens", ">cost"),
+        title="Who answered",
+    )
     tint = _colours(pool)
     for model in pool:
         answers = totals["calls_by_model"][model.name]
