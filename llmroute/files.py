@@ -1,4 +1,4 @@
-"""Writing files and folders whole or not at all, and figures in types that JSON has."""
+"""Writing files and folders atomically, and figures in types that JSON has."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import numpy as np
 from llmroute.errors import ArtifactError
 
 
-def write_whole(path: str | Path, content: str | bytes) -> None:
-    """Write a file whole or not at all: a draft beside it takes its place once it is on the disk.
+def write_atomically(path: str | Path, content: str | bytes) -> None:
+    """Write a file atomically: a draft beside it takes its place once it is on the disk.
 
     Args:
         path: The file. Folders above it are made; an older file is replaced.
@@ -44,7 +44,7 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
 
 
 def write_folder(path: str | Path, content: Mapping[str, bytes], mark: str) -> Path:
-    """Write a folder of files whole or not at all; a folder of the same kind is replaced.
+    """Write a folder of files atomically; a folder of the same kind is replaced.
 
     Args:
         path: The folder. Folders above it are made.

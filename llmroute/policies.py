@@ -76,14 +76,11 @@ class Policy(BaseModel, ABC):
 
     @abstractmethod
     def choose(self, estimates: Estimates, allowed: Bools) -> Choice:
-        """The index of the chosen model for each prompt.
+        """The chosen model of each prompt, as (P,) indices into `estimates.models`.
 
         Args:
             estimates: P prompts, M models.
             allowed: (P, M); each row allows at least one model.
-
-        Returns:
-            (P,) indices into `estimates.models`.
         """
 
     def choose_next(self, estimates: Estimates, allowed: Bools, state: RouterState) -> Choice:

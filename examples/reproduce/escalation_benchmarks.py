@@ -22,7 +22,7 @@ from examples.reproduce.escalation_sections import (
     sampling,
 )
 from examples.reproduce.escalation_study import Study
-from llmroute.files import write_whole
+from llmroute.files import write_atomically
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as work:
         lines = _written(_page(_parts(chosen, Path(work))))
     if chosen.write is not None:
-        write_whole(chosen.write, "\n".join(lines) + "\n")
+        write_atomically(chosen.write, "\n".join(lines) + "\n")
 
 
 def _parts(chosen: argparse.Namespace, work: Path) -> Iterator[Iterator[str]]:

@@ -16,7 +16,7 @@ from examples.reproduce.escalation_study import Study
 from llmroute.evaluation.baselines import estimates_run, oracle_sweep, random_choice, zero_router
 from llmroute.evaluation.markdown import markdown_table
 from llmroute.evaluation.run import Run, strongest
-from llmroute.files import write_whole
+from llmroute.files import write_atomically
 from llmroute.metrics.bootstrap import Interval, Resamples
 from llmroute.numerics import Floats
 from llmroute.outcomes.outcomes import Outcomes
@@ -90,7 +90,7 @@ def all_models(study: Study, pictures: Path | None = None) -> Iterator[str]:
         ),
     )
     if pictures is not None:
-        write_whole(pictures / PICTURE, picture(rows[:5], outcomes))
+        write_atomically(pictures / PICTURE, picture(rows[:5], outcomes))
         yield ""
         yield f"![Accuracy against cost]({pictures.name}/{PICTURE})"
     yield ""

@@ -22,7 +22,7 @@ import numpy as np
 
 from llmroute.errors import ConfigurationError
 from llmroute.evaluation.markdown import markdown_table
-from llmroute.files import write_whole
+from llmroute.files import write_atomically
 from llmroute.numerics import Floats32
 from llmroute.routers import VECTOR_ROUTERS
 from llmroute.routers.features import NAMES
@@ -90,7 +90,7 @@ def main(
         for router in missing:
             row = _row(router, train, test, training, remembered)
             found.setdefault(path.name, {})[_called(router, training)] = row
-            write_whole(results, json.dumps(found, indent=1) + "\n")
+            write_atomically(results, json.dumps(found, indent=1) + "\n")
             click.echo(f"{path.name} {_called(router, training)}: {row}")
     if page is not None:
         write_page(page, found, name)
@@ -127,7 +127,7 @@ def put_between(page: Path, begin: str, end: str, text: str) -> None:
     _, last, after = rest.partition(end)
     if not first or not last:
         raise ConfigurationError(f"{page} has no {begin} with {end} after it; add both.")
-    write_whole(page, f"{before}{begin}\n\n{text}\n\n{end}{after}")
+    write_atomically(page, f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 
 def table(found: dict[str, Any]) -> str:

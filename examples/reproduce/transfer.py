@@ -29,7 +29,7 @@ from examples.reproduce.leave_out import (
 from examples.reproduce.ood_detection import Fallback, detection, fallback
 from examples.reproduce.ood_texts import ood_texts
 from llmroute.evaluation.markdown import markdown_table
-from llmroute.files import write_whole
+from llmroute.files import write_atomically
 from llmroute.metrics import interval
 from llmroute.numerics import Floats
 from llmroute.pool import ModelPool
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.write(text + "\n")
     else:
         older = options.write.read_text(encoding="utf-8") if options.write.exists() else ""
-        write_whole(options.write, put_between_marks(older, text))
+        write_atomically(options.write, put_between_marks(older, text))
 
 
 def put_between_marks(page: str, figures: str) -> str:

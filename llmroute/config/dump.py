@@ -28,7 +28,7 @@ from llmroute.config.source import JSON, Location, dotted, suffix_of
 from llmroute.errors import ConfigurationError
 from llmroute.escalation.escalation import AUTO, Escalation
 from llmroute.escalation.rules import FunctionRule, Rule
-from llmroute.files import write_whole
+from llmroute.files import write_atomically
 from llmroute.policies import Policy
 from llmroute.pool import Model
 from llmroute.routing.router import Router
@@ -64,7 +64,7 @@ def write_router(router: Router, path: str | PathLike[str]) -> None:
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     else:
         text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
-    write_whole(target, text)
+    write_atomically(target, text)
     if writer.left_out:
         fields = ", ".join(map(dotted, writer.left_out))
         warnings.warn(

@@ -16,7 +16,7 @@ from llmroute.errors import ArtifactError, ConfigurationError
 from llmroute.escalation.belief import BeliefModel
 from llmroute.escalation.calibration_fit import Recorded, fit_belief_model
 from llmroute.escalation.priors import AnswerForm, ModelPriors
-from llmroute.files import write_whole
+from llmroute.files import write_atomically
 from llmroute.validation import read_json
 
 #: Version of the file's format.
@@ -94,7 +94,7 @@ class Calibration:
         )
         rounded = _rounded(content.model_dump(by_alias=True))
         try:
-            write_whole(path, json.dumps(rounded, indent=1, ensure_ascii=False) + "\n")
+            write_atomically(path, json.dumps(rounded, indent=1, ensure_ascii=False) + "\n")
         except OSError as fault:
             raise ArtifactError(f"cannot write the calibration to {path}: {fault}.") from fault
         return Path(path)

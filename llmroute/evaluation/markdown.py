@@ -9,7 +9,7 @@ from llmroute.evaluation.page import render
 from llmroute.evaluation.report import Report
 from llmroute.evaluation.results import Evaluated
 from llmroute.evaluation.run import Unit
-from llmroute.files import write_whole
+from llmroute.files import write_atomically
 
 #: Figure of a report, its heading, the unit as a factor, how numbers are written, and whether the
 #: interval is written too.
@@ -61,7 +61,7 @@ def write_page(path: str | Path, reports: Sequence[Report]) -> None:
         by_model=_by_model,
         calibration=_calibration,
     )
-    write_whole(path, text)
+    write_atomically(path, text)
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -15,7 +15,7 @@ from llmroute.evaluation.canvas import DARK, LIGHT, Ink, drawing, figure_of, pan
 from llmroute.evaluation.label_placement import label_points
 from llmroute.evaluation.results import Evaluated, Results
 from llmroute.evaluation.run import Unit
-from llmroute.files import write_whole
+from llmroute.files import write_atomically
 from llmroute.numerics import Floats
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def write_pictures(report: Results, folder: str | Path) -> list[Path]:
     for name, draw in pictures(report).items():
         for dark in (False, True):
             path = Path(folder) / f"{name}{'-dark' * dark}.png"
-            write_whole(path, saved(draw(report, dark), "png"))
+            write_atomically(path, saved(draw(report, dark), "png"))
             written.append(path)
     return written
 

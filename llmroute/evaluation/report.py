@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llmroute.evaluation.page import page
 from llmroute.evaluation.results import Results
-from llmroute.files import write_whole
+from llmroute.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,11 @@ class Report(Results):
 
     def to_json(self, path: str | Path) -> None:
         """Write the figures to a JSON file, atomically."""
-        write_whole(path, json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n")
+        write_atomically(path, json.dumps(self.to_dict(), ensure_ascii=False, indent=2) + "\n")
 
     def to_html(self, path: str | Path) -> None:
         """Write the page to a file that needs no other, atomically.
 
         MissingExtra where matplotlib or jinja2 is not installed.
         """
-        write_whole(path, page(self))
+        write_atomically(path, page(self))

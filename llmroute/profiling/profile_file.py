@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from llmroute.errors import ConfigurationError
-from llmroute.files import write_whole
+from llmroute.files import write_atomically
 from llmroute.pool import ModelPool
 from llmroute.scoring.artifact import Section
 from llmroute.scoring.registry import load_latent
@@ -103,7 +103,7 @@ def write_profiles(path: str | Path, profiles: Profiles) -> None:
         ConfigurationError: It cannot be written.
     """
     try:
-        write_whole(path, profiles.model_dump_json(indent=1, exclude_none=True) + "\n")
+        write_atomically(path, profiles.model_dump_json(indent=1, exclude_none=True) + "\n")
     except OSError as fault:
         raise ConfigurationError(f"cannot write {path}: {fault}.") from fault
 

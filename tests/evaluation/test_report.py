@@ -16,7 +16,7 @@ from llmroute import RouterChain, WillingnessToPay
 from llmroute.evaluation import Outcomes, Report, evaluate
 from llmroute.evaluation.glossary import GLOSSARY
 from llmroute.evaluation.page import against_chance, page, verdict
-from llmroute.files import plain, write_whole
+from llmroute.files import plain, write_atomically
 from llmroute.metrics import Interval
 from tests.evaluation.made_up import Told, made_up, pool_of
 
@@ -130,7 +130,7 @@ class TestFiles:
         target = tmp_path / "report.json"
         (target / "a folder, not a file").mkdir(parents=True)
         with pytest.raises(OSError, match=re.escape("report.json")):
-            write_whole(target, "new")
+            write_atomically(target, "new")
         assert list(tmp_path.iterdir()) == [target]
 
     def test_figures_that_json_has_not_leave_the_older_file(self, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from llmroute._version import __version__
 from llmroute.errors import ConfigurationError
-from llmroute.files import write_whole
+from llmroute.files import write_atomically
 
 #: Bytes that have come, and bytes in all or None where the server does not say.
 Progress = Callable[[int, int | None], None]
@@ -138,7 +138,7 @@ def _check(file: Path, target: Path, source: Download) -> None:
     kept = re.match(r"[0-9a-f]{64}", note.read_text("utf-8")) if note.is_file() else None
     expected = source.sha256 or (kept and kept[0])
     if expected is None:
-        write_whole(note, f"{sha256}  {target.name}\n")
+        write_atomically(note, f"{sha256}  {target.name}\n")
         warnings.warn(
             f"no SHA-256 is published for {source.url}. That of this download, {sha256}, is kept "
             f"in {note}; later ones are compared with it.",
