@@ -12,13 +12,16 @@ ENCODER ?= static
 LABEL_static = 2
 LABEL_minilm = 1
 SETS   ?= mmlu_pro routellm zeroeval_math llmrouter_dc
+# How many mutants `make mutants` tries, out of about 7,000; all of them take a day.
+SAMPLE ?= 400
+SEED   ?= 0
 MEASURED ?= routerbench cascades $(SETS)
 # What is tested on both ends of the supported versions, and what these are, out of pyproject.toml.
 RANGE = tests/standard tests/escalation tests/test_*.py
 VERSIONS = grep -oE '"(langchain[a-z-]*|litellm)>=[0-9.]+(,<[0-9.]+)?' pyproject.toml | tr -d '"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-range lint train benchmarks figures clean
+.PHONY: help demo test test-range lint mutants train benchmarks figures clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +40,9 @@ lint: $(VENV)/.llmroute-dev ## Check style and types only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+mutants: $(VENV)/.llmroute-dev ## How many small faults of the core the tests notice: SAMPLE=number|all SEED=number
+	$(BIN)/python examples/reproduce/mutants.py $(SAMPLE) --seed $(SEED)
 
 train: $(VENV)/.llmroute-train ## Train a bundled router again: DATA=folder OUT=folder ENCODER=static|minilm
 	$(BIN)/llmroute train $(addprefix $(DATA)/,$(SETS)) --out $(OUT) --encoder $(ENCODER) \
@@ -68,7 +74,7 @@ figures: benchmarks $(VENV)/.llmroute-train ## Every other figure of the docs to
 	  --unseen routerbench --unseen cascades --write docs/profile.md
 
 clean: ## Remove the virtual environment, caches and builds
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find llmroute tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp a set of extras, so that `make demo` installs no more than it needs.

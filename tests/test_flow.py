@@ -34,8 +34,8 @@ from llmroute.records import CallRecord, ModelEstimate
 
 POOL = ModelPool(
     [
-        Model("small", input_price=1, output_price=2),
-        Model("big", input_price=10, output_price=20),
+        Model("small", input_price=1, output_price=2, cached_input_price=0.5),
+        Model("big", input_price=10, output_price=20, cached_input_price=1),
         Model("unpriced/model"),
     ]
 )
@@ -232,3 +232,16 @@ class TestCost:
     def test_the_saving_is_against_the_strongest_on_the_same_tokens(self) -> None:
         call = self.cost(CallResult(0.1, usage=Usage(1000, 500)))
         assert completed(call).saved_usd == pytest.approx(0.02 - 0.002)
+
+    def test_the_strongest_would_have_found_as_much_of_the_prompt_in_its_cache(self) -> None:
+        call = self.cost(CallResult(0.1, usage=Usage(1000, 500, cached_tokens=800)))
+        # 200 tokens at the price of input, 800 at that of cached input, 500 of output.
+        assert call.cost_usd == pytest.approx((200 * 1 + 800 * 0.5 + 500 * 2) / 1e6)
+        strongest = (200 * 10 + 800 * 1 + 500 * 20) / 1e6
+        assert completed(call).saved_usd == pytest.approx(strongest - call.cost_usd)
+
+    def test_the_strongest_models_own_answer_saves_nothing_but_costs_what_came_before(self) -> None:
+        draft = self.cost(CallResult(0.1, usage=Usage(1000, 500)))
+        answer = self.cost(CallResult(0.1, usage=Usage(1000, 500)), "big")
+        assert completed(answer).saved_usd == 0
+        assert completed(draft, answer).saved_usd == pytest.approx(-draft.cost_usd)

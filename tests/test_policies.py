@@ -155,6 +155,14 @@ def test_stand_ins_are_as_good_first_and_then_the_best_of_the_rest() -> None:
     assert 3 not in fallback_order(estimates, 0, allowed, chosen=1)
 
 
+def test_stand_ins_of_equal_quality_come_cheapest_first_and_before_a_better_dearer_one() -> None:
+    """A model as good as the chosen one is no weaker one, whatever it costs."""
+    estimates = table([0.7, 0.7, 0.9, 0.7, 0.6, 0.65], [3, 5, 9, 2, 1, 8])
+    everyone = np.ones((1, 6), dtype=bool)
+    order = fallback_order(estimates, 0, everyone, chosen=0)
+    assert [estimates.models[i] for i in order] == ["a", "d", "b", "c", "f", "e"]
+
+
 POLICIES = [
     Threshold(threshold=0.4, weak="a", strong="b"),
     WillingnessToPay(usd=0.01),

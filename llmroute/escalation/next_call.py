@@ -19,8 +19,6 @@ import numpy as np
 from llmroute.errors import ConfigurationError
 from llmroute.escalation.belief import Belief, Prospects
 
-#: A gain below this, in good answers, is rounding.
-_ROUNDING = 1e-9
 #: A step must gain this much more than it costs: of many steps the one that looks best is on
 #: average not as good as it looks.
 _CAUTION = 0.01

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from llmroute import (
     CrossModel,
+    Decision,
     Disagreement,
     Escalation,
     Margin,
@@ -25,6 +26,8 @@ from llmroute import (
 )
 from llmroute.errors import AllModelsFailed, ConfigurationError, ProviderError
 from llmroute.escalation.rules import lead_probability, leaders
+from llmroute.escalation.stronger import above
+from llmroute.records import ModelEstimate
 from llmroute.testing import Fault, Reply, ScriptedProvider
 
 from ..conftest import WordScorer
@@ -142,6 +145,41 @@ class TestWhenAModelFails:
         with pytest.raises(ProviderError):
             router(lambda message: True).invoke("How much is 6 * 7?")
         assert asked(theatre) == ["small"]
+
+
+class TestWhoReplacesARejectedDraft:
+    DECISION = Decision(
+        chosen="a",
+        policy={"name": "test"},
+        reason="because",
+        estimates={
+            name: ModelEstimate(quality=quality, cost=1.0, tokens=1.0)
+            for name, quality in zip("abcdef", (0.5, 0.6, 0.8, 0.4, 0.7, 0.75), strict=True)
+        },
+        excluded={},
+        unfamiliar=False,
+        strongest="f",
+        ranking=("a", "b", "c", "d", "e", "f"),
+        prompt_tokens=1,
+        decision_us=1.0,
+        router="test",
+        version="0",
+    )
+
+    def test_the_strongest_and_then_the_better_ones_best_first(self) -> None:
+        assert above(self.DECISION) == ["f", "c", "e", "b"]
+
+    def test_those_that_cool_down_come_last(self) -> None:
+        resting = self.DECISION.model_copy(update={"excluded": {"f": "failed", "c": "failed"}})
+        assert above(resting) == ["e", "b", "f", "c"]
+
+    def test_they_are_asked_in_that_order(self, router: Router, theatre: ScriptedProvider) -> None:
+        theatre.fail("big", Fault.server_error())
+        answer = router(lambda message: True).invoke("How much is 6 * 7?")
+        assert asked(theatre) == ["small", "big", "medium"]
+        assert [purpose for _, purpose in purposes(answer)] == ["draft", "answer", "fallback"]
+        assert record(answer)["answered_by"] == "medium"
+        assert record(answer)["escalated"]
 
 
 class TestMargin:
