@@ -25,7 +25,7 @@ from llmroute import (
     StrongShare,
 )
 from llmroute.errors import AllModelsFailed, ConfigurationError, ProviderError
-from llmroute.escalation.rules import lead_probability, leaders
+from llmroute.escalation.rules import Rule, lead_probability, leaders
 from llmroute.escalation.stronger import above
 from llmroute.records import ModelEstimate
 from llmroute.testing import Fault, Reply, ScriptedProvider
@@ -576,13 +576,34 @@ class TestLatencyBudget:
         self.speedy(theatre, 5, lambda message: False).invoke("How much is 6 * 7?")
         assert asked(theatre) == ["small"]
 
-    def test_evidence_that_would_not_fit_is_not_gathered(
+    @pytest.mark.parametrize(
+        ("rule", "reason"),
+        [
+            (Disagreement(samples=3), "There was no time for more answers."),
+            (CrossModel(), "There was no time for a second model."),
+            (SelfVerify(), "There was no time for a verification."),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_a_draft_whose_evidence_would_not_fit_counts_as_rejected(
+        self, theatre: ScriptedProvider, stage: Stage, rule: Rule, reason: str
+    ) -> None:
+        stage.says("small", lambda request: time.sleep(0.2) or "The answer is 41.")
+        answer = self.speedy(theatre, 4.1, rule).invoke("How much is 6 * 7?")
+        (check,) = record(answer)["checks"]
+        assert (check["rule"], check["passed"]) == (type(rule).__name__, False)
+        assert check["reason"] == reason
+        assert purposes(answer) == [("small", "draft"), ("big", "answer")]
+
+    def test_a_draft_is_not_rewritten_where_that_would_not_fit(
         self, theatre: ScriptedProvider, stage: Stage
     ) -> None:
         stage.says("small", lambda request: time.sleep(0.2) or "The answer is 41.")
-        answer = self.speedy(theatre, 4.1, Disagreement(samples=3)).invoke("How much is 6 * 7?")
-        assert asked(theatre) == ["small", "big"]
-        assert "no time" in record(answer)["checks"][0]["reason"]
+        rule = Refine(lambda message: "41" in message.text)
+        assert purposes(self.speedy(theatre, 4.1, rule).invoke("How much is 6 * 7?")) == [
+            ("small", "draft"),
+            ("big", "answer"),
+        ]
 
     def test_models_of_unknown_speed_are_not_held_to_it(
         self, router: Router, theatre: ScriptedProvider
