@@ -439,9 +439,8 @@ def test_policies_are_frozen_and_name_their_numbers() -> None:
 
 def test_the_old_name_of_prior_quality_is_taken_with_a_warning() -> None:
     estimates = table([0.9, 0.8], [1.0, 2.0], prior=[0.7, 0.6])
-    with pytest.warns(DeprecationWarning, match="prior is now prior_quality") as caught:
+    with pytest.warns(DeprecationWarning, match="prior is now prior_quality"):
         assert estimates.prior.tolist() == [0.7, 0.6]
-    assert caught[0].filename == __file__
     with pytest.warns(DeprecationWarning, match="prior is now prior_quality"):
         other = replace(estimates, prior=np.array([0.1, 0.2]))
     assert other.prior_quality.tolist() == [0.1, 0.2]

@@ -184,8 +184,8 @@ class TestEvidenceOfOneAnswer:
     def spent(self, theatre: ScriptedProvider) -> Callable[..., list[tuple[str, str]]]:
         """Asks a router that may buy `buys` where an answer is worth `usd`; its calls."""
 
-        def ask(usd: float, *buys: str) -> list[tuple[str, str]]:
-            members = pool_of(theatre, "litellm", capabilities={"logprobs": False})
+        def ask(usd: float, *buys: str, logprobs: bool = False) -> list[tuple[str, str]]:
+            members = pool_of(theatre, "litellm", capabilities={"logprobs": logprobs})
             chain = RouterChain(
                 pool=ModelPool([m for m in members if m.name != "medium"]),
                 scorer=Apart(),
@@ -193,7 +193,9 @@ class TestEvidenceOfOneAnswer:
                 escalation=Escalation("auto", buys=buys),
                 max_retries=0,
             )
-            return calls(chain.invoke(QUESTION))
+            answer = chain.invoke(QUESTION)
+            self.scores = [check["score"] for check in record(answer)["checks"]]
+            return calls(answer)
 
         return ask
 
@@ -208,6 +210,37 @@ class TestEvidenceOfOneAnswer:
     ) -> None:
         assert spent(0.003, *buys) == [("small", "draft"), ("small", "verify")]
         assert spent(0.01, *buys) == [("small", "draft"), ("small", "verify"), ("big", "answer")]
+
+    @pytest.mark.parametrize(
+        ("word", "logprobs", "scores"),
+        [
+            ("Yes", False, [0.700074, 0.882635]),
+            ("No", False, [0.700074, 0.178455]),
+            ("Yes", True, [0.608281, 0.828986]),
+            ("No", True, [0.608281, 0.13912]),
+        ],
+    )
+    def test_a_verification_is_read(
+        self,
+        spent: Callable[..., Any],
+        stage: Stage,
+        theatre: ScriptedProvider,
+        word: str,
+        logprobs: bool,
+        scores: list[float],
+    ) -> None:
+        stage.says("small", "41", Reply(word, confidence=0.95))
+        escalated = [] if word == "Yes" else [("big", "answer")]
+        assert spent(0.003, "verify", logprobs=logprobs) == [
+            ("small", "draft"),
+            ("small", "verify"),
+            *escalated,
+        ]
+        assert self.scores == pytest.approx(scores)
+        # It costs the prompt, the answer and a word; its probability is asked for where it is had.
+        body = theatre.requests[1].body
+        assert (body["max_tokens"], body["temperature"]) == (5, 0)
+        assert body.get("top_logprobs") == (5 if logprobs else None)
 
     def test_samples_that_fail_are_not_asked_for_again(
         self, spent: Callable[..., Any], theatre: ScriptedProvider
@@ -262,6 +295,21 @@ class TestWhatIsNotPlanned:
         assert chain.decide(QUESTION, model="small").check is None
 
 
+class TestWhatIsRemembered:
+    def test_a_confidence_is_read_among_the_models_last_ones(
+        self, router: Router, stage: Stage
+    ) -> None:
+        stage.says("small", Reply("42", confidence=0.9))
+        stage.says("medium", Reply("42", confidence=0.9))
+        chain = router(WillingnessToPay(usd=0.003), logprobs=True)
+        answers = [chain.invoke(QUESTION) for _ in range(11)]
+        # Of a model that is always as sure, being so tells nothing: that takes ten to see.
+        scores = [record(answer)["checks"][0]["score"] for answer in answers]
+        assert scores == pytest.approx([0.677764] * 9 + [0.740525] * 2)
+        assert calls(answers[0]) == [("medium", "draft"), ("small", "draft")]
+        assert calls(answers[10]) == [("medium", "draft")]
+
+
 class TestTheRecord:
     def test_says_what_was_believed_and_what_followed(self, router: Router) -> None:
         answer = router(WillingnessToPay(usd=0.005)).invoke(QUESTION)
@@ -308,8 +356,15 @@ class TestWhenAModelFails:
         stage.says("medium", "40", "No")
         theatre.fail("big", Fault.server_error(), times=None)
         strict = router(WillingnessToPay(usd=0.005), Escalation("auto", keep=False))
-        with pytest.raises(AllModelsFailed):
+        with pytest.raises(AllModelsFailed) as raised:
             strict.invoke(QUESTION)
+        assert [(call.model, call.status) for call in raised.value.calls] == [
+            ("small", "ok"),
+            ("medium", "ok"),
+            ("big", "unavailable"),
+        ]
+        assert raised.value.last.model == "big"
+        assert "The server had an error" in raised.value.last.message
 
 
 async def test_on_an_event_loop_too(router: Router, stage: Stage) -> None:

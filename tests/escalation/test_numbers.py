@@ -277,9 +277,8 @@ class TestThePlanOfARequest:
 class TestAFittedJudge:
     """On planted answers with holes, answers that could not be read, and three forms."""
 
-    @pytest.fixture(scope="class")
-    @classmethod
-    def fitted(cls) -> Judge:
+    @pytest.fixture
+    def fitted(self) -> Judge:
         answers, generator = planted(prompts=300), np.random.default_rng(5)
         score, groups, forms = answers.score.copy(), answers.groups.copy(), answers.forms.copy()
         score[::7, 0], groups[::11, 1], forms[::3] = np.nan, NO_ANSWER, "number"
@@ -292,25 +291,16 @@ class TestAFittedJudge:
             Recorded(answers.quality, score, groups, forms, answers.token, verified, share)
         )
 
-    def test_feels_the_difficulty_as_much_as_planted(self, fitted: Judge) -> None:
+    def test_is_what_the_answers_tell(self, fitted: Judge) -> None:
         assert [member.reach for member in fitted.members] == [0.75, 1.5, 1.5]
-
-    def test_forms(self, fitted: Judge) -> None:
-        found = {
-            form: (
-                round(fitted.forms[form].right, 5),
-                round(fitted.forms[form].tempted, 5),
-                fitted.forms[form].other,
-                [round(member.tempted[form], 5) for member in fitted.members],
-            )
-            for form in ("choice", "number", "new")
-        }
-        assert found == FOUND_FORMS
-
-    @pytest.mark.parametrize("kind", ["token", "verified", "share"])
-    def test_curves(self, fitted: Judge, kind: str) -> None:
+        for form, (right, tempted, other, each) in FOUND_FORMS.items():
+            found = fitted.forms[form]
+            assert (found.right, found.tempted, found.other) == about(right, tempted, other)
+            assert [member.tempted[form] for member in fitted.members] == about(*each)
         names = ("level", "gap", "load", "both", "prior", "tempted", "spread")
-        for member, expected in zip(fitted.members, FOUND_CURVES[kind], strict=True):
-            curve = getattr(member, kind)
-            assert len(curve.knots) == 41
-            assert [getattr(curve, name) for name in names] == pytest.approx(expected, abs=2e-4)
+        for kind, curves in FOUND_CURVES.items():
+            for member, expected in zip(fitted.members, curves, strict=True):
+                curve = getattr(member, kind)
+                assert len(curve.knots) == 41
+                found = [getattr(curve, name) for name in names]
+                assert found == pytest.approx(expected, abs=2e-4), kind

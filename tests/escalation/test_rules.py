@@ -6,9 +6,11 @@ import pickle
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from pydantic import BaseModel
 
 from llmroute import (
@@ -24,8 +26,11 @@ from llmroute import (
     SelfVerify,
     StrongShare,
 )
+from llmroute.answers.votes import NO_ANSWER
 from llmroute.errors import AllModelsFailed, ConfigurationError, ProviderError
-from llmroute.escalation.rules import Rule, lead_probability, leaders
+from llmroute.escalation.context import Generation
+from llmroute.escalation.prompts import refining, verifying
+from llmroute.escalation.rules import Rule, lead_probability, leaders, representative, rule_of
 from llmroute.escalation.stronger import above
 from llmroute.records import ModelEstimate
 from llmroute.testing import Fault, Reply, ScriptedProvider
@@ -197,10 +202,26 @@ class TestMargin:
         assert answer.content == "The answer is 42."
         assert record(answer)["checks"][0]["score"] < 0.5
 
-    @pytest.mark.parametrize("of", ["mean", "min"])
-    def test_other_measures_of_certainty(self, router: Router, stage: Stage, of: str) -> None:
-        stage.says("small", Reply("41", confidence=0.4))
-        assert record(router(Margin(below=0.9, of=of)).invoke("How much is 6 * 7?"))["escalated"]
+    @pytest.mark.parametrize("rule", [Margin(below=0.9), StrongShare(share=1)], ids=str)
+    def test_measures_of_certainty(self, router: Router, stage: Stage, rule: Rule) -> None:
+        stage.says("small", Reply("The answer is 41.", confidence=0.4))
+        asked_for = router(lambda message: False).invoke(
+            "How much is 6 * 7?", logprobs=True, top_logprobs=2
+        )
+        tokens = asked_for.response_metadata["logprobs"]["content"]
+        each = np.array([token["logprob"] for token in tokens])
+        found = {}
+        for of in ("margin", "mean", "min"):
+            measured = router(rule.model_copy(update={"of": of})).invoke("How much is 6 * 7?")
+            found[of] = record(measured)["checks"][0]["score"]
+            assert record(measured)["checks"][0]["rule"] == type(rule).__name__
+            assert record(measured)["escalated"]
+        assert len({round(score, 3) for score in found.values()}) == 3
+        assert found["min"] == pytest.approx(np.exp(each.min()), abs=1e-4)
+        assert found["mean"] == pytest.approx(np.exp(each.mean()), abs=1e-4)
+        (number,) = [token for token in tokens if "41" in token["token"]]
+        first, second = (np.exp(top["logprob"]) for top in number["top_logprobs"])
+        assert found["margin"] == pytest.approx(first - second, abs=1e-4)
 
     def test_a_provider_without_log_probabilities_is_not_judged_and_the_record_says_so(
         self, theatre: ScriptedProvider
@@ -370,6 +391,10 @@ class TestSelfVerify:
         answer = router(SelfVerify()).invoke("How much is 6 * 7?")
         assert answer.content == "It is 42."
         assert purposes(answer) == [("small", "draft"), ("small", "verify")]
+        (check,) = record(answer)["checks"]
+        assert (check["passed"], check["score"]) == (True, 1.0)
+        reason = "small calls its answer right with 1.000, which reaches 0.5."
+        assert check["reason"] == reason
         question = theatre.requests[1].body
         assert question["messages"][-2]["content"] == "It is 42."
         assert question["logprobs"]
@@ -378,12 +403,20 @@ class TestSelfVerify:
         stage.says("small", "It is 41.", Reply("No", confidence=0.9))
         answer = router(SelfVerify(below=0.5)).invoke("How much is 6 * 7?")
         assert answer.content == "The answer is 42."
+        (check,) = record(answer)["checks"]
+        assert (check["passed"], check["score"]) == (False, 0.0)
+        reason = "small calls its answer right with 0.000, which is below 0.5."
+        assert check["reason"] == reason
 
     def test_what_is_neither_yes_nor_no_is_no_word_for_the_answer(
         self, router: Router, stage: Stage
     ) -> None:
         stage.says("small", "It is 41.", "Well…")
-        assert record(router(SelfVerify()).invoke("How much is 6 * 7?"))["escalated"]
+        answer = record(router(SelfVerify()).invoke("How much is 6 * 7?"))
+        assert answer["escalated"]
+        (check,) = answer["checks"]
+        assert (check["passed"], check["score"]) == (False, None)
+        assert check["reason"] == "small did not say whether its answer is right."
 
     def test_a_verification_that_is_refused_costs_nobody_the_answer(
         self, router: Router, theatre: ScriptedProvider
@@ -412,10 +445,27 @@ class TestRefine:
         assert record(answer)["escalated"]
 
     def test_the_record_names_the_check(self) -> None:
-        assert Refine(Margin(below=0.3)).to_record()["check"]["name"] == "Margin"
+        margin = {"name": "Margin", "below": 0.3, "of": "margin"}
+        assert Refine(Margin(below=0.3)).to_record() == {"name": "Refine", "check": margin}
 
 
 class TestComposition:
+    def test_the_record_names_the_rules(self) -> None:
+        class Guesses:
+            def __call__(self, message: object) -> bool:
+                return True
+
+        def is_short(message: object) -> bool:
+            return True
+
+        either = {"name": "Either", "rules": [{"name": "is_short"}, {"name": "Guesses"}]}
+        assert (rule_of(is_short) | Guesses()).to_record() == either
+        verify = {"name": "SelfVerify", "below": 0.5}
+        both = {"name": "Both", "rules": [verify, {"name": "is_short"}]}
+        assert (SelfVerify() & is_short).to_record() == both
+        assert (Margin(below=0.1) | SelfVerify()).arguments == Margin(below=0.1).arguments
+        assert (SelfVerify() | is_short).arguments == {}
+
     def test_either_escalates_when_one_wants_to(self, router: Router) -> None:
         rule = Disagreement(samples=2) | (lambda message: True)
         assert record(router(rule).invoke("How much is 6 * 7?"))["escalated"]
@@ -542,6 +592,41 @@ def test_adaptive_consistency_stops_early_on_a_clear_lead(
 ) -> None:
     router(Disagreement(samples=40, sure=0.95)).invoke("How much is 6 * 7?")
     assert len(asked(theatre)) == 4  # P(p > 1/2 | 4 votes to 0) = 1 - 1/32
+
+
+def test_of_the_largest_group_the_answer_to_the_users_own_words_is_returned() -> None:
+    def heard(text: str, style: str = "") -> Generation:
+        return Generation(AIMessage(text), "small", call=None, value=None, style=style)
+
+    draft, steps, plain = heard("41"), heard("42", "steps"), heard("42")
+    assert representative([draft, steps, plain], [0, 1, 1]) is plain
+    program = heard("42", "program")
+    assert representative([draft, steps, program], [0, 1, 1]) is steps
+    assert representative([draft, plain], [0, 1]) is draft  # of equals the first
+    assert representative([draft, steps], [NO_ANSWER, NO_ANSWER]) is draft
+    assert representative([draft, steps, plain], [NO_ANSWER, 1, NO_ANSWER]) is steps
+
+
+def test_a_question_about_an_answer_tells_its_tool_loop_as_text() -> None:
+    call = {"name": "multiply", "args": {"a": 6}, "id": "1"}
+    loop = [
+        HumanMessage("How much?"),
+        AIMessage("Let me see.", tool_calls=[call]),
+        ToolMessage("42", tool_call_id="1", name="multiply"),
+        ToolMessage("43", tool_call_id="1"),
+    ]
+    told = verifying(loop, AIMessage("", tool_calls=[call, call]))
+    assert [(message.type, message.text) for message in told[:-1]] == [
+        ("human", "How much?"),
+        ("ai", "Let me see.\nmultiply({'a': 6})"),
+        ("human", "Result of multiply: 42"),
+        ("human", "Result of the tool: 43"),
+        ("ai", "multiply({'a': 6})\nmultiply({'a': 6})"),
+    ]
+    assert told[-1].text.endswith("Reply with one word: Yes or No.")
+    rewritten = refining(loop[:1], AIMessage("42"))
+    assert [message.text for message in rewritten[:2]] == ["How much?", "42"]
+    assert rewritten[2].text.startswith("Look for mistakes in your answer above")
 
 
 class TestLatencyBudget:
