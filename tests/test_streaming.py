@@ -11,6 +11,7 @@ import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatResult, LLMResult
 
+from llmroute import Model, ModelPool
 from llmroute.engine.flow import Answered, Ask, CallResult
 from llmroute.engine.messages import is_cut_short, message_in, read_usage, usage_of, with_record
 from llmroute.engine.results import succeeded
@@ -148,6 +149,16 @@ class TestTheRecordOfAStream:
             assert isinstance(error, StreamInterrupted)
             assert (error.status, error.model, error.partial) == (500, "small", "")
         assert ledger.ends == [error]
+
+    def test_tells_no_key_of_the_member(self) -> None:
+        secret = "sk-not-to-be-told-0123456789"
+        pool = ModelPool([Model("small", api_key=secret), *list(POOL)[1:]])
+        made = decision("small", "big")
+        answered = Answered(ASK, CallResult(0.1))
+        record = StreamRecord(answered, made, pool, Watching([], made))
+        error = record.interrupted(httpx.RemoteProtocolError(f"refused {secret}"))
+        assert secret not in str(error)
+        assert "refused" in str(error)
 
     def test_is_told_once_when_nobody_reads_on(self) -> None:
         ledger = Ledger()

@@ -451,3 +451,6 @@ class TestWhatCannotBeHelpedWith:
         answer = router(WillingnessToPay(usd=0.003), logprobs=True).invoke(QUESTION)
         assert record(answer)["check"]
         assert "logprobs" not in answer.response_metadata
+        wanted = router(WillingnessToPay(usd=0.003), logprobs=True).invoke(QUESTION, logprobs=True)
+        assert record(wanted)["check"]
+        assert wanted.response_metadata["logprobs"]["content"]

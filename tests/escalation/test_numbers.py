@@ -258,6 +258,59 @@ class TestThePlanOfARequest:
             assert outlook.aim.worth == pytest.approx(expected, rel=1e-4)
             assert outlook.aim.limit == limit
 
+    def test_what_one_planner_has_worked_out_is_of_each_policy_pool_and_form_alone(self) -> None:
+        """The worth of a share is kept, and so is all that hangs on the pool."""
+        outlooks, known = Outlooks(None, ("verify",)), {}
+        dear = ModelPool([m.model_copy(update={"output_price": 20.0}) for m in self.POOL])
+        without = self.decision().model_copy(update={"excluded": {"large": "it is out"}})
+        other = self.decision().model_copy(update={"router": "another"})
+        asked = [
+            (CheapestAbove(quality=0.8), self.decision(), self.POOL, "number"),
+            (CheapestAbove(quality=0.9), self.decision(), self.POOL, "number"),
+            (CheapestAbove(quality=0.9), self.decision(), self.POOL, "prose"),
+            (CheapestAbove(quality=0.9), without, self.POOL, "number"),
+            (CheapestAbove(quality=0.9), self.decision(), dear, "number"),
+            (CheapestAbove(quality=0.9), other, self.POOL, "number"),
+        ]
+        for number, each in enumerate(asked):
+            known[number] = outlooks.of(*each)
+            fresh = Outlooks(None, ("verify",)).of(*each)
+            assert known[number].aim == fresh.aim
+            assert known[number].allowed == fresh.allowed
+        assert known[0].judge is known[1].judge
+        assert len({outlook.aim.worth for outlook in known.values()}) == 5  # the last is as before
+        assert known[3].allowed == (0, 1)
+        for number in range(70):
+            other = self.decision().model_copy(update={"router": str(number)})
+            outlooks.of(CheapestAbove(quality=0), other, self.POOL, None)
+        assert len(outlooks._views) == 64
+
+    def test_an_unknown_form_counts_as_text(self) -> None:
+        aims = [
+            Outlooks(None, ()).of(CheapestAbove(quality=0.9), self.decision(), self.POOL, form).aim
+            for form in (None, "text", "number")
+        ]
+        assert aims[0] == aims[1] != aims[2]
+
+    def test_a_cost_that_is_not_known_matters_only_where_the_model_may_be_asked(self) -> None:
+        """Two models without prices can be told apart by a threshold: the strong one costs 1."""
+        unpriced = ModelPool([*list(self.POOL)[:2], Model("large")])
+        estimates = dict(self.decision().estimates)
+        estimates["large"] = ModelEstimate(quality=0.8, cost=None, tokens=300.0)
+        whole = self.decision().model_copy(update={"estimates": estimates})
+        out = whole.model_copy(update={"excluded": {"large": "it is out"}, "strongest": "middle"})
+        outlook = Outlooks(None, ()).of(CheapestAbove(quality=0.9), out, unpriced, "number")
+        assert outlook.prices.ask == [1.4e-4, 7e-4, 0.0]
+        assert outlook.aim.worth == pytest.approx(4.515912e-3, rel=1e-4)
+        pair = whole.model_copy(update={"excluded": {"middle": "it is out"}})
+        policy = Threshold(threshold=0.2, weak="small", strong="large")
+        outlook = Outlooks(None, ()).of(policy, pair, unpriced, "number")
+        assert outlook.prices.ask == [1e-6, 1e-6, 1.0]
+        assert outlook.aim.worth == pytest.approx(5)
+        for refused, made in ((policy, whole), (CheapestAbove(), pair)):
+            with pytest.raises(AssertionError):
+                Outlooks(None, ()).of(refused, made, unpriced, "number")
+
     def test_what_the_steps_cost(self) -> None:
         outlook = Outlooks(None, ("verify", "sample")).of(
             CheapestAbove(), self.decision(), self.POOL, "number"

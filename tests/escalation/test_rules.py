@@ -33,7 +33,7 @@ from llmroute.escalation.prompts import refining, verifying
 from llmroute.escalation.rules import Rule, lead_probability, leaders, representative, rule_of
 from llmroute.escalation.stronger import above
 from llmroute.records import ModelEstimate
-from llmroute.testing import Fault, Reply, ScriptedProvider
+from llmroute.testing import ChatRequest, Fault, Reply, ScriptedProvider
 
 from ..conftest import WordScorer
 from .conftest import Stage, asked, pool_of
@@ -276,6 +276,11 @@ class TestStrongShare:
         assert pickle.loads(pickle.dumps(rule)).to_record() == rule.to_record()
 
 
+def styled(request: ChatRequest) -> str:
+    """42, in the words that the style of the question has."""
+    return "By steps.\nAnswer: 42" if "step by step" in request.last_user else "It is 42."
+
+
 class TestDisagreement:
     def test_agreement_is_accepted_as_soon_as_it_is_certain(
         self, router: Router, theatre: ScriptedProvider
@@ -314,6 +319,13 @@ class TestDisagreement:
         assert last_words[0] == "How much is 6 * 7?"
         assert "step by step" in last_words[1]
         assert "program" in last_words[2]
+
+    def test_the_answer_to_the_users_own_words_is_the_one_that_is_returned(
+        self, router: Router, stage: Stage
+    ) -> None:
+        rule = Disagreement(samples=3, agree=0.5, styles=("", "steps"), together=True)
+        stage.says("small", "It is 41.", styled, styled)
+        assert router(rule).invoke("How much is 6 * 7?").content == "It is 42."
 
     def test_all_at_once_where_time_counts(
         self, router: Router, stage: Stage, theatre: ScriptedProvider
