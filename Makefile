@@ -12,13 +12,16 @@ ENCODER ?= static
 LABEL_static = 2
 LABEL_minilm = 1
 SETS   ?= mmlu_pro routellm zeroeval_math llmrouter_dc
+# How many mutants `make mutants` tries, out of about 7,000; all of them take a day.
+SAMPLE ?= 400
+SEED   ?= 0
 MEASURED ?= routerbench cascades $(SETS)
 # What `make test-range` tests, and how it reads the supported versions from pyproject.toml.
 RANGE = tests/standard tests/answers tests/backends tests/config tests/escalation tests/request tests/state tests/test_*.py
 VERSIONS = grep -oE '"(langchain[a-z-]*|litellm)>=[0-9.]+(,<[0-9.]+)?' pyproject.toml | tr -d '"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-range lint architecture train benchmarks figures clean
+.PHONY: help demo test test-range lint mutants architecture train benchmarks figures clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +44,9 @@ lint: $(VENV)/.llmroute-dev ## Only check style, types and layers
 
 architecture: $(VENV)/.llmroute-dev ## Print rooms, layers and circles; write them into docs/
 	$(BIN)/python -m examples.reproduce.architecture --write docs
+
+mutants: $(VENV)/.llmroute-dev ## Count the small faults of the core that no test notices. Options: SAMPLE=number|all SEED=number
+	$(BIN)/python examples/reproduce/mutants.py $(SAMPLE) --seed $(SEED)
 
 train: $(VENV)/.llmroute-train ## Train a bundled router again. Options: DATA=folder OUT=folder ENCODER=static|minilm
 	$(BIN)/llmroute train $(addprefix $(DATA)/,$(SETS)) --out $(OUT) --encoder $(ENCODER) \
@@ -73,7 +79,7 @@ figures: benchmarks $(VENV)/.llmroute-train ## Write the generated tables of the
 	  --unseen routerbench --unseen cascades --write docs/profile.md
 
 clean: ## Remove the virtual environment, builds and caches
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find llmroute tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp a set of extras, so that `make demo` installs no more than it needs.

@@ -7,13 +7,16 @@ ChatOpenAI member. `small` fails once; `big` stands by.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
-from llmroute import ModelPool, RouterChain
+from llmroute import Model, ModelPool, RouterChain
 from llmroute.errors import (
     AllModelsFailed,
     AuthenticationFailed,
@@ -383,6 +386,54 @@ async def test_a_stream_cut_after_its_first_token_raises_with_the_text_so_far(
     assert [c.status for c in raised.value.calls] == ["interrupted"]
     assert raised.value.calls[0].cost_is_estimated
     assert provider.count("big") == 0  # a second model's text cannot be joined to the first one's
+
+
+class TellsUsageAsItGoes(BaseChatModel):
+    """A chat model whose provider counts tokens on every chunk, and whose stream is cut."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "counting"
+
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        raise NotImplementedError
+
+    def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        for text, tokens in (("It", 1000), (" is", 0)):
+            details = {"cache_read": 600 if tokens else 0}
+            yield ChatGenerationChunk(
+                message=AIMessageChunk(
+                    text,
+                    usage_metadata={
+                        "input_tokens": tokens,
+                        "output_tokens": 2,
+                        "total_tokens": tokens + 2,
+                        "input_token_details": details,
+                    },
+                    response_metadata={"model_name": "counting-2"} if tokens else {},
+                )
+            )
+        raise httpx.RemoteProtocolError("peer closed connection")
+
+
+@pytest.mark.parametrize("call", STREAMED)
+async def test_what_a_cut_stream_told_of_its_usage_is_billed(call: Call) -> None:
+    member = Model(
+        "cut",
+        chat_model=TellsUsageAsItGoes(),
+        input_price=3,
+        cached_input_price=0.3,
+        output_price=15,
+    )
+    router = RouterChain(pool=[member], escalation=None)
+    with pytest.raises(StreamInterrupted) as raised:
+        await call(router)
+    assert raised.value.partial == "It is"
+    (told,) = raised.value.calls
+    assert (told.prompt_tokens, told.cached_tokens, told.completion_tokens) == (1000, 600, 4)
+    assert told.answered_by == "counting-2"
+    assert told.cost_usd == pytest.approx((400 * 3 + 600 * 0.3 + 4 * 15) / 1e6)
+    assert not told.cost_is_estimated
 
 
 async def test_a_stalled_stream_ends(provider: ScriptedProvider, litellm_pool: MakePool) -> None:

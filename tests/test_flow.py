@@ -13,6 +13,8 @@ from llmroute.engine.flow import (
     Answered,
     Ask,
     CallResult,
+    Talk,
+    Together,
     Usage,
     Wait,
     answer,
@@ -34,8 +36,8 @@ from llmroute.records import CallRecord, ModelEstimate
 
 POOL = ModelPool(
     [
-        Model("small", input_price=1, output_price=2),
-        Model("big", input_price=10, output_price=20),
+        Model("small", input_price=1, output_price=2, cached_input_price=0.5),
+        Model("big", input_price=10, output_price=20, cached_input_price=1),
         Model("unpriced/model"),
     ]
 )
@@ -129,6 +131,16 @@ class TestRetry:
         steps, _ = play(("small",), [RateLimited("busy", retry_after=3.0), "fine"], retry)
         assert steps == [Ask("small", "answer", 0), Wait(3.0), Ask("small", "answer", 1)]
 
+    def test_waits_half_a_second_and_twice_as_long_each_time_with_jitter(self) -> None:
+        retry = Retry(times=9)
+        for attempt, longest in enumerate((0.5, 1.0, 2.0, 4.0, 8.0, 8.0)):
+            waits = [retry.wait(attempt, ProviderUnavailable("down")) for _ in range(200)]
+            assert longest / 2 <= min(waits) < longest * 0.55
+            assert longest * 0.95 < max(waits) <= longest
+        assert Retry(times=0).wait(0, ProviderUnavailable("down")) is None
+        assert Retry(max_wait_s=3).wait(0, RateLimited("busy", retry_after=3)) == 3
+        assert Retry(max_wait_s=3).wait(0, RateLimited("busy", retry_after=3.1)) is None
+
     def test_does_not_wait_longer_than_allowed(self) -> None:
         retry = Retry(times=1, max_wait_s=5)
         steps, _ = play(("small", "big"), [RateLimited("busy", retry_after=6.0), "fine"], retry)
@@ -154,6 +166,34 @@ class TestRetry:
     def test_what_will_not_pass_is_not_tried_again(self) -> None:
         assert Retry(times=5).wait(0, EmptyAnswer("nothing")) is None
         assert Retry(times=5).wait(0, ProviderTimeout("slow")) is None
+
+
+class TestSeveralCallsAtOnce:
+    def test_those_that_failed_are_in_the_record_only(self) -> None:
+        talk = Talk(decision("small", "big"), POOL, Retry())
+        asks = [Ask("small", "sample", hidden=True), Ask("big", "sample", hidden=True)]
+        flow = talk.together(asks)
+        assert next(flow) == Together(tuple(asks))
+        with pytest.raises(StopIteration) as end:
+            flow.send([CallResult(0.3, error=RateLimited("busy")), CallResult(0.5, "fine")])
+        (answered,) = end.value.value
+        assert (answered.ask, answered.result.value) == (asks[1], "fine")
+        assert [(c.model, c.status, c.purpose) for c in talk.calls] == [
+            ("small", "rate_limited", "sample"),
+            ("big", "ok", "sample"),
+        ]
+        assert answered.accepted is talk.calls[1]
+        assert talk.elapsed_s == 0.5  # they were made at once
+
+    def test_time_is_that_of_calls_and_waits(self) -> None:
+        talk = Talk(decision("small", "big"), POOL, Retry(times=1))
+        flow = talk.ask(Ask("small", "answer"))
+        next(flow)
+        assert flow.send(CallResult(0.25, error=RateLimited("busy", retry_after=2))) == Wait(2)
+        assert flow.send(None) == Ask("small", "answer", attempt=1)
+        with pytest.raises(StopIteration):
+            flow.send(CallResult(0.5, "fine"))
+        assert talk.elapsed_s == 2.75
 
 
 class TestTheEnd:
@@ -232,3 +272,16 @@ class TestCost:
     def test_the_saving_is_against_the_strongest_on_the_same_tokens(self) -> None:
         call = self.cost(CallResult(0.1, usage=Usage(1000, 500)))
         assert completed(call).saved_usd == pytest.approx(0.02 - 0.002)
+
+    def test_the_strongest_would_have_found_as_much_of_the_prompt_in_its_cache(self) -> None:
+        call = self.cost(CallResult(0.1, usage=Usage(1000, 500, cached_tokens=800)))
+        # 200 tokens at the price of input, 800 at that of cached input, 500 of output.
+        assert call.cost_usd == pytest.approx((200 * 1 + 800 * 0.5 + 500 * 2) / 1e6)
+        strongest = (200 * 10 + 800 * 1 + 500 * 20) / 1e6
+        assert completed(call).saved_usd == pytest.approx(strongest - call.cost_usd)
+
+    def test_the_strongest_models_own_answer_saves_nothing_but_costs_what_came_before(self) -> None:
+        draft = self.cost(CallResult(0.1, usage=Usage(1000, 500)))
+        answer = self.cost(CallResult(0.1, usage=Usage(1000, 500)), "big")
+        assert completed(answer).saved_usd == 0
+        assert completed(draft, answer).saved_usd == pytest.approx(-draft.cost_usd)

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from llmroute import BestWithin, CheapestAbove, Estimates, Policy, Threshold, WillingnessToPay
 from llmroute.errors import ConfigurationError
-from llmroute.policies import Pinned
+from llmroute.policies import Pinned, StrongCalls, of_record
 from llmroute.records import comparable_cost, win_probability
 from llmroute.routing.decide import fallback_order
 
@@ -157,6 +157,14 @@ def test_stand_ins_are_as_good_first_and_then_the_best_of_the_rest() -> None:
     assert 3 not in fallback_order(estimates, 0, allowed, chosen=1)
 
 
+def test_stand_ins_of_equal_quality_come_cheapest_first_and_before_a_better_dearer_one() -> None:
+    """A model as good as the chosen one is no weaker one, whatever it costs."""
+    estimates = table([0.7, 0.7, 0.9, 0.7, 0.6, 0.65], [3, 5, 9, 2, 1, 8])
+    everyone = np.ones((1, 6), dtype=bool)
+    order = fallback_order(estimates, 0, everyone, chosen=0)
+    assert [estimates.models[i] for i in order] == ["a", "d", "b", "c", "f", "e"]
+
+
 POLICIES = [
     Threshold(threshold=0.4, weak="a", strong="b"),
     WillingnessToPay(usd=0.01),
@@ -210,6 +218,196 @@ def test_asking_for_more_quality_never_chooses_a_cheaper_model(
     rows = np.arange(len(estimates))
     # Of costs that are equal but for rounding either may be taken.
     assert (cost[rows, less] <= cost[rows, more] * (1 + 1e-9)).all()
+
+
+class TestUnknownCosts:
+    def test_count_as_a_hair_below_the_cheapest_that_stands_as_high(self) -> None:
+        estimates = table([[0.5] * 4] * 2, [[1, np.nan, 4, 2], [1, 3, 4, 2]], [0.3, 0.5, 0.8, 0.5])
+        assert comparable_cost(estimates).tolist() == [[1, 2 * (1 - 1e-6), 4, 2], [1, 3, 4, 2]]
+
+    def test_count_as_a_hair_above_all_where_none_stands_as_high(self) -> None:
+        estimates = table([0.5] * 3, [1, np.nan, 4], [0.3, 0.9, 0.8])
+        assert comparable_cost(estimates).tolist() == [[1, 4 / (1 - 1e-6), 4]]
+
+    def test_are_replaced_by_the_standing_where_no_cost_is_known(self) -> None:
+        unknown = [np.nan] * 2
+        estimates = table([[0.5, 0.6]] * 2, [unknown, [1, 2]], [0.3, 0.9])
+        assert comparable_cost(estimates).tolist() == [[0.3, 0.9], [1, 2]]
+
+
+class TestTheSweep:
+    """From one end of what a policy can do to the other."""
+
+    estimates = table([[0.5, 0.9], [0.6, 0.8]], [[1, 3], [2, 6]])
+    everyone = np.ones((2, 2), dtype=bool)
+
+    def ends(self, policy: Policy) -> list[list[str]]:
+        values = policy.sweep_values(self.estimates)
+        assert (np.diff(values) > 0).all()
+        ends = [policy.with_parameter(values[end]) for end in (0, -1)]
+        assert all(type(end) is type(policy) for end in ends)
+        return [chosen(end, self.estimates) for end in ends]
+
+    def test_of_a_threshold_goes_by_the_scores(self) -> None:
+        policy = Threshold(threshold=0.4, weak="a", strong="b")
+        values = policy.sweep_values(self.estimates)
+        scores = win_probability(self.estimates, 0, 1)  # 0.45 and 0.32
+        assert len(values) == 103
+        assert values[[0, 1, 51, -2, -1]] == pytest.approx([0, 0.32, 0.385, 0.45, 1])
+        assert scores == pytest.approx([0.45, 0.32])
+        assert self.ends(policy) == [["b", "b"], ["a", "a"]]
+
+    def test_of_a_willingness_to_pay_is_even_on_a_log_scale(self) -> None:
+        values = WillingnessToPay(usd=1).sweep_values(self.estimates)
+        # The greatest difference in cost, 4, for the greatest in quality, 0.4; and 10,000 each way.
+        assert len(values) == 101
+        assert values[[0, 50, 100]] == pytest.approx([1e-3, 10, 1e5])
+        assert self.ends(WillingnessToPay(usd=1)) == [["a", "a"], ["b", "b"]]
+        alike = table([0.5, 0.5], [1, 1])
+        assert WillingnessToPay(usd=1).sweep_values(alike)[50] == pytest.approx(1e-12 / 1e-6)
+
+    def test_of_shares_is_in_hundredths(self) -> None:
+        hundredths = [k / 100 for k in range(101)]
+        for policy in (CheapestAbove(), StrongCalls(share=0.5)):
+            assert policy.sweep_values(self.estimates) == pytest.approx(hundredths)
+        assert self.ends(CheapestAbove()) == [["a", "a"], ["b", "b"]]
+
+    def test_of_a_limit_lets_in_one_cost_after_the_other(self) -> None:
+        values = BestWithin(cost=1).sweep_values(self.estimates)
+        assert values[[0, -1]].tolist() == [1, 6]
+        unknown = table([0.5, 0.9], np.nan)
+        assert BestWithin(cost=1).sweep_values(unknown).tolist() == []
+
+    def test_takes_a_parameter(self) -> None:
+        assert BestWithin(cost=1, latency=3).with_parameter(2) == BestWithin(cost=2, latency=3)
+        assert Pinned(model="a").sweep_values(self.estimates).tolist() == []
+        with pytest.raises(ConfigurationError, match="Pinned has no parameter"):
+            Pinned(model="a").with_parameter(0.5)
+
+
+class TestWhy:
+    """What the record says of a choice."""
+
+    estimates = table([0.5, 0.9, 0.95], [0.001, 0.01, np.nan], latency=[1, 9, 2])
+    everyone = np.ones((1, 3), dtype=bool)
+
+    @pytest.mark.parametrize(
+        ("policy", "model", "why"),
+        [
+            (
+                CheapestAbove(quality=0.5),
+                1,
+                "b is the cheapest with at least 50% of the best expected quality: "
+                "0.900 against 0.950.",
+            ),
+            (
+                WillingnessToPay(usd=0.1),
+                1,
+                "At 0.1 USD for a good answer, b leaves most: expected quality 0.900 at 0.01 USD.",
+            ),
+            (
+                WillingnessToPay(usd=0.1),
+                2,
+                "At 0.1 USD for a good answer, c leaves most: expected quality 0.950 at an unknown "
+                "cost.",
+            ),
+            (
+                BestWithin(cost=0.5, latency=3),
+                2,
+                "c has the best expected quality, 0.950, within 0.5 USD and 3.0 s.",
+            ),
+            (
+                Threshold(threshold=0.4, weak="a", strong="b"),
+                1,
+                "b wins with probability 0.450, which reaches the threshold 0.4.",
+            ),
+            (
+                Threshold(threshold=0.5, weak="a", strong="b"),
+                0,
+                "b wins with probability 0.450, which is below the threshold 0.5.",
+            ),
+            (Pinned(model="b"), 1, "The caller asked for b."),
+            (
+                StrongCalls(share=0.25),
+                1,
+                "b is asked so that 25% of the prompts, those that gain most, go to the strongest "
+                "model.",
+            ),
+        ],
+        ids=lambda value: type(value).__name__ if isinstance(value, Policy) else None,
+    )
+    def test_a_model_was_chosen(self, policy: Policy, model: int, why: str) -> None:
+        assert policy.why(self.estimates, 0, self.everyone, model) == why
+
+    def test_the_other_model_of_a_pair_is_ruled_out(self) -> None:
+        pair = Threshold(threshold=0.5, weak="a", strong="b")
+        for model, other in ((0, "b"), (1, "a")):
+            allowed = self.everyone.copy()
+            allowed[0, 1 - model] = False
+            why = pair.why(self.estimates, 0, allowed, model)
+            assert why == f"{other} is ruled out, so the other model is asked."
+
+    def test_a_model_was_not_admitted(self) -> None:
+        assert CheapestAbove().why_not(self.estimates, 0, 0) == "not admitted by the policy"
+        assert Pinned(model="b").why_not(self.estimates, 0, 0) == "the caller asked for b"
+        pair = Threshold(threshold=0.5, weak="a", strong="b")
+        why = "neither the strong nor the weak model of the threshold"
+        assert pair.why_not(self.estimates, 0, 2) == why
+        both = BestWithin(cost=0.005, latency=8)
+        assert both.why_not(self.estimates, 0, 1) == (
+            "expected cost 0.01 USD is over the limit of 0.005 USD and expected latency 9 s is "
+            "over 8 s"
+        )
+        assert both.admits(self.estimates).tolist() == [[True, False, True]]
+
+
+def test_a_pair_is_completed_by_the_standing_or_by_the_one_that_is_named() -> None:
+    estimates = table([0.9, 0.5], [1, 2], prior=[0.9, 0.5])
+    for named in ({}, {"strong": "a"}, {"weak": "b"}):
+        assert chosen(Threshold(threshold=0, **named), estimates) == ["a"]
+        assert chosen(Threshold(threshold=1, **named), estimates) == ["b"]
+    for named in ({"strong": "b"}, {"weak": "a"}):
+        assert chosen(Threshold(threshold=0, **named), estimates) == ["b"]
+    with pytest.raises(ConfigurationError, match="strong and weak are both 'a'"):
+        Threshold(threshold=0.5, strong="a", weak="a")
+    Threshold(threshold=0.5).check(("a", "b"))
+    with pytest.raises(ConfigurationError, match=r"the pool has 1\. Name them"):
+        Threshold(threshold=0.5, strong="a").check(("a",))
+
+
+class TestStrongCalls:
+    def test_the_half_that_gains_most_goes_to_the_strongest(self) -> None:
+        """The later of equally strong ones; never where the strongest is the cheapest."""
+        quality = [[weak, 0.5, 1.0, 1.0] for weak in (0.9, 0.1, 0.9, 0.1)]
+        estimates = table(quality, [1, 2, 3, 4], prior=[0.5, 0.6, 0.9, 0.9])
+        everyone = np.ones((4, 4), dtype=bool)
+        assert chosen(StrongCalls(share=0.5), estimates, everyone) == ["a", "d", "a", "d"]
+        without = everyone.copy()
+        without[:, 3] = False
+        assert chosen(StrongCalls(share=0.5), estimates, without) == ["a", "c", "a", "c"]
+        alone = np.zeros((4, 4), dtype=bool)
+        alone[:, 1] = True
+        assert chosen(StrongCalls(share=1), estimates, alone) == ["b"] * 4
+
+
+def test_a_policy_is_made_again_of_its_record() -> None:
+    for policy in (*POLICIES, StrongCalls(share=0.2), BestWithin(latency=2)):
+        assert of_record(policy.to_record()) == policy
+    with pytest.raises(ConfigurationError, match="no policy 'Mine'; there are CheapestAbove, Wil"):
+        of_record({"name": "Mine"})
+    with pytest.raises(ConfigurationError, match="no policy None"):
+        of_record({})
+    with pytest.raises(ConfigurationError, match="CheapestAbove: quality"):
+        of_record({"name": "CheapestAbove", "quality": 2})
+
+
+def test_a_policy_names_a_model_that_is_in_the_pool() -> None:
+    Pinned(model="a").check(("a", "b"))
+    with pytest.raises(ConfigurationError, match="no model 'c' in the pool; it has 'a', 'b'"):
+        Pinned(model="c").check(("a", "b"))
+    Threshold(threshold=0.5, strong="a", weak="c").check(("a", "b", "c"))
+    with pytest.raises(ConfigurationError, match="Threshold names 'd'"):
+        Threshold(threshold=0.5, strong="a", weak="d").check(("a", "b", "c"))
 
 
 @pytest.mark.parametrize("rounding", [-1e-15, 0.0, 1e-15])

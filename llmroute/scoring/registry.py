@@ -76,6 +76,11 @@ def load_latent(name_or_path: str | Path = "static") -> LatentAbilityScorer:
             f"no router {str(name_or_path)!r}: bundled are {', '.join(bundled) or 'none'}, and it "
             "is not a folder. Give one of those names, or the folder `llmroute train` wrote."
         )
+    if _loader(Path(name_or_path)) is not None:
+        raise ArtifactError(
+            f"{name_or_path} holds another kind of router and is no latent-ability router, whose "
+            "abilities are needed here. Give a bundled one, or train one without `--router`."
+        )
     return LatentAbilityScorer(load(name_or_path))
 
 

@@ -6,13 +6,16 @@ import pickle
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from pydantic import BaseModel
 
 from llmroute import (
     CrossModel,
+    Decision,
     Disagreement,
     Escalation,
     Margin,
@@ -23,9 +26,13 @@ from llmroute import (
     SelfVerify,
     StrongShare,
 )
-from llmroute.answers.votes import lead_probability, leaders
+from llmroute.answers.votes import NO_ANSWER, lead_probability, leaders
 from llmroute.errors import AllModelsFailed, ConfigurationError, ProviderError
-from llmroute.testing import Fault, Reply, ScriptedProvider
+from llmroute.escalation.context import Generation, representative, stronger
+from llmroute.escalation.prompts import refining, verifying
+from llmroute.escalation.rules import Rule, rule_of
+from llmroute.records import ModelEstimate
+from llmroute.testing import ChatRequest, Fault, Reply, ScriptedProvider
 
 from ..conftest import WordScorer
 from .conftest import Stage, asked, pool_of
@@ -144,6 +151,41 @@ class TestWhenAModelFails:
         assert asked(theatre) == ["small"]
 
 
+class TestWhoReplacesARejectedDraft:
+    DECISION = Decision(
+        chosen="a",
+        policy={"name": "test"},
+        reason="because",
+        estimates={
+            name: ModelEstimate(quality=quality, cost=1.0, tokens=1.0)
+            for name, quality in zip("abcdef", (0.5, 0.6, 0.8, 0.4, 0.7, 0.75), strict=True)
+        },
+        excluded={},
+        unfamiliar=False,
+        strongest="f",
+        ranking=("a", "b", "c", "d", "e", "f"),
+        prompt_tokens=1,
+        decision_us=1.0,
+        router="test",
+        version="0",
+    )
+
+    def test_the_strongest_and_then_the_better_ones_best_first(self) -> None:
+        assert stronger(self.DECISION) == ["f", "c", "e", "b"]
+
+    def test_those_that_cool_down_come_last(self) -> None:
+        resting = self.DECISION.model_copy(update={"excluded": {"f": "failed", "c": "failed"}})
+        assert stronger(resting) == ["e", "b", "f", "c"]
+
+    def test_they_are_asked_in_that_order(self, router: Router, theatre: ScriptedProvider) -> None:
+        theatre.fail("big", Fault.server_error())
+        answer = router(lambda message: True).invoke("How much is 6 * 7?")
+        assert asked(theatre) == ["small", "big", "medium"]
+        assert [purpose for _, purpose in purposes(answer)] == ["draft", "answer", "fallback"]
+        assert record(answer)["answered_by"] == "medium"
+        assert record(answer)["escalated"]
+
+
 class TestMargin:
     def test_a_sure_draft_passes(self, router: Router, stage: Stage) -> None:
         stage.says("small", Reply("42", confidence=0.95))
@@ -159,10 +201,26 @@ class TestMargin:
         assert answer.content == "The answer is 42."
         assert record(answer)["checks"][0]["score"] < 0.5
 
-    @pytest.mark.parametrize("of", ["mean", "min"])
-    def test_other_measures_of_certainty(self, router: Router, stage: Stage, of: str) -> None:
-        stage.says("small", Reply("41", confidence=0.4))
-        assert record(router(Margin(below=0.9, of=of)).invoke("How much is 6 * 7?"))["escalated"]
+    @pytest.mark.parametrize("rule", [Margin(below=0.9), StrongShare(share=1)], ids=str)
+    def test_measures_of_certainty(self, router: Router, stage: Stage, rule: Rule) -> None:
+        stage.says("small", Reply("The answer is 41.", confidence=0.4))
+        asked_for = router(lambda message: False).invoke(
+            "How much is 6 * 7?", logprobs=True, top_logprobs=2
+        )
+        tokens = asked_for.response_metadata["logprobs"]["content"]
+        each = np.array([token["logprob"] for token in tokens])
+        found = {}
+        for of in ("margin", "mean", "min"):
+            measured = router(rule.model_copy(update={"of": of})).invoke("How much is 6 * 7?")
+            found[of] = record(measured)["checks"][0]["score"]
+            assert record(measured)["checks"][0]["rule"] == type(rule).__name__
+            assert record(measured)["escalated"]
+        assert len({round(score, 3) for score in found.values()}) == 3
+        assert found["min"] == pytest.approx(np.exp(each.min()), abs=1e-4)
+        assert found["mean"] == pytest.approx(np.exp(each.mean()), abs=1e-4)
+        (number,) = [token for token in tokens if "41" in token["token"]]
+        first, second = (np.exp(top["logprob"]) for top in number["top_logprobs"])
+        assert found["margin"] == pytest.approx(first - second, abs=1e-4)
 
     def test_a_provider_without_log_probabilities_is_not_judged_and_the_record_says_so(
         self, theatre: ScriptedProvider
@@ -217,6 +275,11 @@ class TestStrongShare:
         assert pickle.loads(pickle.dumps(rule)).to_record() == rule.to_record()
 
 
+def styled(request: ChatRequest) -> str:
+    """42, in the words that the style of the question has."""
+    return "By steps.\nAnswer: 42" if "step by step" in request.last_user else "It is 42."
+
+
 class TestDisagreement:
     def test_agreement_is_accepted_as_soon_as_it_is_certain(
         self, router: Router, theatre: ScriptedProvider
@@ -255,6 +318,13 @@ class TestDisagreement:
         assert last_words[0] == "How much is 6 * 7?"
         assert "step by step" in last_words[1]
         assert "program" in last_words[2]
+
+    def test_the_answer_to_the_users_own_words_is_the_one_that_is_returned(
+        self, router: Router, stage: Stage
+    ) -> None:
+        rule = Disagreement(samples=3, agree=0.5, styles=("", "steps"), together=True)
+        stage.says("small", "It is 41.", styled, styled)
+        assert router(rule).invoke("How much is 6 * 7?").content == "It is 42."
 
     def test_all_at_once_where_time_counts(
         self, router: Router, stage: Stage, theatre: ScriptedProvider
@@ -332,6 +402,10 @@ class TestSelfVerify:
         answer = router(SelfVerify()).invoke("How much is 6 * 7?")
         assert answer.content == "It is 42."
         assert purposes(answer) == [("small", "draft"), ("small", "verify")]
+        (check,) = record(answer)["checks"]
+        assert (check["passed"], check["score"]) == (True, 1.0)
+        reason = "small calls its answer right with 1.000, which reaches 0.5."
+        assert check["reason"] == reason
         question = theatre.requests[1].body
         assert question["messages"][-2]["content"] == "It is 42."
         assert question["logprobs"]
@@ -340,12 +414,20 @@ class TestSelfVerify:
         stage.says("small", "It is 41.", Reply("No", confidence=0.9))
         answer = router(SelfVerify(below=0.5)).invoke("How much is 6 * 7?")
         assert answer.content == "The answer is 42."
+        (check,) = record(answer)["checks"]
+        assert (check["passed"], check["score"]) == (False, 0.0)
+        reason = "small calls its answer right with 0.000, which is below 0.5."
+        assert check["reason"] == reason
 
     def test_what_is_neither_yes_nor_no_is_no_word_for_the_answer(
         self, router: Router, stage: Stage
     ) -> None:
         stage.says("small", "It is 41.", "Well…")
-        assert record(router(SelfVerify()).invoke("How much is 6 * 7?"))["escalated"]
+        answer = record(router(SelfVerify()).invoke("How much is 6 * 7?"))
+        assert answer["escalated"]
+        (check,) = answer["checks"]
+        assert (check["passed"], check["score"]) == (False, None)
+        assert check["reason"] == "small did not say whether its answer is right."
 
     def test_a_verification_that_is_refused_costs_nobody_the_answer(
         self, router: Router, theatre: ScriptedProvider
@@ -374,10 +456,27 @@ class TestRefine:
         assert record(answer)["escalated"]
 
     def test_the_record_names_the_check(self) -> None:
-        assert Refine(Margin(below=0.3)).to_record()["check"]["name"] == "Margin"
+        margin = {"name": "Margin", "below": 0.3, "of": "margin"}
+        assert Refine(Margin(below=0.3)).to_record() == {"name": "Refine", "check": margin}
 
 
 class TestComposition:
+    def test_the_record_names_the_rules(self) -> None:
+        class Guesses:
+            def __call__(self, message: object) -> bool:
+                return True
+
+        def is_short(message: object) -> bool:
+            return True
+
+        either = {"name": "Either", "rules": [{"name": "is_short"}, {"name": "Guesses"}]}
+        assert (rule_of(is_short) | Guesses()).to_record() == either
+        verify = {"name": "SelfVerify", "below": 0.5}
+        both = {"name": "Both", "rules": [verify, {"name": "is_short"}]}
+        assert (SelfVerify() & is_short).to_record() == both
+        assert (Margin(below=0.1) | SelfVerify()).arguments == Margin(below=0.1).arguments
+        assert (SelfVerify() | is_short).arguments == {}
+
     def test_either_escalates_when_one_wants_to(self, router: Router) -> None:
         rule = Disagreement(samples=2) | (lambda message: True)
         assert record(router(rule).invoke("How much is 6 * 7?"))["escalated"]
@@ -506,6 +605,41 @@ def test_adaptive_consistency_stops_early_on_a_clear_lead(
     assert len(asked(theatre)) == 4  # P(p > 1/2 | 4 votes to 0) = 1 - 1/32
 
 
+def test_of_the_largest_group_the_answer_to_the_users_own_words_is_returned() -> None:
+    def observed(text: str, style: str = "") -> Generation:
+        return Generation(AIMessage(text), "small", call=None, value=None, style=style)
+
+    draft, steps, plain = observed("41"), observed("42", "steps"), observed("42")
+    assert representative([draft, steps, plain], [0, 1, 1]) is plain
+    program = observed("42", "program")
+    assert representative([draft, steps, program], [0, 1, 1]) is steps
+    assert representative([draft, plain], [0, 1]) is draft  # of equals the first
+    assert representative([draft, steps], [NO_ANSWER, NO_ANSWER]) is draft
+    assert representative([draft, steps, plain], [NO_ANSWER, 1, NO_ANSWER]) is steps
+
+
+def test_a_question_about_an_answer_tells_its_tool_loop_as_text() -> None:
+    call = {"name": "multiply", "args": {"a": 6}, "id": "1"}
+    loop = [
+        HumanMessage("How much?"),
+        AIMessage("Let me see.", tool_calls=[call]),
+        ToolMessage("42", tool_call_id="1", name="multiply"),
+        ToolMessage("43", tool_call_id="1"),
+    ]
+    evidence = verifying(loop, AIMessage("", tool_calls=[call, call]))
+    assert [(message.type, message.text) for message in evidence[:-1]] == [
+        ("human", "How much?"),
+        ("ai", "Let me see.\nmultiply({'a': 6})"),
+        ("human", "Result of multiply: 42"),
+        ("human", "Result of the tool: 43"),
+        ("ai", "multiply({'a': 6})\nmultiply({'a': 6})"),
+    ]
+    assert evidence[-1].text.endswith("Reply with one word: Yes or No.")
+    rewritten = refining(loop[:1], AIMessage("42"))
+    assert [message.text for message in rewritten[:2]] == ["How much?", "42"]
+    assert rewritten[2].text.startswith("Look for mistakes in your answer above")
+
+
 class TestLatencyBudget:
     """The word scorer expects 100 output tokens of every model."""
 
@@ -538,13 +672,34 @@ class TestLatencyBudget:
         self.speedy(theatre, 5, lambda message: False).invoke("How much is 6 * 7?")
         assert asked(theatre) == ["small"]
 
-    def test_evidence_that_would_not_fit_is_not_gathered(
+    @pytest.mark.parametrize(
+        ("rule", "reason"),
+        [
+            (Disagreement(samples=3), "There was no time for more answers."),
+            (CrossModel(), "There was no time for a second model."),
+            (SelfVerify(), "There was no time for a verification."),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_a_draft_whose_evidence_would_not_fit_counts_as_rejected(
+        self, theatre: ScriptedProvider, stage: Stage, rule: Rule, reason: str
+    ) -> None:
+        stage.says("small", lambda request: time.sleep(0.2) or "The answer is 41.")
+        answer = self.speedy(theatre, 4.1, rule).invoke("How much is 6 * 7?")
+        (check,) = record(answer)["checks"]
+        assert (check["rule"], check["passed"]) == (type(rule).__name__, False)
+        assert check["reason"] == reason
+        assert purposes(answer) == [("small", "draft"), ("big", "answer")]
+
+    def test_a_draft_is_not_rewritten_where_that_would_not_fit(
         self, theatre: ScriptedProvider, stage: Stage
     ) -> None:
         stage.says("small", lambda request: time.sleep(0.2) or "The answer is 41.")
-        answer = self.speedy(theatre, 4.1, Disagreement(samples=3)).invoke("How much is 6 * 7?")
-        assert asked(theatre) == ["small", "big"]
-        assert "no time" in record(answer)["checks"][0]["reason"]
+        rule = Refine(lambda message: "41" in message.text)
+        assert purposes(self.speedy(theatre, 4.1, rule).invoke("How much is 6 * 7?")) == [
+            ("small", "draft"),
+            ("big", "answer"),
+        ]
 
     def test_models_of_unknown_speed_are_not_held_to_it(
         self, router: Router, theatre: ScriptedProvider

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llmroute import RouterChain
+from llmroute import RouterChain, WillingnessToPay
 from llmroute.errors import ArtifactError
 from llmroute.routers import train
 from llmroute.scoring import load_latent, load_scorer
@@ -26,16 +26,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_router_of_the_field(folder: Path) -> None:
     scorer = load_scorer(folder)
     assert not isinstance(scorer, LatentAbilityScorer)
-    estimates = scorer.estimate(OUTCOMES.prompts[:5], pool_of(OUTCOMES))
-    assert estimates.quality.shape == (5, 3)
-    assert np.isfinite(estimates.quality).all()
+    estimates = scorer.estimate(OUTCOMES.prompts[:2], pool_of(OUTCOMES))
+    expected = [[0.6492, 0.8204, 0.9655], [0.6749, 0.8298, 0.9661]]
+    assert estimates.quality == pytest.approx(np.array(expected), abs=2e-3)
+    assert estimates.prior_quality == pytest.approx(OUTCOMES.score.mean(axis=0), abs=0.02)
 
 
 def test_a_chain_routes_by_it(folder: Path) -> None:
-    chain = RouterChain(pool=pool_of(OUTCOMES), scorer=str(folder))
-    decision = chain.decide(OUTCOMES.prompts[0])
-    assert decision.chosen in OUTCOMES.models
-    assert "linear" in decision.router or "mine" in decision.router
+    policy = WillingnessToPay(usd=5e-3)
+    chain = RouterChain(pool=pool_of(OUTCOMES), scorer=str(folder), policy=policy, escalation=None)
+    decisions = chain.decide_batch(OUTCOMES.prompts)
+    scorer = load_scorer(folder)
+    assert {d.router for d in decisions} == {f"{scorer.name} {scorer.version}"}
+    estimates = scorer.estimate(OUTCOMES.prompts, pool_of(OUTCOMES))
+    best = np.argmax(5e-3 * estimates.quality - estimates.cost, axis=1)
+    assert [d.chosen for d in decisions] == [OUTCOMES.models[m] for m in best]
+    assert len(set(best)) > 1  # or the estimates would not matter
 
 
 def test_the_bundled_one_is_a_latent_ability_scorer() -> None:
@@ -43,5 +49,5 @@ def test_the_bundled_one_is_a_latent_ability_scorer() -> None:
 
 
 def test_where_abilities_are_needed_another_kind_is_refused(folder: Path) -> None:
-    with pytest.raises(ArtifactError):
+    with pytest.raises(ArtifactError, match="is no latent-ability router"):
         load_latent(folder)
