@@ -116,24 +116,29 @@ class MovedModules:
         moved = _MOVED.get(rest) or (f"{_MOVED[parent]}.{last}" if parent in _MOVED else None)
         if moved is None:
             return None
-        # A loader by its methods: the class `importlib.abc.Loader` takes longer to import than all
-        # of this package's face.
-        return ModuleSpec(name, _MovedLoader(f"llmroute.{moved}"))  # type: ignore[arg-type]
+        from importlib.util import find_spec  # noqa: PLC0415  # takes longer than all of this face
+
+        own = find_spec(f"llmroute.{moved}")
+        assert own is not None, "it has moved there"
+        spec = ModuleSpec(name, _MovedLoader(own))  # type: ignore[arg-type]  # a loader by its methods
+        spec.submodule_search_locations = own.submodule_search_locations
+        return spec
 
 
 class _MovedLoader:
-    def __init__(self, moved: str) -> None:
-        self._moved = moved
+    def __init__(self, own: ModuleSpec) -> None:
+        self._own = own
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        _warn(f"{spec.name} is now {self._moved}; the old name goes with the next release.")
-        module = import_module(self._moved)
-        self._spec = module.__spec__
-        return module
+        _warn(f"{spec.name} is now {self._own.name}; the old name goes with the next release.")
+        return import_module(self._own.name)
+
+    def get_code(self, name: str) -> Any:  # for `python -m`
+        return self._own.loader.get_code(self._own.name)  # type: ignore[union-attr]
 
     def exec_module(self, module: ModuleType) -> None:
         # It has been executed under its own name. Importing it under another set its spec.
-        module.__spec__ = self._spec
+        module.__spec__ = self._own
 
 
 def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
@@ -146,6 +151,15 @@ def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(sys.modules[module], names[name])
 
     return load
+
+
+def take_old_members(kind: type, names: Mapping[str, str]) -> None:
+    """A user's subclass that defines members by their old names has them by their names now."""
+    for old in names.keys() & vars(kind).keys():
+        _warn(
+            f"{old} of {kind.__name__} is now {names[old]}; the old name goes with the next release."
+        )
+        setattr(kind, names[old], vars(kind)[old])
 
 
 def _warn(text: str) -> None:

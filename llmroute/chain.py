@@ -87,10 +87,7 @@ class RouterChain(Router):
 
     @classmethod
     def from_file(
-        cls,
-        path: str | PathLike[str],
-        *,
-        chat_models: Mapping[str, BaseChatModel] | None = None,
+        cls, path: str | PathLike[str], *, chat_models: Mapping[str, BaseChatModel] | None = None
     ) -> Self:
         """The router that a YAML or JSON file describes; see docs/configuration.md.
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from llmroute._imports import take_old_members
 from llmroute.errors import ConfigurationError
 from llmroute.numerics import Bools, Floats
 from llmroute.records import Estimates
@@ -29,6 +30,8 @@ Choice = npt.NDArray[np.intp]
 #: them. Estimates are sums and products, whose last digits differ with the machine and with the
 #: prompts they are worked out with; which of two equal models is taken shall not.
 _EQUAL = 1e-12
+#: Old names of what a policy of your own may define, for one release.
+_RENAMED = {"knob": "parameter", "settings": "sweep_values", "turned_to": "with_parameter"}
 #: The steps in which a parameter is swept.
 _HUNDREDTHS = np.linspace(0.0, 1.0, 101)
 #: How far a willingness to pay is swept to either side of the one at which the greatest difference
@@ -65,6 +68,10 @@ class Policy(BaseModel, ABC):
     def __init__(self, **settings: Any) -> None:
         with readable_errors(type(self).__name__):
             super().__init__(**settings)
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        take_old_members(cls, _RENAMED)
 
     def admits(self, estimates: Estimates) -> Bools:
         """Which models the policy allows at all, (P, M). By default, all."""
@@ -322,14 +329,8 @@ class BestWithin(Policy):
 
     def why(self, estimates: Estimates, row: int, allowed: Bools, chosen: int) -> str:
         """The quality and the limits it stayed within."""
-        limits = [
-            text
-            for limit, text in (
-                (self.cost, f"{_usd(self.cost or 0)}"),
-                (self.latency, f"{self.latency} s"),
-            )
-            if limit is not None
-        ]
+        named = (self.cost, _usd(self.cost or 0)), (self.latency, f"{self.latency} s")
+        limits = [text for limit, text in named if limit is not None]
         return (
             f"{estimates.models[chosen]} has the best expected quality, "
             f"{estimates.quality[row, chosen]:.3f}, within {' and '.join(limits)}."

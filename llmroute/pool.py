@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from langchain_core.language_models import BaseChatModel
-from pydantic import (
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    SecretStr,
-    field_validator,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, FiniteFloat, SecretStr, field_validator, model_validator
 
 from llmroute.backends.prices import lookup
 from llmroute.errors import ConfigurationError

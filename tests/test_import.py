@@ -71,3 +71,10 @@ def test_a_module_that_has_moved_is_found_by_its_old_name(old: str, new: str, na
 def test_a_module_that_never_was_is_not_found() -> None:
     with pytest.raises(ModuleNotFoundError, match=r"llmroute\.nothing_like_this"):
         importlib.import_module("llmroute.nothing_like_this")
+
+
+def test_a_command_that_has_moved_still_runs() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "llmroute.configuration"], capture_output=True, text=True, check=True
+    )
+    assert '"$schema"' in run.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -439,3 +439,19 @@ def test_the_old_name_of_prior_quality_is_taken_with_a_warning() -> None:
     with pytest.warns(DeprecationWarning, match="prior is now prior_quality"):
         other = replace(estimates, prior=np.array([0.1, 0.2]))
     assert other.prior_quality.tolist() == [0.1, 0.2]
+
+
+def test_a_policy_of_ones_own_by_the_old_names_is_still_swept() -> None:
+    with pytest.warns(DeprecationWarning, match="is now") as warned:
+
+        class Old(CheapestAbove):
+            knob: ClassVar[str] = "quality"
+
+            def settings(self, estimates: Estimates) -> np.ndarray:
+                return np.array([0.5, 1.0])
+
+    assert sorted(str(one.message).split(";")[0] for one in warned) == [
+        "knob of Old is now parameter",
+        "settings of Old is now sweep_values",
+    ]
+    assert Old(quality=0.9).sweep_values(table([0.9, 0.8], [1.0, 2.0])).tolist() == [0.5, 1.0]

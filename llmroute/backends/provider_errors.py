@@ -56,11 +56,7 @@ _DOES_NOT_PARSE = "JSONDecodeError|ResponseValidation|OutputParser|ValidationErr
 _KINDS: tuple[tuple[str, bool, type[ProviderError]], ...] = (
     ("MidStreamFallback|RemoteProtocolError|IncompleteRead", False, StreamInterrupted),
     ("Timeout", False, ProviderTimeout),
-    (
-        "APIConnection|ConnectionError|TransportError|gaierror|SSLError",
-        False,
-        ProviderUnavailable,
-    ),
+    ("APIConnection|ConnectionError|TransportError|gaierror|SSLError", False, ProviderUnavailable),
     (_DOES_NOT_PARSE, True, MalformedAnswer),  # LiteLLM calls an answer that is no JSON a 500
     ("ContextWindow", False, ContextWindowExceeded),
     ("ContentPolicy|ContentFilter", False, ContentRefused),
@@ -144,10 +140,7 @@ def without_secrets(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def translate(
-    error: BaseException,
-    model: str,
-    *secrets: str | None,
-    handling: BaseException | None = None,
+    error: BaseException, model: str, *secrets: str | None, handling: BaseException | None = None
 ) -> ProviderError | None:
     """A chat model's error as a ProviderError, or None when it is no provider's failure but a bug.
 

@@ -1,4 +1,4 @@
-"""The command line: `llmroute decide | ask | train | demo`. Needs the extra `cli`."""
+"""The command line: `llmroute decide`, `ask`, `demo`, `train`, … (extra `cli`)."""
 
 from __future__ import annotations
 

@@ -53,8 +53,7 @@ def _show_warning(
 
 
 @click.group(
-    cls=_Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True}
 )
 @click.version_option(__version__, prog_name="llmroute")
 def cli() -> None:  # the backspace below is Click's sign for lines to be left as they are

@@ -15,7 +15,7 @@ from llmroute.cli.options import EXISTING, FILE, scorer_option
 @scorer_option("The scorer your router uses.")
 @click.option("--model", "-m", "models", multiple=True, help="Only these models of the data.")
 def calibrate(data: Path, out: Path, scorer: str, models: tuple[str, ...]) -> None:
-    r"""Fit the judge of escalation="auto" on the train split of recorded answers.
+    r"""Fit the belief model of escalation="auto" on the train split of recorded answers.
 
     DATA is a folder or file as `llmroute eval` takes them, with the answers' texts (`response`)
     and, where known, their `confidence`. Use what is written:

@@ -73,8 +73,8 @@ class ConfigModel(BaseModel):
 
 def _descriptions(kind: type[BaseModel]) -> dict[str, str]:
     """What the docstring of a class says of its arguments, each in one line; none under -OO."""
-    said = (getdoc(kind) or "").partition("\nArgs:\n")[2].partition("\n\n")[0]
-    arguments = (text.partition(": ") for text in re.split(r"(?:^|\n) {4}(?=\w)", said))
+    described = (getdoc(kind) or "").partition("\nArgs:\n")[2].partition("\n\n")[0]
+    arguments = (text.partition(": ") for text in re.split(r"(?:^|\n) {4}(?=\w)", described))
     return {name: " ".join(text.split()) for name, _, text in arguments}
 
 
@@ -90,9 +90,9 @@ def _config_of(
         own: By name, (type, default, description) of fields that are something else in a file, or
             the description of one that only has another.
     """
-    said, fields = _descriptions(kind), dict(own)
+    described, fields = _descriptions(kind), dict(own)
     for name, info in kind.model_fields.items():
-        if isinstance(description := own.get(name, said.get(name)), str | None):
+        if isinstance(description := own.get(name, described.get(name)), str | None):
             default = ... if info.is_required() else info.get_default(call_default_factory=True)
             fields[name] = (info.rebuild_annotation(), default, description)
     made: type[ConfigModel] = create_model(  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""How one call becomes a reply, whether it returned or raised."""
+"""How one call becomes a result, whether it returned or raised."""
 
 from __future__ import annotations
 

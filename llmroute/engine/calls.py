@@ -151,7 +151,7 @@ def with_value(answered: Answered, value: object) -> Answered:
 
 
 def _not_among(own: Callbacks, given: Callbacks) -> Callbacks:
-    """The router's callbacks without those the call has too, which would be told everything twice.
+    """The router's callbacks without those the call has too: they would be notified twice.
 
     Args:
         own: Handlers, or a manager of them, or None.

@@ -1,9 +1,9 @@
-"""Drafts that nobody sees: calls kept out of token streams, and an accepted one said aloud.
+"""Drafts that nobody sees: calls kept out of token streams, until one is accepted.
 
 A draft is a provider's call like any other: it is traced, its usage is counted. But its words are
 not the user's unless it is accepted. So it is asked without the handlers that carry tokens to
 `astream_events`, LangGraph's messages mode and the like; and when it is accepted, those handlers
-alone are told of it, as of an answer that has just been given.
+alone are notified of it, as of an answer that has just been given.
 """
 
 from __future__ import annotations
@@ -27,10 +27,7 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.runnables import RunnableConfig
-from langchain_core.tracers._streaming import (
-    _StreamingCallbackHandler,
-    _V2StreamingCallbackHandler,
-)
+from langchain_core.tracers._streaming import _StreamingCallbackHandler, _V2StreamingCallbackHandler
 from langchain_core.tracers.base import AsyncBaseTracer, BaseTracer
 
 from llmroute.engine.prepare import Prepared
@@ -54,8 +51,8 @@ def without_streaming(config: RunnableConfig) -> RunnableConfig:
         carriers = [h for h in callbacks if _carries_tokens(h)]
         callbacks = [h for h in callbacks if h not in carriers]
     elif isinstance(callbacks, BaseCallbackManager):
-        told = [*callbacks.handlers, *callbacks.inheritable_handlers]
-        carriers = [h for h in told if _carries_tokens(h)]
+        handlers = [*callbacks.handlers, *callbacks.inheritable_handlers]
+        carriers = [h for h in handlers if _carries_tokens(h)]
         callbacks = callbacks.copy()
         for handler in carriers:
             callbacks.remove_handler(handler)
@@ -64,7 +61,9 @@ def without_streaming(config: RunnableConfig) -> RunnableConfig:
         "callbacks": callbacks,
         "tags": [*(config.get("tags") or []), NO_STREAM],
     }
-    if carriers:  # they know the caller's run by its id, which is left to a call they are told of
+    if (
+        carriers
+    ):  # they know the caller's run by its id, which is left to a call they are notified of
         quieted.pop("run_id", None)
     return quieted
 
@@ -134,7 +133,7 @@ class AcceptedDraft:
     value: Any
 
     def invoke(self, messages: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        """The value; handlers that carry tokens are told."""
+        """The value; handlers that carry tokens are notified."""
         self._tell(messages, config)
         return self.value
 
@@ -227,7 +226,7 @@ class AcceptedDraft:
     def _events(
         self, listeners: _Listeners
     ) -> Iterator[tuple[list[BaseCallbackHandler], str, dict[str, Any]]]:
-        """What is told after the start: to whom, by which method, with what."""
+        """What follows the start: for which handlers, by which method, with what."""
         chunk = ChatGenerationChunk(message=_as_chunk(self.message))
         token = {"token": chunk.text, "chunk": chunk}
         yield [*listeners.tokens, *listeners.printers], "on_llm_new_token", token
@@ -241,12 +240,12 @@ class AcceptedDraft:
 
 @dataclass(frozen=True)
 class _Listeners:
-    """Who is told of an accepted draft.
+    """Who is notified of an accepted draft.
 
     Attributes:
-        tokens: Handlers that did not see the draft's own run, and are told of a whole run.
+        tokens: Handlers that did not see the draft's own run, and are notified of a whole run.
         events: Likewise, those that read content-block events in place of tokens.
-        printers: Handlers that saw the draft's run, and are told of the tokens only.
+        printers: Handlers that saw the draft's run, and are notified of the tokens only.
         name: The run's, by which listeners choose what they hear.
         settings: The run's parent, tags and metadata.
     """
@@ -296,7 +295,7 @@ class _Listeners:
         return bool(self.tokens or self.events or self.printers)
 
     def manager(self, kind: type[_Manager]) -> _Manager:
-        """A manager of the handlers that are told of a whole run."""
+        """A manager of the handlers that are notified of a whole run."""
         return kind(handlers=[*self.tokens, *self.events], **self.settings)
 
 

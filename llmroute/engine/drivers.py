@@ -15,7 +15,7 @@ Perform = Callable[[Ask], CallResult]
 
 
 def in_threads(perform: Perform, asks: Sequence[Ask]) -> list[CallResult]:
-    """Several calls at once; their replies in order."""
+    """Several calls at once; their results in order."""
     with ContextThreadPoolExecutor(len(asks)) as threads:
         return list(threads.map(perform, asks))
 
@@ -32,7 +32,7 @@ def drive(
     Args:
         steps: The flow.
         perform: Makes one call.
-        together: Makes several and gives their replies in order: `map` makes one after the other.
+        together: Makes several and gives their results in order: `map` makes one after the other.
         wait: Does nothing for so many seconds.
     """
     came: Any = None

@@ -45,7 +45,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Together:
-    """Make these calls at once. What is sent back are their replies, in order."""
+    """Make these calls at once. What is sent back are their results, in order."""
 
     asks: tuple[Ask, ...]
 
@@ -81,14 +81,14 @@ class CallResult:
 
 @dataclass(frozen=True)
 class Answered:
-    """The end of the flow: the accepted reply, and every attempt up to it.
+    """The end of the flow: the accepted result, and every attempt up to it.
 
     Attributes:
         ask: What was asked.
         result: What came of it.
-        calls: Every call that has ended. A visible reply's own is not among them yet: of a stream
+        calls: Every call that has ended. A visible result's own is not among them yet: of a stream
             only its beginning is known.
-        accepted: The call of a hidden reply, which has ended.
+        accepted: The call of a hidden result, which has ended.
         checks: What the answers had to pass.
         unchecked: The answer failed its check, and no stronger model could be had.
         escalated: An answer was rejected, and this is another model's.
@@ -138,7 +138,7 @@ class Talk:
         self._retry = retry
 
     def ask(self, ask: Ask, *, lenient: bool = False) -> Generator[Step, Any, Answered]:
-        """One model, until it answers or is given up; then the reply holds its error.
+        """One model, until it answers or is given up; then the result holds its error.
 
         Args:
             ask: The call.
@@ -150,11 +150,11 @@ class Talk:
         """
         while True:
             result = yield ask
-            assert isinstance(result, CallResult), "the driver must send a Reply to an Ask"
+            assert isinstance(result, CallResult), "the driver must send a CallResult to an Ask"
             self.elapsed_s += result.latency_s
             error = result.error
             if error is None:
-                return self._heard(ask, result)
+                return self._succeeded(ask, result)
             self.calls.append(call_record(ask, result, self.decision, self.pool))
             if not lenient and not self._may_be_cured(error, ask.model):
                 error.calls = tuple(self.calls)
@@ -168,12 +168,12 @@ class Talk:
 
     def together(self, asks: Sequence[Ask]) -> Generator[Step, Any, list[Answered]]:
         """Several calls at once, each tried once; those that failed are in the record only."""
-        replies = yield Together(tuple(asks))
-        self.elapsed_s += max(result.latency_s for result in replies)
+        results = yield Together(tuple(asks))
+        self.elapsed_s += max(result.latency_s for result in results)
         answered = []
-        for ask, result in zip(asks, replies, strict=True):
+        for ask, result in zip(asks, results, strict=True):
             if result.error is None:
-                answered.append(self._heard(ask, result))
+                answered.append(self._succeeded(ask, result))
             else:
                 self.calls.append(call_record(ask, result, self.decision, self.pool))
         return answered
@@ -245,7 +245,7 @@ class Talk:
         own = self.pool[model].context_window
         return own is None or own > window
 
-    def _heard(self, ask: Ask, result: CallResult) -> Answered:
+    def _succeeded(self, ask: Ask, result: CallResult) -> Answered:
         if not ask.hidden:
             return Answered(ask, result, self.calls)
         record = call_record(ask, result, self.decision, self.pool)
@@ -269,7 +269,7 @@ def answer(
         sent None.
 
     Returns:
-        The accepted reply.
+        The accepted result.
 
     Raises:
         ProviderError: An error that another model would not cure (see docs/fallback.md), or the

@@ -71,7 +71,7 @@ def message_in(value: Any) -> AIMessage | None:
 
 
 def read_usage(usage: UsageMetadata | None) -> Usage | None:
-    """LangChain's usage as a call's record has it; None where the provider told none."""
+    """LangChain's usage as a call's record has it; None where the provider gave none."""
     if usage is None:
         return None
     return Usage(

@@ -51,7 +51,7 @@ class Prepared:
 
     Attributes:
         model: A chat model, or its structured output.
-        messages: The conversation as it is told to this model.
+        messages: The conversation as it is sent to this model.
         config: The call's config.
         arguments: Its further arguments.
     """

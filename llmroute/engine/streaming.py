@@ -80,10 +80,10 @@ class StreamRecord:
     The two add up to the whole record when the chunks are added up.
 
     Args:
-        answered: The flow's end; its reply is the opened stream.
+        answered: The flow's end; its result is the opened stream.
         decision: The decision.
         pool: For prices.
-        watching: Who is told when the stream ends.
+        watching: Who is notified when the stream ends.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class StreamRecord:
         return translated
 
     def finish(self) -> None:
-        """The stream has ended or nobody reads on: those who watch are told, if not yet."""
+        """The stream has ended or nobody reads on: those who watch are notified, if not yet."""
         if not self._watching.is_over:
             self._watching.ended(self._bill_of or self._completed())
 

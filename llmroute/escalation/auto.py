@@ -99,12 +99,12 @@ class AutoEscalation:
                 return replace(answered, escalated=True)
             self._failed.add(step.model)
         else:
-            reply = yield from context.ask(name, "draft")
-            if isinstance(reply, Generation):
-                self._generations.append(reply)
+            ended = yield from context.ask(name, "draft")
+            if isinstance(ended, Generation):
+                self._generations.append(ended)
                 self._note(step)
             elif not self._generations:
-                return (yield from context.talk.fall_back(reply))
+                return (yield from context.talk.fall_back(ended))
             else:
                 self._failed.add(step.model)
         return None

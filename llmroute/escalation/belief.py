@@ -102,7 +102,7 @@ class Belief:
     def speaker(self) -> int:
         """The model whose answer to return: the ablest of those that gave the best one."""
         if self.best < 0:
-            raise ConfigurationError("no answer was heard, so there is none to return.")
+            raise ConfigurationError("no answer was observed, so there is none to return.")
         return max(self.voters[self.best], key=lambda model: float(self.able[model]))
 
     def checked(self, kind: str) -> frozenset[int]:
@@ -240,8 +240,8 @@ class BeliefModel:
         """
         if prior.shape != (len(self.members),):
             raise ConfigurationError(
-                f"the judge knows {len(self.members)} models; a prior of shape {prior.shape} was "
-                "given."
+                f"the belief model knows {len(self.members)} models; a prior of shape "
+                f"{prior.shape} was given."
             )
         prior = np.asarray(prior, dtype=np.float64)
         ranks = ConfidenceRanks() if ranks is None else ranks

@@ -91,7 +91,7 @@ def fit_belief_model(recorded: Recorded) -> BeliefModel:
     known = ~np.isnan(recorded.score)
     if known.any(axis=1).sum() < _LEAST_PROMPTS:
         raise ConfigurationError(
-            f"a judge is fitted on {_LEAST_PROMPTS} prompts or more; "
+            f"a belief model is fitted on {_LEAST_PROMPTS} prompts or more; "
             f"{int(known.any(axis=1).sum())} have answers. Use BeliefModel.unfitted for so few."
         )
     good = np.where(known, recorded.score >= 0.5, False)

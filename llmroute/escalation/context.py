@@ -111,10 +111,7 @@ class DraftContext:
         return (yield from self.talk.until_answered([*stronger(decision), decision.chosen]))
 
     def ask(
-        self,
-        model: str,
-        purpose: Purpose,
-        variation: Variation | None = None,
+        self, model: str, purpose: Purpose, variation: Variation | None = None
     ) -> Generator[Step, Any, Generation | Answered]:
         """One answer of a model, hidden; or, where it cannot be had, how the last try ended.
 
@@ -167,8 +164,10 @@ class DraftContext:
             arguments |= {**logprobs.ARGUMENTS, "top_logprobs": 5}
         messages = prompts.verifying(self.request.messages, draft.message)
         variation = Variation(arguments, messages=messages, bare=True)
-        reply = yield from self.ask(draft.model, "verify", variation)
-        return logprobs.yes_probability(reply.message) if isinstance(reply, Generation) else None
+        answered = yield from self.ask(draft.model, "verify", variation)
+        return (
+            logprobs.yes_probability(answered.message) if isinstance(answered, Generation) else None
+        )
 
     def check(self, rule: str, model: str, finding: Finding) -> None:
         """Put into the record what a rule found in a model's answer."""

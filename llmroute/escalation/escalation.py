@@ -1,4 +1,4 @@
-"""Two tiers: a draft of the chosen model, a rule that checks it, and a stronger model."""
+"""What checks a model's answer before the user sees it: `"auto"`, or a rule."""
 
 from __future__ import annotations
 

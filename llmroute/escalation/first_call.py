@@ -235,11 +235,7 @@ def _compared(form: AnswerForm) -> tuple[Floats, Floats]:
 
 
 def lambda_for_quality(
-    options: FirstCallOptions,
-    priors: Floats,
-    prices: Prices,
-    share: float,
-    allowed: Sequence[bool],
+    options: FirstCallOptions, priors: Floats, prices: Prices, share: float, allowed: Sequence[bool]
 ) -> float:
     """The least value of a good answer at which mean quality reaches a share of the strongest's.
 

@@ -1,4 +1,4 @@
-"""Evaluation: recorded outcomes, the field's metrics, and routers replayed on the outcomes."""
+"""Routers replayed on recorded outcomes, beside the baselines; figures, pictures and reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an unknown model can do, measured: anchor prompts, answers, and the ability they speak for.
+"""What an unknown model can do: anchor prompts and abilities; calibrations of escalation.
 
 llmroute profile --model ollama/llama3.2=0/0 --out profiles.json
 

@@ -28,13 +28,9 @@ def grade(kind: Kind, answer: str, said: str) -> float:
     or a program's output: all of the text, or its last line, is the answer, whatever its case,
     marks and accents. JSON: the same value, in any order of keys, fenced or not.
     """
-    right = {
-        "number": _number,
-        "choice": _choice,
-        "text": _text,
-        "code": _code,
-        "json": _json,
-    }[kind](answer, said)
+    right = {"number": _number, "choice": _choice, "text": _text, "code": _code, "json": _json}[
+        kind
+    ](answer, said)
     return float(right)
 
 

@@ -87,9 +87,7 @@ def with_cache(
 
 
 def last_turn(
-    messages: Sequence[BaseMessage],
-    names: Sequence[str],
-    remembered: Turn | None = None,
+    messages: Sequence[BaseMessage], names: Sequence[str], remembered: Turn | None = None
 ) -> Turn | None:
     """The conversation's last answer, as far as it is known who gave it.
 

@@ -55,12 +55,7 @@ class NeuralNetwork(Head):
 
     @classmethod
     def trained(
-        cls,
-        vectors: Floats32,
-        target: Floats,
-        *,
-        penalty: float = PENALTY,
-        seed: int = 0,
+        cls, vectors: Floats32, target: Floats, *, penalty: float = PENALTY, seed: int = 0
     ) -> NeuralNetwork:
         """Trained by scikit-learn: one network for all models, which share its hidden layers.
 

@@ -279,9 +279,7 @@ class Router(RouterSettings):
     @property
     def _retry(self) -> Retry:
         return Retry(
-            times=self.max_retries,
-            max_wait_s=self.max_retry_wait,
-            when_refused=self.when_refused,
+            times=self.max_retries, max_wait_s=self.max_retry_wait, when_refused=self.when_refused
         )
 
     def answer(self, request: Request, config: RunnableConfig, method: Method) -> Any:
@@ -309,11 +307,7 @@ class Router(RouterSettings):
 
     def answer_stream(self, request: Request, config: RunnableConfig) -> Iterator[Any]:
         """`answer` as a stream: the decision on the first chunk, the bill on the last."""
-        asked = self._ask(
-            request,
-            config,
-            lambda p: open_stream(p.call("stream")),
-        )
+        asked = self._ask(request, config, lambda p: open_stream(p.call("stream")))
         record = self._record_of(asked)
         opened = asked.answered.result.value
         try:
@@ -331,11 +325,7 @@ class Router(RouterSettings):
         self, request: Request, config: RunnableConfig
     ) -> AsyncGenerator[Any, None]:
         """`answer_stream` on an event loop."""
-        asked = await self._aask(
-            request,
-            config,
-            lambda p: aopen_stream(p.call("astream")),
-        )
+        asked = await self._aask(request, config, lambda p: aopen_stream(p.call("astream")))
         record = self._record_of(asked)
         opened = asked.answered.result.value
         try:

@@ -16,10 +16,7 @@ from llmroute.policies import CheapestAbove, Policy
 from llmroute.pool import ModelPool
 from llmroute.request.capabilities import count_tokens
 from llmroute.request.conversation import DEFAULT, Conversation
-from llmroute.request.request import (
-    BoundTools,
-    Tool,
-)
+from llmroute.request.request import BoundTools, Tool
 from llmroute.scoring.scorer import Scorer
 from llmroute.state.cooldown import Cooldown
 from llmroute.state.observers import Observer

@@ -35,7 +35,7 @@ class ConfidenceRanks:
         return ConfidenceRanks, ()
 
     def note(self, key: Key, confidence: float) -> None:
-        """Take note of a confidence that was heard.
+        """Take note of a confidence that was observed.
 
         Args:
             key: Whose it is, and of what.

@@ -30,8 +30,8 @@ class RunningQuantile:
     def __init__(self, share: float, window: int = _WINDOW) -> None:
         if not 0 <= share <= 1 or window < 1:
             raise ConfigurationError(
-                f"a budget needs a share of 0..1 and a window of 1 or more; got {share} and "
-                f"{window}."
+                f"a running quantile needs a share of 0..1 and a window of 1 or more; got {share} "
+                f"and {window}."
             )
         self.share = share
         self._window = window

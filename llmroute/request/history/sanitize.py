@@ -23,12 +23,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.messages.tool import ToolCall, tool_call
 
-from llmroute.request.history.cache_control import (
-    MARKER,
-    is_marked,
-    unmarked_block,
-    without_marker,
-)
+from llmroute.request.history.cache_control import MARKER, is_marked, unmarked_block, without_marker
 from llmroute.request.history.target import Reader
 from llmroute.request.history.thinking import holds_thought, was_asked_otherwise
 
