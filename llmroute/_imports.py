@@ -156,10 +156,9 @@ def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
 def take_old_members(kind: type, names: Mapping[str, str]) -> None:
     """A user's subclass that defines members by their old names has them by their names now."""
     for old in names.keys() & vars(kind).keys():
-        _warn(
-            f"{old} of {kind.__name__} is now {names[old]}; the old name goes with the next release."
-        )
-        setattr(kind, names[old], vars(kind)[old])
+        name = names[old]
+        _warn(f"{old} of {kind.__name__} is now {name}; the old name goes with the next release.")
+        setattr(kind, name, vars(kind)[old])
 
 
 def _warn(text: str) -> None:
