@@ -12,7 +12,7 @@ ENCODER ?= static
 LABEL_static = 2
 LABEL_minilm = 1
 SETS   ?= mmlu_pro routellm zeroeval_math llmrouter_dc
-# How many mutants `make mutants` tries, out of about 7,000; all of them take a day.
+# How many mutants `make mutants` tries, out of about 7,000; all of them take about three hours.
 SAMPLE ?= 400
 SEED   ?= 0
 MEASURED ?= routerbench cascades $(SETS)

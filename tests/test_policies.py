@@ -423,6 +423,12 @@ def test_models_that_are_equal_but_for_rounding_are_equal(rounding: float) -> No
         assert chosen(policy, alike) == ["a"]
 
 
+def test_models_that_differ_by_a_thousandth_differ() -> None:
+    assert chosen(CheapestAbove(quality=0.5), table([0.7, 0.9], [1.0, 1.001])) == ["a"]
+    assert chosen(CheapestAbove(quality=1), table([0.9, 0.901], [1.0, 2.0])) == ["b"]
+    assert chosen(BestWithin(cost=5), table([0.9, 0.901], [1.0, 2.0])) == ["b"]
+
+
 def test_policies_are_frozen_and_name_their_numbers() -> None:
     policy = CheapestAbove(quality=0.9)
     assert policy.to_record() == {"name": "CheapestAbove", "quality": 0.9}

@@ -1,11 +1,16 @@
 """`make mutants`: how many small faults in the core the tests notice.
 
 mutmut changes one operator, number, string, argument or assignment at a time and runs the tests
-that reach the function. What survives is a fault nobody would have noticed. All mutants take hours,
-so a seeded sample of them is tried: SAMPLE=all takes all. Which code and which tests: [tool.mutmut]
-in pyproject.toml. Left out is text for people, that is, string literals with a space in them (a
-reason, an error's message, a prompt), beside what mutmut leaves out: docstrings, annotations,
-f-strings, module constants and decorated functions.
+that reach the function. A mutant that survives, or that no test reaches, is a fault that nobody
+would have noticed; one that makes its tests hang is noticed. All mutants take hours, so a seeded
+sample is tried: SAMPLE=all takes all. Which code and which tests: [tool.mutmut] in pyproject.toml.
+
+Not mutated is text for people, that is, string literals with a space in them (a reason, an error's
+message, a prompt), and what mutmut leaves out: docstrings, annotations, the words of f-strings,
+module constants, and decorated functions such as properties.
+
+Where a fixture is shared by several tests, mutmut takes its code to be run by the first of them
+alone, and does not try the others.
 """
 
 from __future__ import annotations
@@ -29,7 +34,6 @@ from mutmut.state import state
 from mutmut.stats import status_by_exit_code
 
 SURVIVED = ("survived", "no tests")
-KINDS = ("killed", "timed out", *SURVIVED)
 
 
 def main() -> None:

@@ -312,6 +312,30 @@ class TestWhatIsRemembered:
         assert calls(answers[10]) == [("medium", "draft")]
 
 
+class TestItsSettings:
+    def test_the_users_own_measure_says_which_answers_agree(
+        self, router: Router, stage: Stage
+    ) -> None:
+        stage.says("small", "42")
+        stage.says("medium", "42")
+        differs = Escalation("auto", agreement=lambda one, other: False)
+        answer = router(WillingnessToPay(usd=0.004), differs, logprobs=False).invoke(QUESTION)
+        assert calls(answer) == [("small", "draft"), ("medium", "draft"), ("big", "answer")]
+
+    def test_a_call_that_cost_nothing_takes_nothing_of_the_limit(
+        self, router: Router, stage: Stage
+    ) -> None:
+        free = {"input_price": 0.0, "output_price": 0.0}
+        chain = router(BestWithin(cost=0.0005), logprobs=False)
+        members = [m.model_copy(update=free if m.name == "small" else {}) for m in chain.pool]
+        chain = chain.model_copy(update={"pool": ModelPool(members)})
+        stage.says("small", "41", "40", "43")
+        answer = chain.invoke(QUESTION)
+        assert record(answer)["calls"][0]["cost_usd"] == 0
+        samples = [("small", "sample")] * 2
+        assert calls(answer) == [("small", "draft"), *samples, ("medium", "answer")]
+
+
 class TestTheRecord:
     def test_says_what_was_believed_and_what_followed(self, router: Router) -> None:
         answer = router(WillingnessToPay(usd=0.005)).invoke(QUESTION)

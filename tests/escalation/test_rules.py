@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -388,6 +389,39 @@ class TestCrossModel:
         answer = router(CrossModel(model="medium")).invoke("How much is 6 * 7?")
         assert answer.content == "The answer is 42."
 
+    @pytest.mark.parametrize("rule", [CrossModel(), CrossModel(model="medium")], ids=str)
+    def test_without_a_second_model_that_can_take_the_request_the_draft_is_rejected(
+        self, router: Router, rule: Rule
+    ) -> None:
+        without: Any = {"configurable": {"llmroute_models": ["small", "big"]}}
+        answer = router(rule).invoke("How much is 6 * 7?", without)
+        (check,) = record(answer)["checks"]
+        assert (check["rule"], check["model"], check["passed"]) == ("CrossModel", "small", False)
+        assert check["reason"].startswith("There is no second cheap model to compare with")
+        assert purposes(answer) == [("small", "draft"), ("big", "answer")]
+
+    def test_one_that_fails_or_is_not_the_second_one_does_not_save_the_draft(
+        self, router: Router, theatre: ScriptedProvider
+    ) -> None:
+        theatre.fail("medium", Fault.server_error())
+        (check,) = record(router(CrossModel()).invoke("How much is 6 * 7?"))["checks"]
+        assert (check["passed"], check["reason"]) == (
+            False,
+            "medium gave no answer to compare with.",
+        )
+        for strongest in ("big", "small"):
+            answer = router(CrossModel(model=strongest)).invoke("How much is 6 * 7?")
+            assert purposes(answer) == [("small", "draft"), ("big", "answer")]
+        with pytest.raises(ConfigurationError, match="CrossModel names 'nobody'"):
+            router(CrossModel(model="nobody"))
+
+    def test_says_whether_they_agree(self, router: Router, stage: Stage) -> None:
+        (differ,) = record(router(CrossModel()).invoke("How much is 6 * 7?"))["checks"]
+        assert (differ["passed"], differ["reason"]) == (False, "small and medium differ.")
+        stage.says("medium", "41")
+        (agree,) = record(router(CrossModel()).invoke("How much is 6 * 7?"))["checks"]
+        assert (agree["passed"], agree["reason"]) == (True, "small and medium agree.")
+
     def test_a_pool_of_two_has_no_second_cheap_model(self, theatre: ScriptedProvider) -> None:
         pool = ModelPool(list(pool_of(theatre, "litellm"))[:2])
         with pytest.raises(ConfigurationError, match="Add a third"):
@@ -439,7 +473,9 @@ class TestSelfVerify:
 
 
 class TestRefine:
-    def test_a_rewritten_answer_that_passes_is_returned(self, router: Router, stage: Stage) -> None:
+    def test_a_rewritten_answer_that_passes_is_returned(
+        self, router: Router, stage: Stage, theatre: ScriptedProvider
+    ) -> None:
         stage.says("small", "It is 41.", "It is 42.")
         answer = router(Refine(lambda message: "41" in message.content)).invoke(
             "How much is 6 * 7?"
@@ -447,6 +483,9 @@ class TestRefine:
         assert answer.content == "It is 42."
         assert purposes(answer) == [("small", "draft"), ("small", "refine")]
         assert not record(answer)["escalated"]
+        asked_again = [message["content"] for message in theatre.requests[1].body["messages"]]
+        assert asked_again[:2] == ["How much is 6 * 7?", "It is 41."]
+        assert asked_again[2].startswith("Look for mistakes in your answer above")
 
     def test_one_that_fails_again_escalates(self, router: Router) -> None:
         answer = router(Refine(lambda message: "41" in message.content)).invoke(
@@ -603,6 +642,30 @@ def test_adaptive_consistency_stops_early_on_a_clear_lead(
 ) -> None:
     router(Disagreement(samples=40, sure=0.95)).invoke("How much is 6 * 7?")
     assert len(asked(theatre)) == 4  # P(p > 1/2 | 4 votes to 0) = 1 - 1/32
+
+
+def test_adaptive_consistency_never_believes_one_answer_alone(
+    router: Router, theatre: ScriptedProvider
+) -> None:
+    router(Disagreement(samples=9, sure=0.6)).invoke("How much is 6 * 7?")
+    assert len(asked(theatre)) == 2
+
+
+def test_a_function_says_whether_a_draft_is_good_enough(router: Router) -> None:
+    def wrong(message: Any) -> bool:
+        return "41" in message.text
+
+    def right(message: Any) -> bool:
+        return "41" not in message.text
+
+    (rejected,) = record(router(wrong).invoke("How much is 6 * 7?"))["checks"]
+    assert (rejected["rule"], rejected["passed"]) == ("wrong", False)
+    assert rejected["reason"] == "wrong says that it is not good enough."
+    (accepted,) = record(router(right).invoke("How much is 6 * 7?"))["checks"]
+    assert (accepted["passed"], accepted["reason"]) == (
+        True,
+        "right says that it is good enough.",
+    )
 
 
 def test_of_the_largest_group_the_answer_to_the_users_own_words_is_returned() -> None:
