@@ -322,6 +322,15 @@ class TestItsSettings:
         answer = router(WillingnessToPay(usd=0.004), differs, logprobs=False).invoke(QUESTION)
         assert calls(answer) == [("small", "draft"), ("medium", "draft"), ("big", "answer")]
 
+    def test_a_limit_counts_what_calls_did_cost(self, router: Router, stage: Stage) -> None:
+        # At 0.4 USD a million tokens this answer alone is dearer than the limit.
+        stage.says("small", "It is 41. " * 500)
+        chain = router(BestWithin(cost=0.0005), logprobs=False)
+        assert chain.decide(QUESTION).check == {"name": "auto"}
+        answer = chain.invoke(QUESTION)
+        assert record(answer)["cost_usd"] > 0.0005
+        assert calls(answer) == [("small", "draft")]
+
     def test_a_call_that_cost_nothing_takes_nothing_of_the_limit(
         self, router: Router, stage: Stage
     ) -> None:
@@ -441,6 +450,22 @@ class TestWhatCannotBeHelpedWith:
         assert record(answer)["calls"][1]["status"] == "unavailable"
         assert record(answer)["answered_by"] == "big"
         assert not record(answer)["unchecked"]
+
+    @pytest.mark.parametrize(("usd", "unchecked"), [(0.003, False), (0.004, True)])
+    def test_an_answer_is_marked_where_a_model_that_failed_is_still_wanted(
+        self,
+        router: Router,
+        theatre: ScriptedProvider,
+        stage: Stage,
+        usd: float,
+        unchecked: bool,
+    ) -> None:
+        stage.says("small", "42", "Yes")
+        theatre.fail("medium", Fault.server_error(), times=None)
+        answer = router(WillingnessToPay(usd=usd), logprobs=False).invoke(QUESTION)
+        assert calls(answer) == [("small", "draft"), ("medium", "draft"), ("small", "verify")]
+        assert (answer.content, record(answer)["escalated"]) == ("42", False)
+        assert record(answer)["unchecked"] is unchecked
 
     def test_a_second_opinion_that_agrees_is_no_escalation(
         self, router: Router, stage: Stage
