@@ -48,8 +48,11 @@ async def test_no_answer_is_lost_and_none_is_crossed(
 ) -> None:
     chance = random.Random(7)
     for model in PRICES:
+        # Calls come in any order, so a request could meet a fault at every model it may be sent to.
+        # The model in the middle never fails: there is an answer for each.
+        share = 0.0 if model == "medium" else 0.1
         for _ in range(REQUESTS):
-            provider.fail(model, chance.choice(FAULTS) if chance.random() < 0.1 else NONE)
+            provider.fail(model, chance.choice(FAULTS) if chance.random() < share else NONE)
     prompts = [f"{'a hard ' if i % 5 == 0 else ''}question number{i}" for i in range(REQUESTS)]
 
     answers: list[Any] = await asyncio.gather(*(router.ainvoke(p) for p in prompts))
